@@ -1,0 +1,77 @@
+// An IPv4 or IPv6 address.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <compare>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lastack {
+
+// A value of 16 bytes: IPv4 is kept in its IPv4-mapped form (RFC 4291, 2.5.5.2), ::ffff:a.b.c.d. So
+// an IPv4 connection made through a dual-stack socket and one made through an IPv4 socket compare
+// equal, as they must: they compete for the same local ports.
+class IpAddress {
+ public:
+  using Bytes = std::array<std::uint8_t, 16>;
+
+  constexpr IpAddress() = default;  // ::, unspecified
+
+  // `address` in host byte order: v4(0x7f000001) is 127.0.0.1.
+  static constexpr IpAddress v4(std::uint32_t address) {
+    IpAddress ip;
+    ip.bytes_ = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    for (unsigned i = 0; i < 4; ++i) {
+      ip.bytes_[12 + i] = static_cast<std::uint8_t>(address >> (24 - 8 * i));
+    }
+    return ip;
+  }
+  // Network order, as on the wire. A mapped address becomes IPv4.
+  static constexpr IpAddress v6(const Bytes& bytes) {
+    IpAddress ip;
+    ip.bytes_ = bytes;
+    return ip;
+  }
+  // "10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1". Nothing for anything else (no zones, no
+  // brackets).
+  static std::optional<IpAddress> parse(std::string_view text);
+
+  constexpr bool is_v4() const {
+    for (unsigned i = 0; i < 10; ++i) {
+      if (bytes_[i] != 0) return false;
+    }
+    return bytes_[10] == 0xff && bytes_[11] == 0xff;
+  }
+  // Host byte order; only meaningful for is_v4().
+  constexpr std::uint32_t v4_value() const {
+    return std::uint32_t{bytes_[12]} << 24 | std::uint32_t{bytes_[13]} << 16 |
+           std::uint32_t{bytes_[14]} << 8 | bytes_[15];
+  }
+  constexpr const Bytes& bytes() const { return bytes_; }
+
+  // 127.0.0.0/8 or ::1.
+  bool is_loopback() const;
+  // 0.0.0.0 or ::.
+  bool is_unspecified() const;
+
+  // "10.0.0.1" or RFC 5952's form of an IPv6 address.
+  std::string to_string() const;
+
+  friend constexpr auto operator<=>(const IpAddress&, const IpAddress&) = default;
+  // Compared for every socket of a dump: two words, not a call of memcmp().
+  friend constexpr bool operator==(const IpAddress& a, const IpAddress& b) {
+    using Words = std::array<std::uint64_t, 2>;
+    return std::bit_cast<Words>(a.bytes_) == std::bit_cast<Words>(b.bytes_);
+  }
+
+ private:
+  Bytes bytes_{};
+};
+
+static_assert(sizeof(IpAddress) == 16);
+
+}  // namespace lastack
