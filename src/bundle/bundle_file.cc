@@ -1,0 +1,150 @@
+// Bundles as files: written whole or not at all, read with a limit.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "bundle/encode.h"
+#include "bundle/gzip.h"
+#include "lastack/bundle.h"
+
+namespace lastack {
+
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() { close_now(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int get() const { return fd_; }
+  // Some file systems say only here that the data did not fit.
+  int close_now() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd < 0 ? 0 : ::close(fd);
+  }
+
+ private:
+  int fd_;
+};
+
+Result<void> write_all(int fd, std::string_view bytes, const std::string& name) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return tl::unexpected(system_error(errno, "cannot write " + name));
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+// Opening without waiting is only for the sake of a FIFO that has nobody at its other end.
+void wait_from_now_on(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0) ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+// A terminal, a pipe, /dev/null: there is nothing to rename onto it.
+Result<void> write_into(const std::string& path, std::string_view bytes) {
+  const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (fd.get() < 0) {
+    return tl::unexpected(system_error(
+        errno, "cannot open " + path + (errno == ENXIO ? " (nobody reads from it)" : "")));
+  }
+  wait_from_now_on(fd.get());
+  return write_all(fd.get(), bytes, path);
+}
+
+Result<void> write_beside_and_rename(const std::string& path, std::string_view bytes) {
+  std::string temporary = path + ".XXXXXX";
+  Descriptor fd(::mkostemp(temporary.data(), O_CLOEXEC));  // O_EXCL, mode 0600
+  if (fd.get() < 0)
+    return tl::unexpected(system_error(errno, "cannot create a file beside " + path));
+  Result<void> done = write_all(fd.get(), bytes, path);
+  if (done && ::fsync(fd.get()) != 0 && errno != EINVAL && errno != EROFS) {
+    done = tl::unexpected(system_error(errno, "cannot write " + path));
+  }
+  if (fd.close_now() != 0 && done) {
+    done = tl::unexpected(system_error(errno, "cannot write " + path));
+  }
+  if (done && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    done = tl::unexpected(system_error(errno, "cannot rename a new file to " + path));
+  }
+  if (!done) {
+    ::unlink(temporary.c_str());
+    return done;
+  }
+  // That the name survives a power cut as well is worth trying, not worth failing for.
+  const std::string folder = std::filesystem::path(path).parent_path();
+  const Descriptor parent(
+      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent.get() >= 0) ::fsync(parent.get());
+  return done;
+}
+
+Result<std::string> read_up_to_limit(int fd, const std::string& name) {
+  std::string bytes;
+  std::vector<char> chunk(std::size_t{64} << 10);
+  while (true) {
+    const ssize_t n = ::read(fd, chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return tl::unexpected(system_error(errno, "cannot read " + name));
+    if (n == 0) return bytes;
+    bytes.append(chunk.data(), static_cast<std::size_t>(n));
+    if (bytes.size() > kLargestBundle) {
+      return failure(name + ": larger than " + std::to_string(kLargestBundle >> 20) + " MiB");
+    }
+  }
+}
+
+}  // namespace
+
+Result<void> write_bundle(const Observation& observation, const std::string& path) {
+  const std::string text = encode_bundle(observation);
+  if (text.size() > kLargestBundle) {
+    return failure("the bundle would be larger than a reader accepts (" +
+                   std::to_string(kLargestBundle >> 20) + " MiB)");
+  }
+  const std::string bytes = gzip(text);
+  if (path == "-") return write_all(STDOUT_FILENO, bytes, "standard output");
+
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) {
+      return tl::unexpected(system_error(EISDIR, "cannot write " + path));
+    }
+    if (!S_ISREG(status.st_mode)) return write_into(path, bytes);
+    // A symbolic link stays one: what it points to is replaced.
+    std::error_code unresolved;
+    const std::filesystem::path target = std::filesystem::canonical(path, unresolved);
+    if (!unresolved) return write_beside_and_rename(target.string(), bytes);
+  }
+  return write_beside_and_rename(path, bytes);
+}
+
+Result<Observation> read_bundle(const std::string& path) {
+  const bool from_standard_input = path == "-";
+  const std::string name = from_standard_input ? "standard input" : path;
+  std::optional<Descriptor> opened;
+  int fd = STDIN_FILENO;
+  if (!from_standard_input) {
+    fd = opened.emplace(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)).get();
+    if (fd < 0) return tl::unexpected(system_error(errno, "cannot open " + path));
+    wait_from_now_on(fd);
+  }
+  const auto bytes = read_up_to_limit(fd, name);
+  if (!bytes) return tl::unexpected(bytes.error());
+  auto observation = from_bundle(*bytes);
+  if (!observation) return failure(name + ": " + observation.error().message);
+  return observation;
+}
+
+}  // namespace lastack
