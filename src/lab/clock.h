@@ -1,0 +1,16 @@
+// The lab runs in real time: CLOCK_MONOTONIC, as the kernel reader uses it.
+#pragma once
+
+#include <time.h>
+
+#include "lastack/time.h"
+
+namespace lastack {
+
+inline Instant monotonic_now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return Instant(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+}
+
+}  // namespace lastack
