@@ -1,0 +1,67 @@
+# bash completion for lastack
+
+_lastack_namespaces() {
+  ip netns list 2>/dev/null | cut -d' ' -f1
+}
+
+_lastack() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  COMPREPLY=()
+
+  local command='' i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      doctor | snapshot | explain | demo)
+        command=${COMP_WORDS[i]}
+        break
+        ;;
+    esac
+  done
+
+  if [[ -z $command ]]; then
+    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo --help --version' -- "$current")
+    return
+  fi
+
+  if [[ $command == doctor || $command == snapshot ]]; then
+    case $previous in
+      --netns)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -W "$(_lastack_namespaces)" -- "$current"; compgen -f -- "$current")
+        return
+        ;;
+      --pid)
+        mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && printf '%s ' [0-9]*)" -- "$current")
+        return
+        ;;
+      --from | --earlier | -o | --output)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+      --color)
+        mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$current")
+        return
+        ;;
+      --sample | --expect-listener | --width)
+        return
+        ;;
+    esac
+  fi
+
+  local looking='--netns --pid --all-netns --sample --expect-listener' options=''
+  case $command in
+    doctor) options="$looking --from --earlier --counters --json --color --width --verbose -v" ;;
+    snapshot) options="$looking --output -o --redact" ;;
+    demo) options='--full' ;;
+    explain)
+      if [[ $current != -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(lastack explain 2>/dev/null | cut -d' ' -f1)" -- "$current")
+        return
+      fi
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$options --help -h" -- "$current")
+}
+
+complete -F _lastack lastack

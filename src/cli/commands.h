@@ -1,0 +1,20 @@
+// The commands: each adds itself to the program and is run if it was named.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace lastack {
+
+// Set by the command that was parsed; returns the exit code.
+using Run = std::function<int()>;
+
+void add_doctor_command(CLI::App& app, Run& run);
+void add_snapshot_command(CLI::App& app, Run& run);
+void add_demo_command(CLI::App& app, Run& run);
+void add_explain_command(CLI::App& app, Run& run);
+
+}  // namespace lastack

@@ -1,0 +1,129 @@
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/selection.h"
+#include "lastack/bundle.h"
+#include "lastack/doctor.h"
+#include "lastack/report.h"
+
+namespace lastack {
+
+namespace {
+
+struct DoctorArguments {
+  Selection selection;
+  std::string from;
+  std::string earlier;
+  bool json = false;
+  bool verbose = false;
+  std::string color = "auto";
+  std::size_t width = 0;
+};
+
+TextStyle style_for(const DoctorArguments& arguments) {
+  TextStyle style;
+  const bool terminal = isatty(STDOUT_FILENO) != 0;
+  style.verbose = arguments.verbose;
+  style.color = arguments.color == "always" ||
+                (arguments.color == "auto" && terminal && std::getenv("NO_COLOR") == nullptr);
+  if (arguments.width > 0) {
+    style.width = arguments.width;
+  } else if (winsize size{};
+             terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    style.width = std::min<std::size_t>(size.ws_col, 120);
+  }
+  return style;
+}
+
+int verdict(const Diagnosis& diagnosis, bool counters_only) {
+  if (!diagnosis.looked && !counters_only) return exit_code::kNoLook;
+  switch (diagnosis.worst()) {
+    case Severity::Notice:
+      return exit_code::kHealthy;
+    case Severity::Warning:
+      return exit_code::kWarning;
+    case Severity::Problem:
+      return exit_code::kProblem;
+  }
+  return exit_code::kInternal;
+}
+
+int run_doctor(const DoctorArguments& arguments) {
+  Result<Observation> observation;
+  if (!arguments.from.empty()) {
+    observation = read_bundle(arguments.from);
+    if (!observation) {
+      complain("doctor", observation.error().message);
+      return observation.error().number != 0 ? exit_code::kNoInput : exit_code::kBadData;
+    }
+  } else {
+    observation = observe(arguments.selection);
+    if (!observation) {
+      complain("doctor", observation.error().message);
+      return exit_code_for(observation.error());
+    }
+  }
+  if (!arguments.earlier.empty()) {
+    auto earlier = read_bundle(arguments.earlier);
+    if (!earlier) {
+      complain("doctor", earlier.error().message);
+      return earlier.error().number != 0 ? exit_code::kNoInput : exit_code::kBadData;
+    }
+    observation->earlier = std::move(earlier->now);
+  }
+  const Diagnosis diagnosis = diagnose(*observation);
+  const std::string page =
+      arguments.json ? to_json(diagnosis) : to_text(diagnosis, style_for(arguments));
+  std::fwrite(page.data(), 1, page.size(), stdout);
+  if (std::fflush(stdout) != 0) {
+    complain("doctor", "cannot write the page to standard output");
+    return exit_code::kCannotWrite;
+  }
+  return verdict(diagnosis, arguments.selection.look.counters_only);
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, Run& run) {
+  auto* command =
+      app.add_subcommand("doctor", "How do this host's TCP connections end, and does it hurt?");
+  const auto arguments = std::make_shared<DoctorArguments>();
+  add_selection(*command, arguments->selection);
+  command
+      ->add_option("--from", arguments->from,
+                   "read a bundle of 'lastack snapshot' in place of this host; - is standard input")
+      ->type_name("FILE");
+  command
+      ->add_option("--earlier", arguments->earlier,
+                   "compare with this earlier bundle of the same host")
+      ->type_name("FILE");
+  command->add_flag("--counters", arguments->selection.look.counters_only,
+                    "read settings and counters only, walk no socket");
+  command->add_flag("--json", arguments->json, "print the diagnosis as JSON");
+  command->add_flag("--verbose,-v", arguments->verbose,
+                    "every finding in full, the evidence by name, all destinations");
+  command->add_option("--color", arguments->color, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+  command->add_option("--width", arguments->width, "columns of the page")
+      ->check(CLI::Range(60, 1000));
+  command->footer(
+      "Exit codes: 0 healthy, 1 warnings, 2 problems, 3 no socket could be looked at; 64 wrong usage, 65 bad bundle,\n"
+      "66 no such file or namespace, 77 not permitted.");
+  command->callback([command, arguments, &run] {
+    if (!arguments->from.empty() &&
+        (selects_anything(*command) || arguments->selection.look.counters_only)) {
+      throw CLI::ValidationError(
+          "--from reads a bundle; it cannot be combined with options that choose what to look at");
+    }
+    run = [arguments] { return run_doctor(*arguments); };
+  });
+}
+
+}  // namespace lastack

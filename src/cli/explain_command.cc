@@ -1,0 +1,49 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/selection.h"
+#include "lastack/doctor.h"
+
+namespace lastack {
+
+namespace {
+
+int run_explain(const std::string& id) {
+  if (id.empty()) {
+    for (const FindingInfo& info : finding_catalogue())
+      fmt::print("{:<34}{}\n", info.id, info.about);
+    return 0;
+  }
+  for (const FindingInfo& info : finding_catalogue()) {
+    if (info.id == id) {
+      fmt::print("{}\n\n{}\n\n{}\n", info.id, info.about, info.mechanism);
+      return 0;
+    }
+  }
+  std::string near;
+  for (const FindingInfo& info : finding_catalogue()) {
+    if (info.id.find(id) != std::string_view::npos)
+      near += fmt::format("{}{}", near.empty() ? "" : ", ", info.id);
+  }
+  complain("explain", fmt::format("there is no finding '{}'{}", id,
+                                  near.empty() ? "; 'lastack explain' lists them"
+                                               : "; did you mean " + near + "?"));
+  return exit_code::kUsage;
+}
+
+}  // namespace
+
+void add_explain_command(CLI::App& app, Run& run) {
+  auto* command =
+      app.add_subcommand("explain", "What is a finding about, and how does it come about?");
+  const auto id = std::make_shared<std::string>();
+  command->add_option("finding", *id, "the finding; without it, all are listed")
+      ->type_name("FINDING");
+  command->callback([id, &run] { run = [id] { return run_explain(*id); }; });
+}
+
+}  // namespace lastack

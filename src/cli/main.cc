@@ -1,0 +1,37 @@
+// lastack: how TCP connections end.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "How TCP connections end: who closes first, whether it hurts, how long until it breaks, what fixes it."};
+  app.set_version_flag("--version", std::string("lastack ") + LASTACK_VERSION);
+  app.require_subcommand(1);
+  lastack::Run run;
+  lastack::add_doctor_command(app, run);
+  lastack::add_snapshot_command(app, run);
+  lastack::add_explain_command(app, run);
+  lastack::add_demo_command(app, run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    app.exit(e);
+    return lastack::exit_code::kUsage;
+  }
+  // A reader that goes away (| head) is an error of write(), not of ours.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return run();
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "lastack: internal error: {}\n", e.what());
+    return lastack::exit_code::kInternal;
+  }
+}
