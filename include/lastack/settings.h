@@ -19,6 +19,10 @@ namespace lastack {
 // stand beside each name. `setting_table()` lists all of them with their defaults.
 struct Settings {
   using Value = std::optional<std::int64_t>;
+  // Each is an int or an unsigned int of the kernel. Readers refuse what is outside, so that whoever
+  // computes with a setting in 64 bits cannot overflow.
+  static constexpr std::int64_t kLeast = INT32_MIN;
+  static constexpr std::int64_t kMost = UINT32_MAX;
 
   // TIME_WAIT
   Value tcp_tw_reuse;        // 0 off, 1 on, 2 loopback only (the default since 4.19)

@@ -177,7 +177,11 @@ class Decoder {
               (name == "ip_local_reserved_ports" && !out.ip_local_reserved_ports.empty())) {
             return fail(inside, "given twice");
           }
-          if (info != nullptr) return read(value, out.*info->member, inside);
+          if (info != nullptr) {
+            if (tape_.kind(value) == Kind::Null) return true;
+            return read_signed(value, (out.*info->member).emplace(), Settings::kLeast,
+                               Settings::kMost, inside);
+          }
           if (name == "ip_local_port_range") return read(value, out.ip_local_port_range, inside);
           if (name == "ip_local_reserved_ports")
             return read(value, out.ip_local_reserved_ports, inside);

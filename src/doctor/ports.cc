@@ -210,10 +210,12 @@ void report_cliff(const Case& c, const PortUse& use, bool also_running_out, Find
       "{} is past half the port range: each connect() costs about {:.0f} times more CPU",
       subject_of(h), about(std::max(2.0, walk_seconds(c) / kSecondsWithoutWalk)));
   f.details.push_back(taken_line(c, use));
-  f.details.push_back(
-      fmt::format("all {} ports of one parity are taken, and connect() walks them to the end "
-                  "before it tries the other",
-                  grouped(std::uint64_t{c.room.open_first_parity})));
+  const std::uint32_t taken_first = std::min(
+      c.room.open_first_parity, c.sockets().destinations[use.destination].ports_first_parity);
+  f.details.push_back(fmt::format(
+      "{} of the {} ports of one parity are taken, and connect() walks all of them "
+      "before it tries the other",
+      grouped(std::uint64_t{taken_first}), grouped(std::uint64_t{c.room.open_first_parity})));
   f.details.push_back(cost_line(c));
   f.owners = owners_of(c.host, c.sockets(), Side::Destination,
                        static_cast<std::uint32_t>(use.destination), kLiveStates);

@@ -15,15 +15,11 @@ namespace {
 
 constexpr const char* kNobody = "does not matter here: a setting";
 
-std::uint64_t as_count(Settings::Value v) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, v.value_or(0)));
-}
-
 Finding& setting(const Case& c, Findings& out, std::string id, Severity severity,
                  const std::string& name, Settings::Value value) {
   Finding& f = add(c, out, std::move(id), severity, name);
   f.who_closed_first = kNobody;
-  note(f, name, as_count(value));
+  f.evidence.push_back({name, value.value_or(0)});
   return f;
 }
 

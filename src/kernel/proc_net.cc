@@ -121,12 +121,7 @@ bool parse_netstat(std::string_view text, Counters& counters) {
 }
 
 bool parse_sockstat(std::string_view text, SocketTotals& totals) {
-  parse_fields(text, "sockets:", [&](std::string_view name, std::uint64_t value) {
-    if (name != "used") return false;
-    totals.used = value;
-    return true;
-  });
-  return parse_fields(text, "TCP:", [&](std::string_view name, std::uint64_t value) {
+  const bool found = parse_fields(text, "TCP:", [&](std::string_view name, std::uint64_t value) {
     if (name == "inuse") {
       totals.tcp_in_use = value;
     } else if (name == "orphan") {
@@ -142,6 +137,14 @@ bool parse_sockstat(std::string_view text, SocketTotals& totals) {
     }
     return true;
   });
+  // Sockets of every kind: beside TCP's own numbers only, so that a text without them changes nothing.
+  if (!found) return false;
+  parse_fields(text, "sockets:", [&](std::string_view name, std::uint64_t value) {
+    if (name != "used") return false;
+    totals.used = value;
+    return true;
+  });
+  return true;
 }
 
 bool parse_sockstat6(std::string_view text, SocketTotals& totals) {

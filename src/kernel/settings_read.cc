@@ -97,10 +97,10 @@ void read_settings(Settings& settings, std::vector<NotRead>& not_read, const cha
     const std::string_view text = reader.read(info.path, buffer);
     if (text.empty()) continue;
     const auto value = parse_number<std::int64_t>(trim(text));
-    if (value) {
+    if (value && *value >= Settings::kLeast && *value <= Settings::kMost) {
       settings.*info.member = *value;
     } else {
-      reader.failed(info.path, "the value is not a number");
+      reader.failed(info.path, "the value is not a number of 32 bits");
     }
   }
   constexpr std::string_view kRange = "net/ipv4/ip_local_port_range";

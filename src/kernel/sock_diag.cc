@@ -220,6 +220,12 @@ bool read_row(std::span<const std::byte> payload, DiagRow& row) {
   return true;
 }
 
+// What a message says of an error: a negated errno. Nothing else comes from a kernel.
+int errno_of(std::int32_t error) {
+  constexpr std::int32_t kMostErrno = 4095;  // MAX_ERRNO
+  return error < 0 && error >= -kMostErrno ? -error : EPROTO;
+}
+
 }  // namespace
 
 DiagParse parse_diag(std::span<const std::byte> datagram, std::uint32_t sequence,
@@ -246,7 +252,7 @@ DiagParse parse_diag(std::span<const std::byte> datagram, std::uint32_t sequence
       // Since 4.12 a dump that failed midway says so in its last message.
       std::int32_t error = 0;
       if (payload.size() >= sizeof error) std::memcpy(&error, payload.data(), sizeof error);
-      if (error < 0) return {DiagStatus::Failed, -error, result.interrupted};
+      if (error < 0) return {DiagStatus::Failed, errno_of(error), result.interrupted};
       result.status = DiagStatus::Done;
       return result;
     }
@@ -254,7 +260,7 @@ DiagParse parse_diag(std::span<const std::byte> datagram, std::uint32_t sequence
       std::int32_t error = 0;
       if (payload.size() < sizeof error) return {DiagStatus::Failed, EBADMSG, result.interrupted};
       std::memcpy(&error, payload.data(), sizeof error);
-      return {DiagStatus::Failed, error < 0 ? -error : EPROTO, result.interrupted};
+      return {DiagStatus::Failed, errno_of(error), result.interrupted};
     }
     if (header.nlmsg_type < NLMSG_MIN_TYPE) continue;
     if (read_row(payload, row) && !visit(row)) {

@@ -167,6 +167,7 @@ TEST(ProcNet, TotalsOfAnotherProtocolAreNotTcps) {
   EXPECT_FALSE(parse_sockstat("UDP: inuse 5\nTCPLITE: inuse 6\n", totals));
   EXPECT_FALSE(parse_sockstat("TCP: \n", totals));
   EXPECT_FALSE(parse_sockstat("TCP: inuse -5 orphan\n", totals));
+  EXPECT_FALSE(parse_sockstat("sockets: used 1127\nTCP: \n", totals));
   EXPECT_FALSE(parse_sockstat6(captured("sockstat"), totals));
   EXPECT_EQ(totals, SocketTotals{});
 }

@@ -81,15 +81,15 @@ TEST_F(ReadSettings, OneSentenceWhenAllOfItIsMasked) {
 
 TEST_F(ReadSettings, NegativeAndLargestValues) {
   write("net/ipv4/tcp_fin_timeout", "-5\n");
-  write("net/ipv4/tcp_max_tw_buckets", "9223372036854775807\n");
+  write("net/ipv4/tcp_max_tw_buckets", "2147483647\n");
   const Settings settings = read();
   EXPECT_EQ(settings.tcp_fin_timeout, -5);
-  EXPECT_EQ(settings.tcp_max_tw_buckets, INT64_MAX);
+  EXPECT_EQ(settings.tcp_max_tw_buckets, INT32_MAX);
 }
 
 TEST_F(ReadSettings, WhatIsNotUnderstoodIsNamedInOneSentence) {
   write("net/ipv4/tcp_fin_timeout", "sixty\n");
-  write("net/ipv4/tcp_tw_reuse", "9223372036854775808\n");
+  write("net/ipv4/tcp_tw_reuse", "4294967296\n");
   write("net/ipv4/tcp_timestamps", "1");  // cut: it might have been 10
   write("net/ipv4/tcp_rfc1337", "1\n");
   write("net/ipv4/ip_local_port_range", "60999 32768\n");
