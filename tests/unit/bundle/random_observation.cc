@@ -111,7 +111,13 @@ class Filler {
     }
   }
   void fill(Settings& out) {
-    for (const SettingInfo& info : setting_table()) fill(out.*info.member);
+    for (const SettingInfo& info : setting_table()) {
+      Settings::Value& value = out.*info.member;
+      if (coin()) continue;
+      constexpr auto kSpan = static_cast<std::uint64_t>(Settings::kMost - Settings::kLeast);
+      value = Settings::kLeast + static_cast<std::int64_t>(number(kSpan));
+      if (coin()) value = static_cast<std::int64_t>(number(10000));
+    }
     fill(out.ip_local_port_range);
     fill(out.ip_local_reserved_ports);
   }
