@@ -14,12 +14,12 @@
 #include <fstream>
 #include <string>
 
-#include "private_test.h"
 #include "lab/child_process.h"
 #include "lab/clock.h"
 #include "lab/private_namespace.h"
 #include "lab/rtnetlink.h"
 #include "lab/tcp_socket.h"
+#include "private_test.h"
 
 namespace lastack {
 namespace {

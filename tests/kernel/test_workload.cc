@@ -8,11 +8,11 @@
 #include <sstream>
 #include <string>
 
-#include "private_test.h"
 #include "lab/child_process.h"
 #include "lab/clock.h"
 #include "lab/echo_server.h"
 #include "lab/workload.h"
+#include "private_test.h"
 
 namespace lastack {
 namespace {
