@@ -8,11 +8,12 @@
 #include <sstream>
 #include <string>
 
+#include "kernel/linux_facts.h"
+#include "kernel/private_test.h"
 #include "lab/child_process.h"
 #include "lab/clock.h"
 #include "lab/echo_server.h"
 #include "lab/workload.h"
-#include "private_test.h"
 
 namespace lastack {
 namespace {
@@ -91,12 +92,12 @@ TEST(ShortConnections, WhoClosesFirstHasTheTimeWait) {
       EXPECT_EQ(counts.ok, 300u);
       EXPECT_EQ(counts.failed, 0u);
       EXPECT_EQ(counts.connected.count(), 300u);
+      // Counted where they are made: a record on the server's side may make room for a client that comes
+      // with the same port again (linux-facts 13).
+      EXPECT_TRUE(facts::await([] { return facts::counter("TW") >= 300; }));
+      EXPECT_EQ(facts::counter("TW"), 300u);
       auto states = sockets();
-      for (int i = 0; i < 100 && states[{kTimeWait, !client}] < 300; ++i) {
-        usleep(50'000);
-        states = sockets();
-      }
-      EXPECT_EQ((states[{kTimeWait, !client}]), 300u);
+      EXPECT_GT((states[{kTimeWait, !client}]), client ? 299u : 250u);
       EXPECT_EQ((states[{kTimeWait, client}]), 0u);
       EXPECT_EQ((states[{kEstablished, true}]), 0u);
     });
