@@ -26,7 +26,7 @@ TEST(LatencyHistogram, SmallValuesAreExact) {
 }
 
 TEST(LatencyHistogram, NeverBelowAndAtMostOne32ndAbove) {
-  for (Duration::rep ns = 1; ns > 0 && ns < Duration::max().count() / 2; ns = ns * 7 / 5 + 1) {
+  for (Duration::rep ns = 1; ns < Duration::max().count() / 8; ns = ns / 5 * 7 + ns % 5 + 1) {
     LatencyHistogram h;
     h.add(Duration(ns));
     const auto got = h.quantile(0.99).count();
