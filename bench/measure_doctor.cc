@@ -218,8 +218,9 @@ int time_wait(const std::string& lastack, const std::string& self) {
                                      {"ss -tan", {"ss", "-tan"}}};
       contest(all);
       fmt::print(
-          "  processor time: doctor / bare dump {:.2f} (at most 1.4)   doctor / ss -tan {:.3f} (at most 0.167)\n",
-          ratio(all[0], all[1], &Cost::cpu), ratio(all[0], all[2], &Cost::cpu));
+          "  processor time: doctor / bare dump {:.2f} (at most 1.4)   doctor / ss -tan {:.3f}   bare dump / ss -tan {:.3f}\n",
+          ratio(all[0], all[1], &Cost::cpu), ratio(all[0], all[2], &Cost::cpu),
+          ratio(all[1], all[2], &Cost::cpu));
       fmt::print("  peak memory of the doctor {:.1f} MiB (at most 32)\n\n",
                  median(all[0].costs, &Cost::peak) / 1024);
       std::fflush(stdout);

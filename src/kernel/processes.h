@@ -25,8 +25,9 @@ class ProcessTable {
 
   explicit ProcessTable(std::string proc = "/proc") : proc_(std::move(proc)) {}
 
-  // Walks the descriptors of every process: one readlink per descriptor, no other system call, no
-  // allocation. Fills `pid` and `descriptors` of each; a process that ends meanwhile is left out.
+  // Walks the descriptors of every process: one readlink per descriptor, no other system call. A process
+  // with many is read by up to four threads, joined before this returns; `on_socket` is called from this
+  // one. Fills `pid` and `descriptors` of each; a process that ends meanwhile is left out.
   void scan(const OnSocket& on_socket, std::vector<NotRead>& not_read);
 
   // The rest of one process: command, arguments, unit, container, descriptor_limit, uid, parent,
