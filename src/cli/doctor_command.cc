@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <memory>
 
@@ -76,6 +77,14 @@ int run_doctor(const DoctorArguments& arguments) {
       complain("doctor", earlier.error().message);
       return earlier.error().number != 0 ? exit_code::kNoInput : exit_code::kBadData;
     }
+    if (earlier->now.hostname != observation->now.hostname) {
+      complain("doctor", "--earlier " + arguments.earlier + " is of the host " +
+                             earlier->now.hostname + ", and this look is of " +
+                             observation->now.hostname +
+                             ": only looks at one host can be compared (a redacted bundle has "
+                             "another name)");
+      return exit_code::kBadData;
+    }
     observation->earlier = std::move(earlier->now);
   }
   const Diagnosis diagnosis = diagnose(*observation);
@@ -83,7 +92,8 @@ int run_doctor(const DoctorArguments& arguments) {
       arguments.json ? to_json(diagnosis) : to_text(diagnosis, style_for(arguments));
   std::fwrite(page.data(), 1, page.size(), stdout);
   if (std::fflush(stdout) != 0) {
-    complain("doctor", "cannot write the page to standard output");
+    // `lastack doctor | head` has seen enough.
+    if (errno != EPIPE) complain("doctor", "cannot write the page to standard output");
     return exit_code::kCannotWrite;
   }
   return verdict(diagnosis, arguments.selection.look.counters_only);

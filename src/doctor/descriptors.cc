@@ -27,6 +27,13 @@ void of_processes(const HostSnapshot& host, Findings& out) {
         p.descriptors * 10 < *p.descriptor_limit * 8)
       continue;
     const std::uint64_t left = *p.descriptor_limit - std::min(p.descriptors, *p.descriptor_limit);
+    // Of processes elsewhere the page says nothing.
+    const bool here =
+        p.net_namespace == 0 || std::any_of(host.namespaces.begin(), host.namespaces.end(),
+                                            [&](const NamespaceSnapshot& ns) {
+                                              return ns.inode == 0 || ns.inode == p.net_namespace;
+                                            });
+    if (!here) continue;
     // A program made for very few is not short of them.
     if (p.descriptors < 32) continue;
     Finding& f = out.emplace_back();
@@ -67,8 +74,13 @@ void of_processes(const HostSnapshot& host, Findings& out) {
             ? fmt::format("raise the limit: LimitNOFILE={} in {}, and now for the running process",
                           higher, p.unit)
             : "raise the limit of the running process (and where it is started: ulimit -n)";
-    raise.commands = {fmt::format("prlimit --pid {} --nofile={}:{}", p.pid, higher, higher)};
-    raise.undo = fmt::format("prlimit --pid {} --nofile={}", p.pid, *p.descriptor_limit);
+    // The soft limit alone: what is taken from the hard one only root with CAP_SYS_RESOURCE gives back.
+    raise.commands = {fmt::format("prlimit --pid {} --nofile={}:", p.pid, higher)};
+    raise.undo = fmt::format("prlimit --pid {} --nofile={}:", p.pid, *p.descriptor_limit);
+    raise.caution = fmt::format(
+        "the hard limit bounds it (prlimit --pid {} --nofile shows both); beyond that, set both: "
+        "--nofile=SOFT:HARD",
+        p.pid);
     raise.check = fmt::format("grep files /proc/{}/limits", p.pid);
     f.remedies = {look, raise};
     f.will_not_help = {"settings of TIME_WAIT: those records hold no descriptor"};

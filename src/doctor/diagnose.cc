@@ -128,6 +128,9 @@ Diagnosis diagnose(const Observation& observation) {
   out.kernel = host.kernel;
   out.wall_time_ns = host.wall_time_ns;
   out.not_read = host.not_read;
+  // A namespace that was asked for and could not be entered may be the sick one.
+  out.guessed = std::any_of(host.not_read.begin(), host.not_read.end(),
+                            [](const NotRead& n) { return n.what.starts_with("namespace "); });
 
   Duration took{};
   for (const NamespaceSnapshot& ns : host.namespaces) {
@@ -161,6 +164,7 @@ Diagnosis diagnose(const Observation& observation) {
                                                   grouped(ns.sockets.groups_dropped)),
                               "too many destinations to keep them all apart", ""});
     }
+    const std::size_t first = out.findings.size();
     if (ns.sockets_read) {
       out.looked = true;
       if (!ns.settings.ip_local_port_range) {
@@ -187,6 +191,14 @@ Diagnosis diagnose(const Observation& observation) {
     find_time_wait(c, out.findings);
     find_conntrack(c, out.findings);
     review_settings(c, out.findings);
+    // To see that it worked one has to look at the same namespace.
+    for (std::size_t i = first; i < out.findings.size(); ++i) {
+      for (Remedy& r : out.findings[i].remedies) {
+        if (r.check.starts_with("lastack doctor") && !r.check.starts_with("lastack doctor on ")) {
+          r.check = inside(c, r.check);
+        }
+      }
+    }
     summarize(c, out, label);
   }
   out.took_s = seconds(took);

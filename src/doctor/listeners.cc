@@ -112,8 +112,12 @@ void contested(const Case& c, Findings& out) {
     Remedy kill;
     kill.layer = Layer::Kill;
     kill.text = "to get the port back now: end the connection that has it (as root)";
-    kill.commands = {inside(c, fmt::format("ss -K sport = {}", p.port))};
-    kill.caution = "the program that opened it sees ECONNABORTED";
+    kill.commands = {
+        inside(c, fmt::format("ss -tK state {} sport = {}",
+                              p.state == TcpState::TimeWait ? "time-wait" : "connected", p.port))};
+    kill.caution = p.state == TcpState::TimeWait
+                       ? "an old duplicate or a repeated FIN then meets no record"
+                       : "the program that opened it sees ECONNABORTED";
     kill.check = fmt::format("lastack doctor --expect-listener {}", p.port);
     f.remedies.push_back(move_out_of_range(c));
     f.remedies.push_back(kill);

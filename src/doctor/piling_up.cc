@@ -100,6 +100,8 @@ void fin_wait_2(const Case& c, Findings& out) {
     timeout.check = "lastack doctor";
     f.remedies.push_back(timeout);
   }
+  // Only closed sockets have a limit (linux-facts 8).
+  if (s.compact_fin_wait_2 == 0 && s.orphans == 0) return;
   Remedy shorter;
   shorter.layer = Layer::Limits;
   shorter.text =

@@ -116,9 +116,11 @@ Verdict judge(const Case& c, const PortUse& use) {
           ? 1.0
           : static_cast<double>(h.taken - std::min(h.taken, h.reusable_now)) / h.capacity;
   if (h.exhausted_in_s) {
-    // A burst of a moment is no trend: there must be a few seconds of it, or a good part of the ports.
-    const bool trend = use.activity >= 5s || share >= 0.25 || c.sampled();
+    // A burst of a moment is no trend: there must be a few seconds of it.
+    const bool trend = use.activity >= 5s || (share >= 0.25 && use.activity >= 2s) || c.sampled();
     if (trend && *h.exhausted_in_s <= 600) return {true, false, Severity::Problem};
+    // But what has only begun may be the worst: said with less certainty.
+    if (!trend && share >= 0.05 && *h.exhausted_in_s <= 60) return {true, false, Severity::Warning};
     if (trend && *h.exhausted_in_s <= 86400 && share >= 0.5)
       return {true, false, Severity::Warning};
   }
@@ -224,10 +226,11 @@ void report_cliff(const Case& c, const PortUse& use, bool also_running_out, Find
                                   c.sockets().destinations[use.destination].states.total(),
                                   "sockets"));
   f.who_closed_first = who_closed(c, use);
-  f.why = "nothing fails yet, but CPU goes into looking for ports: at " +
-          rate(std::max(1.0, h.opens_per_second)) +
-          fmt::format(" about {:.0f} % of one core",
-                      std::min(100.0, std::max(1.0, h.opens_per_second) * walk_seconds(c) * 100));
+  f.why = "nothing fails yet, but CPU goes into looking for ports";
+  if (h.opens_per_second >= 1) {
+    f.why += fmt::format(": at {} about {:.0f} % of one core", rate(h.opens_per_second),
+                         std::min(100.0, h.opens_per_second * walk_seconds(c) * 100));
+  }
   note(f, "connect_cost_microseconds", walk_seconds(c) * 1e6);
   note_headroom(f, use);
   f.remedies = remedies_for_cost(c);
@@ -246,9 +249,9 @@ void report_bind_pool(const Case& c, Findings& out) {
   Finding& f = add(c, out, "bind-before-connect", severity,
                    fmt::format("{} destinations", c.pool.destinations));
   f.sentence = fmt::format(
-      "{} of {} ports are taken by sockets that bind() before connect(): one pool for all {}",
+      "{} of {} ports are taken by sockets that bind() before connect(), one pool for all {}{}",
       grouped(std::uint64_t{c.pool.ports}), grouped(std::uint64_t{open}),
-      plural(c.pool.destinations, "destination"));
+      plural(c.pool.destinations, "destination"), out_now ? ": bind() fails now" : "");
   std::vector<std::size_t> pooled;
   for (std::size_t i = 0; i < c.uses.size(); ++i) {
     if (c.uses[i].pooled) pooled.push_back(i);
@@ -307,13 +310,23 @@ void report_bind_pool(const Case& c, Findings& out) {
       "is kept, the "
       "port is chosen at connect(), per destination (nginx's proxy_bind and haproxy's source do so "
       "themselves)";
-  r.check = "lastack doctor: the ports of a destination are then of the other parity";
+  r.check = "lastack doctor: this finding is gone once the old connections are";
   f.remedies.push_back(r);
   Remedy pool;
   pool.layer = Layer::Program;
   pool.text = "keep connections open in a pool";
   pool.check = "lastack doctor --sample 5";
   f.remedies.push_back(pool);
+  if (c.room.range.size() < 32768) {
+    Remedy range;
+    range.layer = Layer::PortChoice;
+    range.text = "meanwhile, widen the range (reserve the ports of listening services first)";
+    range.commands = {set_command(c, "net.ipv4.ip_local_port_range", "15000 64999")};
+    range.undo = set_command(c, "net.ipv4.ip_local_port_range",
+                             fmt::format("{} {}", c.room.range.low, c.room.range.high));
+    range.check = "lastack doctor";
+    f.remedies.push_back(range);
+  }
   f.will_not_help = {"tcp_tw_reuse (bind() does not look at it)"};
 }
 
@@ -327,13 +340,20 @@ void report_self_connect(const Case& c, Findings& out) {
     f.who_closed_first = "nobody: it is open";
     f.why = "the service that wants this port cannot bind it, and the client talks to its own echo";
     note(f, "port", std::uint64_t{t.local.port});
+    for (std::uint32_t i = 0; i < c.sockets().destinations.size(); ++i) {
+      const Destination& d = c.sockets().destinations[i];
+      if (d.source != t.local.address || d.remote != t.remote) continue;
+      f.owners = owners_of(c.host, c.sockets(), Side::Destination, i, kLiveStates);
+      if (!f.owners.empty()) f.details.push_back("process: " + name_of(f.owners.front()));
+    }
     Remedy r;
     r.layer = Layer::PortChoice;
     PortSet reserve = c.settings().ip_local_reserved_ports;
     reserve.insert(t.local.port);
     r.text = "reserve the service's port, and end this connection";
-    r.commands = {set_command(c, "net.ipv4.ip_local_reserved_ports", reserve.to_string()),
-                  inside(c, fmt::format("ss -K sport = {0} and dport = {0}", t.local.port))};
+    r.commands = {
+        set_command(c, "net.ipv4.ip_local_reserved_ports", reserve.to_string()),
+        inside(c, fmt::format("ss -tK state connected sport = {0} and dport = {0}", t.local.port))};
     r.undo = set_command(c, "net.ipv4.ip_local_reserved_ports",
                          c.settings().ip_local_reserved_ports.to_string());
     r.check = "lastack doctor";

@@ -73,6 +73,10 @@ Remedy range_remedy(const Case& c, const PortUse& use, const PortRange& wider) {
       set_command(c, "net.ipv4.ip_local_port_range", fmt::format("{} {}", wider.low, wider.high)));
   r.undo = set_command(c, "net.ipv4.ip_local_port_range",
                        fmt::format("{} {}", c.room.range.low, c.room.range.high));
+  if (added > 0) {
+    r.undo += " && " + set_command(c, "net.ipv4.ip_local_reserved_ports",
+                                   c.settings().ip_local_reserved_ports.to_string());
+  }
   r.check = check_with_sample();
   return r;
 }
@@ -177,7 +181,7 @@ std::vector<Remedy> remedies_for_ports(const Case& c, const PortUse& use) {
     const std::string address = h.remote.address.is_v4() ? h.remote.address.to_string()
                                                          : "[" + h.remote.address.to_string() + "]";
     r.commands.push_back(
-        inside(c, fmt::format("ss -K state time-wait dst {} dport = {}", address, h.remote.port)));
+        inside(c, fmt::format("ss -tK state time-wait dst {} dport = {}", address, h.remote.port)));
     r.caution =
         "old duplicates and a repeated FIN then meet nothing; the ports are burnt again at the "
         "same rate";

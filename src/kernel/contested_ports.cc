@@ -1,6 +1,7 @@
 #include "kernel/contested_ports.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "kernel/sock_diag.h"
@@ -8,6 +9,8 @@
 namespace lastack {
 
 namespace {
+
+using namespace std::string_view_literals;
 
 bool digit(char c) {
   return c >= '0' && c <= '9';
@@ -50,10 +53,24 @@ std::optional<Port> port_in(std::string_view word) {
   return std::nullopt;
 }
 
+// Whose numbers are no ports of their own: what a person types while looking for the trouble, too.
+bool never_listens(std::string_view program) {
+  constexpr std::array kTools = {
+      "awk"sv,  "cat"sv,      "curl"sv,  "dig"sv,     "fuser"sv,   "gdb"sv,    "grep"sv,
+      "head"sv, "iptables"sv, "kill"sv,  "lastack"sv, "less"sv,    "lsof"sv,   "nft"sv,
+      "perf"sv, "ping"sv,     "ps"sv,    "sed"sv,     "seq"sv,     "sleep"sv,  "ss"sv,
+      "ssh"sv,  "strace"sv,   "sudo"sv,  "tail"sv,    "tcpdump"sv, "telnet"sv, "timeout"sv,
+      "vi"sv,   "vim"sv,      "watch"sv, "wget"sv};
+  if (const auto slash = program.rfind('/'); slash != program.npos)
+    program.remove_prefix(slash + 1);
+  return std::find(kTools.begin(), kTools.end(), program) != kTools.end();
+}
+
 }  // namespace
 
 std::vector<Port> ports_to_listen_on(std::string_view arguments) {
   std::vector<Port> ports;
+  if (never_listens(arguments.substr(0, arguments.find(' ')))) return ports;
   bool first = true;
   while (!arguments.empty()) {
     const std::size_t end = std::min(arguments.find(' '), arguments.size());

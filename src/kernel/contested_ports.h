@@ -12,7 +12,8 @@ namespace lastack {
 
 // Numbers in a command line that look like a port to listen on: "--port 40005", "-p40005", ":40005",
 // "0.0.0.0:40005", "listen=40005". A number after a host name or a foreign address is where a program
-// connects to, and is left out. In order of appearance, without repetition.
+// connects to, and is left out, and so are all numbers of tools that never listen (sleep, ss, grep, this
+// program). In order of appearance, without repetition.
 std::vector<Port> ports_to_listen_on(std::string_view arguments);
 
 struct Claim {

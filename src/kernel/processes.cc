@@ -148,7 +148,9 @@ void say_what_was_closed(std::uint32_t closed, int error, std::vector<NotRead>& 
   if (closed == 0) return;
   const std::string who = closed == 1 ? "1 process" : std::to_string(closed) + " processes";
   not_read.push_back({"owners of sockets: descriptors of " + who, std::strerror(error),
-                      ::geteuid() == 0 ? "run with CAP_SYS_PTRACE" : "run as root"});
+                      ::geteuid() == 0
+                          ? "it takes CAP_SYS_PTRACE and every capability that they have"
+                          : "run as root"});
 }
 
 void say_what_was_hidden(const std::string& proc, std::vector<NotRead>& not_read) {

@@ -130,7 +130,8 @@ void header(const Diagnosis& d, Page& page) {
   append(problems, "problem");
   append(warnings, "warning");
   if (verdict.empty()) {
-    verdict = !d.looked   ? "no socket could be read"
+    verdict = !d.looked   ? d.not_read.empty() ? "healthy, by settings and counters"
+                                               : "no socket could be read"
               : d.guessed ? "healthy, as far as could be seen"
                           : "healthy";
   }
