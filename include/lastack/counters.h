@@ -29,6 +29,11 @@ namespace lastack {
   X(TCPMigrateReqSuccess) X(TCPMigrateReqFailure)
 // clang-format on
 
+// No count of anything is larger: what says so lies, or means "no limit". Readers of /proc take the least of
+// both, a bundle that has more is refused, and so whoever adds or multiplies counts cannot overflow. It is
+// also as far as a JSON reader in JavaScript counts.
+inline constexpr std::uint64_t kMostCount = std::uint64_t{1} << 53;
+
 // Since the namespace was made, or the endpoint host started. A counter that the kernel does not
 // have is 0 and not `known`.
 struct Counters {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "bundle/decode.h"
 #include "bundle/encode.h"
 #include "bundle/gzip.h"
 #include "lastack/bundle.h"
@@ -63,15 +64,46 @@ Result<void> write_into(const std::string& path, std::string_view bytes) {
   return write_all(fd.get(), bytes, path);
 }
 
+// A file in `folder` that has no name yet, so that nothing is left of it if we are killed; or, where the file
+// system has no such thing, one with a temporary name. Its name, once it has one, goes to `name`.
+Result<int> new_file(const std::string& folder, std::string& name) {
+  const int nameless = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (nameless >= 0) return nameless;
+  name = folder + "/.lastack.XXXXXX";
+  const int fd = ::mkostemp(name.data(), O_CLOEXEC);  // O_EXCL, mode 0600
+  if (fd < 0) {
+    const int error = errno;
+    name.clear();
+    return tl::unexpected(system_error(error, "cannot create a file in " + folder));
+  }
+  return fd;
+}
+
+// Gives a nameless file a temporary name, to be renamed from.
+Result<void> give_name(int fd, const std::string& folder, std::string& name) {
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  for (unsigned n = 0; n < 100; ++n) {
+    name = folder + "/.lastack." + std::to_string(::getpid()) + "." + std::to_string(n);
+    if (::linkat(AT_FDCWD, path.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return {};
+    if (errno != EEXIST) break;
+  }
+  const int error = errno;
+  name.clear();
+  return tl::unexpected(system_error(error, "cannot name a new file in " + folder));
+}
+
 Result<void> write_beside_and_rename(const std::string& path, std::string_view bytes) {
-  std::string temporary = path + ".XXXXXX";
-  Descriptor fd(::mkostemp(temporary.data(), O_CLOEXEC));  // O_EXCL, mode 0600
-  if (fd.get() < 0)
-    return tl::unexpected(system_error(errno, "cannot create a file beside " + path));
+  const std::string parent_path = std::filesystem::path(path).parent_path();
+  const std::string folder = parent_path.empty() ? "." : parent_path;
+  std::string temporary;
+  const auto opened = new_file(folder, temporary);
+  if (!opened) return tl::unexpected(opened.error());
+  Descriptor fd(*opened);
   Result<void> done = write_all(fd.get(), bytes, path);
   if (done && ::fsync(fd.get()) != 0 && errno != EINVAL && errno != EROFS) {
     done = tl::unexpected(system_error(errno, "cannot write " + path));
   }
+  if (done && temporary.empty()) done = give_name(fd.get(), folder, temporary);
   if (fd.close_now() != 0 && done) {
     done = tl::unexpected(system_error(errno, "cannot write " + path));
   }
@@ -79,13 +111,11 @@ Result<void> write_beside_and_rename(const std::string& path, std::string_view b
     done = tl::unexpected(system_error(errno, "cannot rename a new file to " + path));
   }
   if (!done) {
-    ::unlink(temporary.c_str());
+    if (!temporary.empty()) ::unlink(temporary.c_str());
     return done;
   }
   // That the name survives a power cut as well is worth trying, not worth failing for.
-  const std::string folder = std::filesystem::path(path).parent_path();
-  const Descriptor parent(
-      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (parent.get() >= 0) ::fsync(parent.get());
   return done;
 }
@@ -112,6 +142,11 @@ Result<void> write_bundle(const Observation& observation, const std::string& pat
   if (text.size() > kLargestBundle) {
     return failure("the bundle would be larger than a reader accepts (" +
                    std::to_string(kLargestBundle >> 20) + " MiB)");
+  }
+  // A file that nobody can read helps nobody: better now, while another choice can be made.
+  if (const auto read = decode_bundle(text); !read) {
+    return failure("a reader would refuse the bundle (" + read.error().message +
+                   "); look at fewer namespaces: --netns, --pid");
   }
   const std::string bytes = gzip(text);
   if (path == "-") return write_all(STDOUT_FILENO, bytes, "standard output");

@@ -29,7 +29,21 @@ constexpr std::size_t kLongestPortList = 65536 / 2 * 6;
 // What the observation itself may occupy. Some objects are far larger in memory than the shortest
 // text that makes one (a namespace holds 24 KiB of port sets), so the text's size is no bound.
 constexpr std::size_t memory_for(std::size_t text_size) {
-  return std::min((std::size_t{32} << 20) + 8 * text_size, std::size_t{256} << 20);
+  return std::min((std::size_t{64} << 20) + 8 * text_size, std::size_t{256} << 20);
+}
+
+// No name, path or command line of a live look is longer.
+constexpr std::size_t kLongestString = 4096;
+
+// How many there may be of each. A live look keeps fewer; what is here bounds what a diagnosis takes.
+template <class T>
+constexpr std::size_t most_of() {
+  if (std::same_as<T, Destination> || std::same_as<T, Service>) return 4096;
+  if (std::same_as<T, NamespaceSnapshot> || std::same_as<T, SysctlLine>) return 1024;
+  if (std::same_as<T, Process>) return 4096;
+  if (std::same_as<T, ContestedPort>) return 64;
+  if (std::same_as<T, FourTuple>) return 16;
+  return 65536;
 }
 
 // Where we are, for messages: a list on the stack from the innermost outwards.
@@ -69,7 +83,7 @@ class Decoder {
   template <std::unsigned_integral Number>
     requires(!std::same_as<Number, bool>)
   bool read(std::size_t at, Number& out, const Place& place, std::uint64_t most = UINT64_MAX) {
-    most = std::min<std::uint64_t>(most, std::numeric_limits<Number>::max());
+    most = std::min<std::uint64_t>({most, std::numeric_limits<Number>::max(), kMostCount});
     if (tape_.kind(at) != Kind::Unsigned || tape_.unsigned_number(at) > most) {
       return fail(place, "not a whole number between 0 and " + std::to_string(most));
     }
@@ -100,16 +114,21 @@ class Decoder {
   }
 
   bool read(std::size_t at, std::string& out, const Place& place) {
+    const auto short_enough = [&] {
+      return out.size() <= kLongestString || fail(place, "longer than 4,096 bytes");
+    };
     if (tape_.kind(at) == Kind::String) {
       out = tape_.string(at);
-      return true;
+      return short_enough();
     }
     const std::size_t bytes = tape_.find(at, "bytes");
     if (bytes == 0) return fail(place, "not a string");
     const Place inside{&place, "bytes"};
     if (tape_.kind(bytes) != Kind::String) return fail(inside, "not a string");
-    return utf8_to_latin1(tape_.string(bytes), out) ||
-           fail(inside, "a character above U+00FF, which is no byte");
+    if (!utf8_to_latin1(tape_.string(bytes), out)) {
+      return fail(inside, "a character above U+00FF, which is no byte");
+    }
+    return short_enough();
   }
 
   bool read(std::size_t at, IpAddress& out, const Place& place) {
@@ -222,6 +241,7 @@ class Decoder {
   bool read(std::size_t at, std::vector<T>& out, const Place& place) {
     if (tape_.kind(at) != Kind::Array) return fail(place, "not an array");
     const std::size_t n = tape_.count(at);
+    if (n > most_of<T>()) return fail(place, "more than " + std::to_string(most_of<T>()));
     if (n > memory_ / sizeof(T)) return fail(place, "too many for a bundle of this size");
     if (!take_memory(n * sizeof(T), place)) return false;
     out.resize(n);

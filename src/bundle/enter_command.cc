@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/printable.h"
 #include "model/shell_word.h"
 
 namespace lastack {
@@ -13,25 +14,28 @@ bool is_digit(char c) {
 }
 // Plain characters, 'quoted' ones and \' in any order (POSIX XCU 2.2).
 bool is_one_word(std::string_view text) {
-  // A word that begins with a hyphen would be an option, quoted or not.
-  if (text.empty() || text.starts_with("-") || text.starts_with("'-")) return false;
+  bool empty = true;  // so far, once the quotes are gone
+  const auto takes = [&](std::string_view part) {
+    // A word that begins with a hyphen would be an option, quoted or not.
+    if (empty && part.starts_with('-')) return false;
+    empty = empty && part.empty();
+    return printable(part) == part;
+  };
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (is_plain_in_shell(text[i])) continue;
-    if (text[i] == '\'') {
+    if (is_plain_in_shell(text[i])) {
+      if (!takes(text.substr(i, 1))) return false;
+    } else if (text[i] == '\'') {
       const std::size_t end = text.find('\'', i + 1);
-      if (end == std::string_view::npos) return false;
-      const auto inside = text.substr(i + 1, end - i - 1);
-      if (std::any_of(inside.begin(), inside.end(), [](char c) { return c >= 0 && c < ' '; })) {
-        return false;
-      }
+      if (end == std::string_view::npos || !takes(text.substr(i + 1, end - i - 1))) return false;
       i = end;
     } else if (text.substr(i, 2) == "\\'") {
+      if (!takes("'")) return false;
       ++i;
     } else {
       return false;
     }
   }
-  return true;
+  return !empty;
 }
 
 }  // namespace

@@ -106,6 +106,10 @@ class TapeBuilder {
 };
 
 Result<JsonTape> JsonTape::parse(std::string_view text, const JsonLimits& limits) {
+  // The parser takes a NUL for the end and would not look at what follows.
+  if (const std::size_t nul = text.find('\0'); nul != text.npos) {
+    return failure("a NUL character at byte " + std::to_string(nul));
+  }
   JsonTape tape;
   TapeBuilder builder(tape, limits);
   if (!nlohmann::json::sax_parse(text, &builder)) return failure(builder.error());

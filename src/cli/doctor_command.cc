@@ -3,12 +3,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdlib>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/output.h"
 #include "cli/selection.h"
 #include "lastack/bundle.h"
 #include "lastack/doctor.h"
@@ -90,12 +90,7 @@ int run_doctor(const DoctorArguments& arguments) {
   const Diagnosis diagnosis = diagnose(*observation);
   const std::string page =
       arguments.json ? to_json(diagnosis) : to_text(diagnosis, style_for(arguments));
-  std::fwrite(page.data(), 1, page.size(), stdout);
-  if (std::fflush(stdout) != 0) {
-    // `lastack doctor | head` has seen enough.
-    if (errno != EPIPE) complain("doctor", "cannot write the page to standard output");
-    return exit_code::kCannotWrite;
-  }
+  if (!print("doctor", page)) return exit_code::kCannotWrite;
   return verdict(diagnosis, arguments.selection.look.counters_only);
 }
 
@@ -109,11 +104,13 @@ void add_doctor_command(CLI::App& app, Run& run) {
   command
       ->add_option("--from", arguments->from,
                    "read a bundle of 'lastack snapshot' in place of this host; - is standard input")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   command
       ->add_option("--earlier", arguments->earlier,
                    "compare with this earlier bundle of the same host")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   command->add_flag("--counters", arguments->selection.look.counters_only,
                     "read settings and counters only, walk no socket");
   command->add_flag("--json", arguments->json, "print the diagnosis as JSON");

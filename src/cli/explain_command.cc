@@ -5,7 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
-#include "cli/selection.h"
+#include "cli/output.h"
 #include "lastack/doctor.h"
 
 namespace lastack {
@@ -14,14 +14,15 @@ namespace {
 
 int run_explain(const std::string& id) {
   if (id.empty()) {
+    std::string list;
     for (const FindingInfo& info : finding_catalogue())
-      fmt::print("{:<34}{}\n", info.id, info.about);
-    return 0;
+      list += fmt::format("{:<34}{}\n", info.id, info.about);
+    return print("explain", list) ? 0 : exit_code::kCannotWrite;
   }
   for (const FindingInfo& info : finding_catalogue()) {
     if (info.id == id) {
-      fmt::print("{}\n\n{}\n\n{}\n", info.id, info.about, info.mechanism);
-      return 0;
+      const std::string text = fmt::format("{}\n\n{}\n\n{}\n", info.id, info.about, info.mechanism);
+      return print("explain", text) ? 0 : exit_code::kCannotWrite;
     }
   }
   std::string near;

@@ -1,12 +1,13 @@
 // lastack: how TCP connections end.
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
+#include <sstream>
+#include <string>
 
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/output.h"
 
 int main(int argc, char** argv) {
   CLI::App app{
@@ -21,17 +22,21 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
-    return app.exit(e);
+    std::ostringstream text;
+    app.exit(e, text, text);
+    return lastack::print("", text.str()) ? 0 : lastack::exit_code::kCannotWrite;
   } catch (const CLI::ParseError& e) {
     app.exit(e);
     return lastack::exit_code::kUsage;
   }
   // A reader that goes away (| head) is an error of write(), not of ours.
   std::signal(SIGPIPE, SIG_IGN);
+  // Nor is a limit on the size of files (ulimit -f).
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run();
   } catch (const std::exception& e) {
-    fmt::print(stderr, "lastack: internal error: {}\n", e.what());
+    lastack::complain("", std::string("internal error: ") + e.what());
     return lastack::exit_code::kInternal;
   }
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <thread>
 
@@ -14,12 +15,20 @@
 namespace lastack {
 
 namespace {
+constexpr double kShortestSample = 0.2;
 constexpr double kLongestSample = 3600;
 // Short connections come and go between two looks; owners are looked for this often in between.
 constexpr auto kWatchEvery = 250ms;
 // Without --sample: long enough to see a hundred connections at the rates that burn ports.
 constexpr auto kShortWatch = 300ms;
 }  // namespace
+
+CLI::Validator not_empty() {
+  return {[](const std::string& text) {
+            return text.empty() ? std::string("a name is needed; it is empty") : std::string();
+          },
+          ""};
+}
 
 void add_selection(CLI::App& command, Selection& selection) {
   auto* netns =
@@ -28,12 +37,13 @@ void add_selection(CLI::App& command, Selection& selection) {
               "--netns", selection.look.namespaces,
               "look at this network namespace (a name of 'ip netns', or a path); repeatable")
           ->type_name("NAME|PATH")
+          ->check(not_empty())
           ->allow_extra_args(false);
   auto* pid = command
                   .add_option("--pid", selection.look.pids,
                               "look at the network namespace of this process; repeatable")
                   ->type_name("PID")
-                  ->check(CLI::PositiveNumber)
+                  ->check(CLI::Range(1, INT32_MAX))
                   ->allow_extra_args(false);
   command
       .add_flag("--all-netns", selection.look.all_namespaces,
@@ -45,7 +55,14 @@ void add_selection(CLI::App& command, Selection& selection) {
           "--sample", selection.sample_seconds,
           "look twice, this many seconds apart: rates, growth, and who opens short connections")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.2, kLongestSample));
+      ->check([](const std::string& text) {
+        // CLI::Range lets "nan" through.
+        double seconds = 0;
+        const bool number = CLI::detail::lexical_cast(text, seconds);
+        return number && seconds >= kShortestSample && seconds <= kLongestSample
+                   ? std::string()
+                   : "a number of seconds between 0.2 and 3600, please, not " + text;
+      });
   command
       .add_option("--expect-listener", selection.look.expected_listeners,
                   "a port that something should be able to listen on: is it taken? repeatable")
@@ -97,10 +114,6 @@ Result<Observation> observe(const Selection& selection) {
   observation.earlier = std::move(*first);
   observation.now = std::move(*second);
   return observation;
-}
-
-void complain(const std::string& command, const std::string& message) {
-  fmt::print(stderr, "lastack {}: {}\n", command, message);
 }
 
 int exit_code_for(const Error& error) {

@@ -1,14 +1,11 @@
 // Which namespaces to look at, and whether twice: the options that `doctor` and `snapshot` share.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "lastack/kernel.h"
-
-namespace CLI {
-class App;
-}
 
 namespace lastack {
 
@@ -17,14 +14,14 @@ struct Selection {
   double sample_seconds = 0;
 };
 
+// Refuses "", which a variable without a value leaves behind.
+CLI::Validator not_empty();
 void add_selection(CLI::App& command, Selection& selection);
 bool selects_anything(const CLI::App& command);
 
 // Looks once, or twice with the asked-for time between, watching in the meantime who opens connections.
 Result<Observation> observe(const Selection& selection);
 
-// "lastack doctor: no such file" on standard error.
-void complain(const std::string& command, const std::string& message);
 // A failed look: EPERM and EACCES are not the user's mistake.
 int exit_code_for(const Error& error);
 

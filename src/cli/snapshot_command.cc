@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/output.h"
 #include "cli/selection.h"
 #include "lastack/bundle.h"
 
@@ -44,7 +45,7 @@ int run_snapshot(const SnapshotArguments& arguments) {
     complain("snapshot", written.error().message);
     return exit_code::kCannotWrite;
   }
-  if (file != "-") fmt::print("{}\n", file);
+  if (file != "-" && !print("snapshot", file + "\n")) return exit_code::kCannotWrite;
   for (const NamespaceSnapshot& ns : observation->now.namespaces) {
     if (!ns.sockets_read && !arguments.selection.look.counters_only) {
       complain("snapshot",
@@ -65,7 +66,8 @@ void add_snapshot_command(CLI::App& app, Run& run) {
   command
       ->add_option("--output,-o", arguments->file,
                    "where to; - is standard output (default: a name with host and time)")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   command->add_flag("--redact", arguments->redact,
                     "replace addresses, host names and command lines, consistently");
   command->callback([arguments, &run] { run = [arguments] { return run_snapshot(*arguments); }; });

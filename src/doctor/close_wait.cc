@@ -165,17 +165,9 @@ void find_close_wait(const Case& c, Findings& out) {
     fix.check = "lastack doctor: CLOSE_WAIT goes down and stays down";
     f.remedies.push_back(fix);
     if (p != nullptr) {
-      Remedy raise;
-      raise.layer = Layer::Limits;
+      Remedy raise = raise_descriptor_limit(*p);
       raise.text = "to buy time: raise the process's limit, or restart it";
-      const std::uint64_t higher =
-          std::max<std::uint64_t>(65536, p->descriptor_limit.value_or(0) * 4);
-      raise.commands = {fmt::format("prlimit --pid {} --nofile={}:{}", p->pid, higher, higher)};
-      if (limit_known) {
-        raise.undo = fmt::format("prlimit --pid {} --nofile={}", p->pid, *p->descriptor_limit);
-      }
-      raise.check = fmt::format("grep files /proc/{}/limits", p->pid);
-      raise.caution = "the leak goes on";
+      raise.caution = "the leak goes on" + (raise.caution.empty() ? "" : "; " + raise.caution);
       f.remedies.push_back(raise);
     }
     f.will_not_help = {"tcp_keepalive_* (the peer is alive and answers; keep-alive ends nothing)",

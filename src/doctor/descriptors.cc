@@ -66,22 +66,7 @@ void of_processes(const HostSnapshot& host, Findings& out) {
                     "| sort -rn | head",
                     p.pid)};
     look.check = "lastack doctor";
-    Remedy raise;
-    raise.layer = Layer::Limits;
-    const std::uint64_t higher = std::max<std::uint64_t>(65536, *p.descriptor_limit * 4);
-    raise.text =
-        p.unit.ends_with(".service")
-            ? fmt::format("raise the limit: LimitNOFILE={} in {}, and now for the running process",
-                          higher, p.unit)
-            : "raise the limit of the running process (and where it is started: ulimit -n)";
-    // The soft limit alone: what is taken from the hard one only root with CAP_SYS_RESOURCE gives back.
-    raise.commands = {fmt::format("prlimit --pid {} --nofile={}:", p.pid, higher)};
-    raise.undo = fmt::format("prlimit --pid {} --nofile={}:", p.pid, *p.descriptor_limit);
-    raise.caution = fmt::format(
-        "the hard limit bounds it (prlimit --pid {} --nofile shows both); beyond that, set both: "
-        "--nofile=SOFT:HARD",
-        p.pid);
-    raise.check = fmt::format("grep files /proc/{}/limits", p.pid);
+    const Remedy raise = raise_descriptor_limit(p);
     f.remedies = {look, raise};
     f.will_not_help = {"settings of TIME_WAIT: those records hold no descriptor"};
   }
@@ -109,6 +94,33 @@ void of_the_system(const HostSnapshot& host, Findings& out) {
 }
 
 }  // namespace
+
+Remedy raise_descriptor_limit(const Process& p) {
+  // fs.nr_open, unless it was changed: no limit can be set higher.
+  constexpr std::uint64_t kMostOpen = 1'048'576;
+  const std::uint64_t now = p.descriptor_limit.value_or(0);
+  const std::uint64_t higher = std::min(std::max<std::uint64_t>(65536, now * 4), kMostOpen);
+  Remedy raise;
+  raise.layer = Layer::Limits;
+  raise.check = fmt::format("grep files /proc/{}/limits", p.pid);
+  if (higher <= now) {
+    raise.text = "the limit is as high as fs.nr_open usually lets it be: look for the leak";
+    return raise;
+  }
+  raise.text =
+      p.unit.ends_with(".service")
+          ? fmt::format("raise the limit: LimitNOFILE={} in {}, and now for the running process",
+                        higher, p.unit)
+          : "raise the limit of the running process (and where it is started: ulimit -n)";
+  // The soft limit alone: what is taken from the hard one only CAP_SYS_RESOURCE gives back.
+  raise.commands = {fmt::format("prlimit --pid {} --nofile={}:", p.pid, higher)};
+  if (now > 0) raise.undo = fmt::format("prlimit --pid {} --nofile={}:", p.pid, now);
+  raise.caution = fmt::format(
+      "the hard limit bounds it (prlimit --pid {} --nofile shows both); beyond that, set both: "
+      "--nofile=SOFT:HARD",
+      p.pid);
+  return raise;
+}
 
 void find_descriptor_trouble(const HostSnapshot& host, Findings& out) {
   of_processes(host, out);

@@ -132,7 +132,6 @@ Diagnosis diagnose(const Observation& observation) {
   out.guessed = std::any_of(host.not_read.begin(), host.not_read.end(),
                             [](const NotRead& n) { return n.what.starts_with("namespace "); });
 
-  Duration took{};
   for (const NamespaceSnapshot& ns : host.namespaces) {
     Case c{.host = host, .ns = ns};
     if (observation.earlier) {
@@ -147,7 +146,7 @@ Diagnosis diagnose(const Observation& observation) {
       }
     }
     out.sampled_s = std::max(out.sampled_s, c.sampled_s);
-    took += ns.took;
+    out.took_s += seconds(ns.took);
     out.namespaces.push_back(ns.name);
     const std::string label = host.namespaces.size() > 1 ? ns.name + " " : "";
     for (const NotRead& n : ns.not_read) {
@@ -201,7 +200,6 @@ Diagnosis diagnose(const Observation& observation) {
     }
     summarize(c, out, label);
   }
-  out.took_s = seconds(took);
   find_descriptor_trouble(host, out.findings);
   review_host_settings(host, out.findings);
 

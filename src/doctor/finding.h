@@ -65,6 +65,9 @@ std::string inside(const Case& c, const std::string& command);
 std::string set_command(const Case& c, const std::string& name, const std::string& value);
 std::string undo_command(const Case& c, const std::string& name, Settings::Value now);
 
+// Of a process that runs out of descriptors.
+Remedy raise_descriptor_limit(const Process& process);
+
 constexpr std::initializer_list<TcpState> kLiveStates = {
     TcpState::SynSent,  TcpState::SynReceived, TcpState::Established, TcpState::FinWait1,
     TcpState::FinWait2, TcpState::CloseWait,   TcpState::Closing,     TcpState::LastAck};

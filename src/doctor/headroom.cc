@@ -105,9 +105,9 @@ std::optional<double> time_to_exhaustion(const PortUse& use, const CloseHistogra
     }
     return taken + opens * std::min(t, hold);
   };
-  constexpr double kStep = 0.1;
   const double horizon = hold + 1;
-  for (double t = 0; t <= horizon; t += kStep) {
+  const double step = std::max(0.1, horizon / 2000);  // a minute in tenths of a second
+  for (double t = 0; t <= horizon; t += step) {
     if (taken_at(t) >= capacity) return t;
   }
   if (use.live_growth_per_second <= 0) return std::nullopt;

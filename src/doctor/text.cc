@@ -29,6 +29,7 @@ std::string percent(double share) {
 }
 
 std::string rate_number(double n) {
+  n = std::min(n, 1e15);  // what is more is no rate
   return n >= 10 ? grouped(static_cast<std::uint64_t>(std::llround(n))) : fmt::format("{:.1f}", n);
 }
 

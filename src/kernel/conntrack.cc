@@ -120,7 +120,10 @@ Result<CtDump> dump_table() {
 
 std::optional<std::uint64_t> read_number(const std::string& path) {
   const auto text = read_file(path.c_str(), 64);
-  return text ? parse_number<std::uint64_t>(trim(*text)) : std::nullopt;
+  if (!text) return std::nullopt;
+  const auto value = parse_number<std::uint64_t>(trim(*text));
+  if (!value) return std::nullopt;
+  return std::min(*value, kMostCount);
 }
 
 bool exists(const char* path) {

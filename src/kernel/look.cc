@@ -40,7 +40,8 @@ std::uint64_t own_namespace() {
 std::string enter_command(const NamespaceRef& ref, std::uint64_t own) {
   if (ref.inode == own) return "";
   constexpr std::string_view kNamed = "/run/netns/";
-  if (ref.path.starts_with(kNamed)) {
+  // `ip netns exec` would take a leading hyphen for an option.
+  if (ref.path.starts_with(kNamed) && !ref.path.substr(kNamed.size()).starts_with('-')) {
     return "ip netns exec " + shell_word(ref.path.substr(kNamed.size()));
   }
   if (ref.pid > 0) return "nsenter -t " + std::to_string(ref.pid) + " -n";

@@ -167,7 +167,8 @@ class Finder {
       const std::string path = places_.netns + "/" + name;
       const auto file = open_namespace(path);
       if (!file) {
-        not_read_.push_back({"network namespace " + printable(name), file.error().message, ""});
+        not_read_.push_back(
+            {"network namespace " + printable(name), printable(file.error().message), ""});
       } else if (NamespaceRef* ref = add(file->inode, path, 0)) {
         if (!ref->is_host) ref->name = printable(name);
       }

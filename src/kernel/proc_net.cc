@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -81,7 +82,7 @@ bool parse_pairs(std::string_view text, std::string_view prefix, Counters& count
       if (index == kEmpty) continue;
       const auto value = parse_number<std::uint64_t>(number);
       if (!value) continue;
-      counters.*table[index].member = *value;
+      counters.*table[index].member = std::min(*value, kMostCount);
       counters.known |= std::uint64_t{1} << index;
       found = true;
     }
@@ -104,7 +105,7 @@ bool parse_fields(std::string_view text, std::string_view prefix, Field&& field)
       const std::string_view number = take_word(line);
       if (number.empty() || number.data() + number.size() == end) return found;
       const auto value = parse_number<std::uint64_t>(number);
-      if (value) found |= field(name, *value);
+      if (value) found |= field(name, std::min(*value, kMostCount));
     }
   }
   return false;

@@ -79,8 +79,10 @@ std::optional<std::uint64_t> parse_limits(std::string_view text) {
     const std::string_view soft = take_word(line);
     if (take_word(line).empty())
       return std::nullopt;  // cut before the hard limit, or within the soft
-    if (soft == "unlimited") return UINT64_MAX;
-    return parse_number<std::uint64_t>(soft);
+    if (soft == "unlimited") return kMostCount;
+    const auto limit = parse_number<std::uint64_t>(soft);
+    if (!limit) return std::nullopt;
+    return std::min(*limit, kMostCount);
   }
   return std::nullopt;
 }

@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kLargestFile = std::size_t{1} << 20;
 constexpr std::size_t kMostFiles = 1000;
 constexpr std::size_t kLongestValue = 256;
+constexpr std::size_t kMostLines = 1024;  // of settings that matter here: a few dozen exist
 
 // "net/ipv4/ip_forward" and "net.ipv4.ip_forward" name the same setting: whichever separator comes
 // first is the separator, and the other one then stands for a character of the name.
@@ -77,6 +78,7 @@ void parse_sysctl_file(std::string_view text, const std::string& file,
     if (!is_known_path(path)) continue;
     std::ranges::replace(path, '/', '.');
     const std::string_view value = trim(line.substr(equals + 1)).substr(0, kLongestValue);
+    if (lines.size() == kMostLines) return;
     lines.push_back({printable(file), number, std::move(path), printable(value)});
   }
 }

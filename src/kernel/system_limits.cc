@@ -20,7 +20,7 @@ std::optional<std::array<std::uint64_t, 3>> parse_three(std::string_view text) {
   for (std::uint64_t& number : numbers) {
     const auto value = parse_number<std::uint64_t>(take_word(rest));
     if (!value) return std::nullopt;
-    number = *value;
+    number = std::min(*value, kMostCount);
   }
   if (!trim(rest).empty()) return std::nullopt;
   return numbers;

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "model/printable.h"
+
 namespace lastack {
 
 constexpr bool is_blank(char c) {
@@ -53,9 +55,5 @@ std::optional<T> parse_number(std::string_view word, int base = 10) {
   if (error != std::errc{} || next != end) return std::nullopt;
   return value;
 }
-
-// Names that other people chose (of commands, units, files) are printed to terminals and written as
-// JSON: control characters and whatever is not UTF-8 become '?'.
-std::string printable(std::string_view text);
 
 }  // namespace lastack

@@ -88,7 +88,7 @@ int run_demo(const DemoOptions& options, std::FILE* out) {
   auto story = PrivateProcess::start(place, [&] { return tell_demo_story(script, page); });
   if (!story) {
     std::fflush(out);
-    fmt::print(stderr, "lastack demo: {}\n", story.error().message);
+    std::fputs(("lastack demo: " + story.error().message + "\n").c_str(), stderr);
     return is_denial(story.error()) ? kNotPermitted : 1;
   }
   for (;;) {
@@ -99,10 +99,13 @@ int run_demo(const DemoOptions& options, std::FILE* out) {
       continue;
     }
     story->kill();
-    fmt::print(stderr, "\nlastack demo: ended by {}; its namespaces are gone, nothing is left\n",
-               number == SIGINT    ? "^C"
-               : number == SIGTERM ? "SIGTERM"
-                                   : "SIGHUP");
+    std::fputs(
+        fmt::format("\nlastack demo: ended by {}; its namespaces are gone, nothing is left\n",
+                    number == SIGINT    ? "^C"
+                    : number == SIGTERM ? "SIGTERM"
+                                        : "SIGHUP")
+            .c_str(),
+        stderr);
     return 128 + number;
   }
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/printable.h"
+
 namespace lastack {
 
 bool is_plain_in_shell(char c) {
@@ -14,12 +16,11 @@ std::string shell_word(std::string_view text) {
     return std::string(text);
   }
   std::string word = "'";
-  for (char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
+  for (const char c : printable(text)) {
     if (c == '\'') {
       word += "'\\''";
     } else {
-      word += byte < 0x20 || byte == 0x7f ? '?' : c;
+      word += c;
     }
   }
   return word + "'";

@@ -7,6 +7,7 @@
 
 #include "doctor/text.h"
 #include "lastack/report.h"
+#include "model/printable.h"
 
 namespace lastack {
 
@@ -18,17 +19,6 @@ constexpr std::size_t kIndent = 3;
 std::size_t columns(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-// A command's name may hold escape sequences; on a terminal they would act.
-std::string printable(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    out += u < 0x20 || u == 0x7f ? '?' : c;
-  }
-  return out;
 }
 
 class Page {
@@ -130,7 +120,7 @@ void header(const Diagnosis& d, Page& page) {
   append(problems, "problem");
   append(warnings, "warning");
   if (verdict.empty()) {
-    verdict = !d.looked   ? d.not_read.empty() ? "healthy, by settings and counters"
+    verdict = !d.looked   ? d.not_read.empty() ? "settings and counters show no trouble"
                                                : "no socket could be read"
               : d.guessed ? "healthy, as far as could be seen"
                           : "healthy";

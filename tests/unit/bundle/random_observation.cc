@@ -21,6 +21,7 @@ class Filler {
 
   // Small numbers, large ones and the largest.
   std::uint64_t number(std::uint64_t most) {
+    most = std::min(most, kMostCount);
     switch (below(8)) {
       case 0:
         return most;
@@ -28,7 +29,7 @@ class Filler {
         return 0;
       case 2:
       case 3:
-        return most == UINT64_MAX ? random_() : below(most + 1);
+        return below(most + 1);
       default:
         return below(std::min<std::uint64_t>(most, 10000) + 1);
     }

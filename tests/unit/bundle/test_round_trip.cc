@@ -36,13 +36,13 @@ TEST(RoundTrip, AnEmptyObservation) {
 
 TEST(RoundTrip, TheLargestNumbers) {
   Observation o;
-  o.now.files_max = UINT64_MAX;
+  o.now.files_max = kMostCount;
   o.now.wall_time_ns = INT64_MIN;
-  o.now.page_size = (std::uint64_t{1} << 53) + 1;
+  o.now.page_size = kMostCount - 1;
   Process& process = o.now.processes.emplace_back();
   process.pid = INT32_MAX;
   process.uid = UINT32_MAX;
-  process.descriptor_limit = UINT64_MAX;
+  process.descriptor_limit = kMostCount;
   const auto read = from_bundle(to_bundle(o));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read, o);

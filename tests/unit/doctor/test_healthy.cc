@@ -49,6 +49,17 @@ TEST(Healthy, a_burst_of_a_moment_is_no_trend) {
   EXPECT_TRUE(d.healthy()) << to_text(d);
 }
 
+// What has only begun, and would end within a minute: said, but not as a certainty.
+TEST(Healthy, a_fast_beginning_is_a_warning) {
+  const Diagnosis d = diagnose(host(usual_settings(), [](Census& c) {
+    for (Port i = 0; i < 3000; ++i)
+      c.add(time_wait("10.0.0.1", static_cast<Port>(32768 + 2 * i), "10.0.0.2", 80, i * 1ms));
+  }));
+  ASSERT_FALSE(d.findings.empty());
+  EXPECT_EQ(d.findings[0].id, "ports-exhausting-time-wait");
+  EXPECT_EQ(d.worst(), Severity::Warning);
+}
+
 // A narrower range than the assumed one would make any number here wrong, so it must not pass in silence.
 TEST(Healthy, an_unknown_range_of_ports_is_said) {
   Settings unknown;

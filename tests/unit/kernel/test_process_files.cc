@@ -18,7 +18,7 @@ TEST(Limits, SoftLimitOfOpenFiles) {
   EXPECT_EQ(parse_limits(kLimits), 20000u);
   EXPECT_EQ(
       parse_limits("Max open files            unlimited            unlimited            files\n"),
-      UINT64_MAX);
+      kMostCount);
 }
 
 TEST(Limits, NothingWhereThereIsNone) {

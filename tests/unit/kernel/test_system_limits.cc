@@ -12,7 +12,7 @@ TEST(FileNr, OpenIsAllocatedLessUnused) {
   const auto files = parse_file_nr("1216\t16\t9223372036854775807\n");
   ASSERT_TRUE(files.has_value());
   EXPECT_EQ(files->open, 1200u);
-  EXPECT_EQ(files->max, 9223372036854775807u);
+  EXPECT_EQ(files->max, kMostCount);
 }
 
 TEST(FileNr, RefusesWhatIsMalformed) {

@@ -1,4 +1,4 @@
-#include "kernel/text.h"
+#include "model/printable.h"
 
 #include <cstdint>
 

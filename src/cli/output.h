@@ -1,0 +1,16 @@
+// What a command prints, and whether all of it arrived.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lastack {
+
+// To standard output, whole. False when some of it could not be written; then it has been said why, unless the
+// reader has gone, who has seen enough.
+bool print(const std::string& command, std::string_view text);
+// "lastack doctor: ..." on standard error, without what would act on a terminal. If that cannot be written
+// either there is nobody left to tell.
+void complain(const std::string& command, const std::string& message);
+
+}  // namespace lastack
