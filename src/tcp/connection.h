@@ -151,6 +151,12 @@ struct UserOptions {
   std::uint8_t traffic_class = 0;
   std::uint8_t hop_limit = 64;
   bool sack_off = false;
+  bool reuse_address = false;
+  bool reuse_port = false;
+  bool v6_only = false;
+  bool bind_no_port = false;
+  bool defer_accept = false;
+  std::uint32_t port_range = 0;  // high << 16 | low
 };
 
 struct Connection {
@@ -261,8 +267,16 @@ struct Connection {
   UserOptions options;
   bool orphan = false;  // the user has closed it
   bool read_shutdown = false;
-  std::uint32_t user = 0;                                            // the stack's: which socket
-  std::uint32_t wheel_next = 0, wheel_previous = 0, wheel_slot = 0;  // the stack's timer wheel
+
+  // --- The stack's
+  std::uint32_t user = 0;      // 1 + socket; 0: nobody
+  std::uint32_t listener = 0;  // 1 + listener that it came from
+  Port bound_port = 0;         // held by bind()
+  bool hashed = false;         // can be found by its tuple
+  bool in_accept_queue = false;
+  bool half_open_counted = false;
+  bool counted_established = false;
+  bool orphan_counted = false;
 
   bool synchronized() const {
     return state != TcpState::SynSent && state != TcpState::SynReceived &&

@@ -391,6 +391,15 @@ bool on_text(Connection& c, TcpContext& x, const TcpSegment& segment) {
 
 }  // namespace
 
+void accept_syn(Connection& c, TcpContext& x, const TcpSegment& syn) {
+  start_receiving(c, syn);
+  agree(c, x, syn);
+  c.snd_wnd = syn.window;
+  c.max_window = syn.window;
+  set_state(c, TcpState::SynReceived);
+  c.origin = TcpState::Listen;
+}
+
 Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (c.state == TcpState::Closed || c.state == TcpState::Listen) return Reply::None;
   if (c.state == TcpState::SynSent) return in_syn_sent(c, x, segment);

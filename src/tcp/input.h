@@ -13,6 +13,10 @@ enum class Reply : std::uint8_t {
   Reset,  // the segment is to be answered with a RST made from it (3.10.7.1)
 };
 
+// LISTEN's part of a SYN (3.10.7.2): after begin(), the connection is in SYN_RECEIVED. The caller sends the
+// SYN,ACK.
+void accept_syn(Connection& c, TcpContext& x, const TcpSegment& syn);
+
 Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment);
 
 }  // namespace lastack
