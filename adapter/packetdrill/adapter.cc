@@ -35,6 +35,8 @@ HostOptions host_options(const Flags& flags) {
   HostOptions options;
   options.name = "packetdrill";
   options.mtu = flags.mtu;
+  // As Linux hands packets to a packet socket: cut later, by the device or just before it.
+  options.gso_max_size = 65535;
   return options;
 }
 
@@ -541,6 +543,24 @@ Adapter& of(void* self) {
   return *static_cast<Adapter*>(self);
 }
 
+// Not lambdas: those cannot have a variable number of arguments in GCC.
+int fcntl_of(void* self, int fd, int command, ...) {
+  va_list arguments;
+  va_start(arguments, command);
+  const int argument = va_arg(arguments, int);
+  va_end(arguments);
+  if (!of(self).owns(fd)) return ::fcntl(fd, command, argument);
+  return answer(of(self).control(fd, command, argument));
+}
+
+int ioctl_of(void* self, int fd, unsigned long request, ...) {
+  va_list arguments;
+  va_start(arguments, request);
+  int* value = va_arg(arguments, int*);
+  va_end(arguments);
+  return answer(of(self).io_control(fd, request, value));
+}
+
 }  // namespace
 
 // --- Called by preload.cc: whether the descriptor was ours, and the answer
@@ -568,6 +588,8 @@ bool intercept_sendfile(int out, int in, off_t* at, size_t size, ssize_t& result
 
 using lastack::packetdrill::Adapter;
 using lastack::packetdrill::answer;
+using lastack::packetdrill::fcntl_of;
+using lastack::packetdrill::ioctl_of;
 using lastack::packetdrill::of;
 
 void packetdrill_interface_init(const char* so_flags, PacketdrillTable* table) {
@@ -640,21 +662,8 @@ void packetdrill_interface_init(const char* so_flags, PacketdrillTable* table) {
     return answer(of(self).send(fd, message->msg_iov, message->msg_iovlen, flags));
   };
 
-  table->fcntl = [](void* self, int fd, int command, ...) {
-    va_list arguments;
-    va_start(arguments, command);
-    const int argument = va_arg(arguments, int);
-    va_end(arguments);
-    if (!of(self).owns(fd)) return ::fcntl(fd, command, argument);
-    return answer(of(self).control(fd, command, argument));
-  };
-  table->ioctl = [](void* self, int fd, unsigned long request, ...) {
-    va_list arguments;
-    va_start(arguments, request);
-    int* value = va_arg(arguments, int*);
-    va_end(arguments);
-    return answer(of(self).io_control(fd, request, value));
-  };
+  table->fcntl = fcntl_of;
+  table->ioctl = ioctl_of;
   table->close = [](void* self, int fd) {
     if (!of(self).owns(fd)) return static_cast<int>(::syscall(SYS_close, fd));
     return answer(of(self).close(fd));
