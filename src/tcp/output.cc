@@ -86,7 +86,11 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
   const auto one = [&](SeqNum from, std::uint32_t n, bool last, std::uint16_t segment_size) {
     TcpSegment segment = with_ack(c, x, 0);
     segment.seq = from;
-    if (last && (flags & SentSegment::kPush) != 0) segment.flags |= tcp_flag::kPsh;
+    // A super-segment always says PSH, on its last piece: the peer that puts it together again (GRO) need not
+    // wait for more (Linux: __tcp_transmit_skb).
+    if (last && ((flags & SentSegment::kPush) != 0 || segment_size != 0)) {
+      segment.flags |= tcp_flag::kPsh;
+    }
     if (last && fin) segment.flags |= tcp_flag::kFin;
     if (c.urgent_pending && c.snd_up > from) {
       const std::uint32_t distance = static_cast<std::uint32_t>(c.snd_up - from);
@@ -180,6 +184,8 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       }
       quota = 1;
     }
+    // A super-segment takes at most half of the window, so that ACKs go on coming (Linux: tcp_cwnd_test).
+    quota = std::min(quota, std::max(c.congestion.cwnd / 2, 1U));
     const std::int32_t window_left = c.send_limit() - c.snd_nxt;
     const std::uint32_t window = window_left < 0 ? 0 : static_cast<std::uint32_t>(window_left);
     std::uint32_t bytes = std::min({waiting, mss * std::min(quota, most_segments), window});
