@@ -207,7 +207,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (in_reduction(c)) {
     reduce_window(c, delivered, newly_lost, news.una_advanced);
   } else if (may_grow(c, x, news)) {
-    grow_window(c, x, c.sack ? delivered : news.acked_packets);
+    grow_window(c, x, delivered);
   }
   if (resend == Resend::New) {
     push(c, x);
