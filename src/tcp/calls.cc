@@ -221,7 +221,7 @@ void abort(Connection& c, TcpContext& x) {
   if (c.state != TcpState::Closed) abort_connection(c, x, TcpError::Aborted);
 }
 
-void options_changed(Connection& c, TcpContext& x) {
+void options_changed(Connection& c, TcpContext& x, bool let_go) {
   if (c.state == TcpState::Closed || !c.synchronized()) return;
   if (c.options.keepalive && c.keep_timer == Instant::max() && !c.orphan) {
     arm_keepalive(c, x,
@@ -229,8 +229,8 @@ void options_changed(Connection& c, TcpContext& x) {
   } else if (!c.options.keepalive && !c.orphan) {
     c.keep_timer = Instant::max();
   }
-  if (!c.options.cork) {
-    c.nonagle_push = c.options.no_delay;
+  if (!c.options.cork || let_go) {
+    c.nonagle_push = c.options.no_delay || let_go;
     push(c, x);
     c.nonagle_push = false;
   }

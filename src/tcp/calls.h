@@ -37,8 +37,9 @@ void close(Connection& c, TcpContext& x);
 // ABORT.
 void abort(Connection& c, TcpContext& x);
 
-// Options were changed: sends what they let go.
-void options_changed(Connection& c, TcpContext& x);
+// Options were changed: sends what they let go. TCP_NODELAY lets go even of what TCP_CORK holds back (Linux:
+// __tcp_sock_set_nodelay): `let_go`.
+void options_changed(Connection& c, TcpContext& x, bool let_go = false);
 
 void on_icmp(Connection& c, TcpContext& x, const IcmpError& error);
 
