@@ -50,6 +50,7 @@ void establish(Connection& c, TcpContext& x) {
   }
   c.rack.reordering = static_cast<std::uint32_t>(x.settings.reordering);
   c.last_ack_received = x.now;
+  c.last_received = x.now;  // what tcpi_last_data_recv counts from (Linux: tcp_finish_connect)
   c.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(
       88, std::min<std::uint32_t>({c.announced, send_mss(c), c.rcv_wnd / 2, 536})));
   c.backoff = 0;
