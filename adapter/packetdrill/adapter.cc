@@ -13,6 +13,7 @@
 #include <functional>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "descriptors.h"
@@ -491,7 +492,10 @@ class Adapter {
     const bool more = (flags & MSG_MORE) != 0;
     std::size_t sent = 0;
     Err error = Err::none;
+    bool first = true;
     const auto attempt = [&, socket = d.socket] {
+      // One who has found no room comes back when he is told of it, not with every byte that gets free.
+      if (!std::exchange(first, false) && !host_.readiness(socket).writable) return false;
       do {
         const auto n = host_.write(socket, bytes.subspan(sent), clock_.now(), urgent, more);
         error = n ? Err::none : n.error();
