@@ -12,12 +12,14 @@ namespace lastack {
 namespace {
 
 // RFC 9293's SND.WL1 and SND.WL2 (a segment with the same numbers and a larger window counts, too).
-bool update_window(Connection& c, const TcpSegment& segment) {
+bool update_window(Connection& c, const TcpContext& x, const TcpSegment& segment) {
   const std::uint32_t window = std::uint32_t{segment.window} << (segment.syn() ? 0 : c.snd_wscale);
   const bool newer = segment.ack > c.snd_una || segment.seq > c.snd_wl1 ||
                      (segment.seq == c.snd_wl1 && (window > c.snd_wnd || window == 0));
   if (!newer) return false;
   c.snd_wl1 = segment.seq;
+  // A window that opens after a long time is no measure of the path (Linux: tcp_ack_update_window).
+  if (c.snd_wnd != window && !c.unsent.empty()) restart_after_idle(c, x);
   c.snd_wnd = window;
   c.max_window = std::max(c.max_window, window);
   return true;
@@ -108,7 +110,6 @@ void forget_sent_bytes(Connection& c, SeqNum from, SeqNum to) {
   bytes = std::min(bytes, c.send_buffer.size());
   if (bytes == 0) return;
   c.send_buffer.drop(bytes);
-  c.news |= news::kWritable;
 }
 
 // An ACK of nothing while a window probe is due: has the window opened?
@@ -158,7 +159,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (news.una_advanced) c.retransmits = 0;
   news.has_data = segment.length() > 0;
   const SeqNum prior_fack = c.sacked_out > 0 ? c.rack.fack : c.snd_una;
-  news.window_update = update_window(c, segment);
+  news.window_update = update_window(c, x, segment);
   c.probes_out = 0;
   c.last_ack_received = x.now;
   if (c.sack) tag_sacks(c, x, segment, news);

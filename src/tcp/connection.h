@@ -179,7 +179,9 @@ struct Connection {
   std::uint32_t snd_wnd = 0;
   std::uint32_t max_window = 0;
   std::uint8_t snd_wscale = 0;
-  bool fin_queued = false;  // the user has closed this direction
+  std::uint32_t send_buffer_size = 0;  // grown so far; 0: that of the settings
+  bool no_space = false;               // the user wants to hear of room
+  bool fin_queued = false;             // the user has closed this direction
   bool fin_sent = false;
   bool urgent_pending = false;
 
@@ -222,6 +224,9 @@ struct Connection {
   ByteRing send_buffer;  // from snd_una on
   ByteRing receive_buffer;
   SentQueue sent;
+  // What the user has written and was not sent yet, from snd_nxt on, in pieces that will not be joined: a
+  // super-segment or less each (Linux: the write queue). PSH belongs to the end of a piece.
+  SentQueue unsent;
   OutOfOrder out_of_order;
   std::unique_ptr<std::vector<SeqRange>> gaps;  // what has arrived beyond rcv_nxt, sorted
 

@@ -6,6 +6,7 @@
 #include "tcp/output.h"
 #include "tcp/receive.h"
 #include "tcp/rtt.h"
+#include "tcp/send_space.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
 
@@ -420,6 +421,7 @@ Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (on_text(c, x, segment)) return Reply::Reset;
   if (c.state == TcpState::Closed || c.state == TcpState::TimeWait) return Reply::None;
   push(c, x);
+  check_send_space(c, x);
   acknowledge(c, x);
   return Reply::None;
 }

@@ -157,7 +157,7 @@ bool defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_t
   return true;
 }
 
-enum class Push { Usual, OneForProbe };
+enum class Push { Usual, One, OneForProbe };
 
 // Whether there is data left that nothing on its way will let go: the window probe has to.
 bool push_data(Connection& c, TcpContext& x, Push how) {
@@ -170,10 +170,11 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
   std::uint32_t sent_packets = 0;
   bool cwnd_limited = false;
   for (;;) {
-    const auto waiting = static_cast<std::uint32_t>(c.write_seq - c.snd_nxt);
-    const bool fin_waits = c.fin_queued && !c.fin_sent;
-    if (waiting == 0 && !fin_waits) break;
-    if (c.fin_sent) break;
+    const bool fin_waits = c.fin_queued && !c.fin_sent && c.unsent.size() <= 1;
+    if (c.fin_sent || (c.unsent.empty() && !fin_waits)) break;
+    // Only the last piece may still grow, and be worth waiting for.
+    const bool last_piece = c.unsent.size() <= 1;
+    const std::uint32_t waiting = c.unsent.empty() ? 0 : c.unsent.front().length;
     std::uint32_t quota = c.congestion.cwnd > c.in_flight() ? c.congestion.cwnd - c.in_flight() : 0;
     // A lone FIN goes even so (Linux: tcp_cwnd_test).
     if (quota == 0 && waiting == 0) quota = 1;
@@ -194,19 +195,21 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (bytes < std::min(waiting, mss)) break;  // a silly piece of window: wait for more
     if (bytes > mss) {
       if (bytes < waiting) bytes -= bytes % mss;
-      if (bytes % mss != 0 && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
+      if (bytes % mss != 0 && last_piece && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
       if (how == Push::Usual && !fin_waits &&
           defer_super_segment(c, x, window, quota, mss, waiting, most_segments)) {
         cwnd_limited = quota * mss <= window;
         break;
       }
-    } else if (bytes < mss && !fin_waits && how == Push::Usual && nagle_holds(c)) {
+    } else if (bytes < mss && last_piece && !fin_waits && how == Push::Usual && nagle_holds(c)) {
       break;
     }
     const bool all = bytes == waiting;
     const bool fin = fin_waits && all && window > bytes;
     std::uint8_t flags = 0;
-    if (all || c.snd_nxt + bytes == c.pushed) flags |= SentSegment::kPush;
+    if (all && waiting > 0) {
+      flags |= static_cast<std::uint8_t>(c.unsent.front().flags & SentSegment::kPush);
+    }
     if (fin) flags |= SentSegment::kFin;
     if (fin && bytes == 0) flags &= static_cast<std::uint8_t>(~SentSegment::kPush);
     const std::uint32_t length = bytes + (fin ? 1 : 0);
@@ -215,13 +218,19 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     const std::uint32_t before = c.packets_out;
     c.snd_nxt += length;
     if (fin) c.fin_sent = true;
+    if (all && waiting > 0) {
+      c.unsent.pop_front();
+    } else if (waiting > 0) {
+      c.unsent.front().seq += bytes;
+      c.unsent.front().length -= bytes;
+    }
     c.sent.push_back({seq, length, x.now, packets, flags});
     c.packets_out += packets;
     sent_packets += packets;
     if (bytes < mss * packets) c.snd_small = seq + length;
     emit_data(c, x, seq, length, flags, mss);
     if (before == 0 || c.send_timer_is == SendTimer::LossProbe) rearm_retransmit(c, x);
-    if (how == Push::OneForProbe) break;
+    if (how != Push::Usual) break;
   }
   if (c.in_flight() >= c.congestion.cwnd) cwnd_limited = true;
   if (sent_packets > 0 || cwnd_limited) validate_cwnd(c, x, cwnd_limited);
@@ -229,7 +238,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (c.ca == CongestionState::Recovery || c.ca == CongestionState::CwndReduced) {
       c.congestion.prr_out += sent_packets;
     }
-    if (how == Push::Usual) schedule_loss_probe(c, x, false);
+    if (how != Push::OneForProbe) schedule_loss_probe(c, x, false);
     return false;
   }
   return c.packets_out == 0 && (c.write_seq != c.snd_nxt || (c.fin_queued && !c.fin_sent));
@@ -252,6 +261,20 @@ std::uint32_t send_mss(const Connection& c) {
 void push(Connection& c, TcpContext& x) {
   if (!push_data(c, x, Push::Usual)) return;
   if (c.send_timer_is == SendTimer::None) arm_window_probe(c, x);
+}
+
+void push_one(Connection& c, TcpContext& x) {
+  push_data(c, x, Push::One);
+}
+
+std::uint32_t piece_goal(const Connection& c, const TcpContext& x) {
+  const std::uint32_t mss = send_mss(c);
+  std::uint32_t most =
+      x.settings.gso_max_size == 0 ? kMostPayload : std::min(kMostPayload, x.settings.gso_max_size);
+  constexpr std::uint32_t kUsualMss = 536;
+  const std::uint32_t half = c.max_window > kUsualMss ? c.max_window / 2 : c.max_window;
+  if (half != 0) most = std::min(most, half);
+  return std::max(most / mss * mss, mss);
 }
 
 bool push_one_for_probe(Connection& c, TcpContext& x) {

@@ -39,6 +39,8 @@ struct TcpSettings {
   std::uint32_t wmem_default = 16384;  // tcp_wmem
   std::uint32_t wmem_max = 4194304;
 
+  std::uint32_t notsent_lowat = 0xffffffff;  // tcp_notsent_lowat, bytes
+
   int syn_retries = 6;
   int synack_retries = 5;
   int retries1 = 3;

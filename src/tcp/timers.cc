@@ -244,6 +244,7 @@ void on_timer(Connection& c, TcpContext& x) {
     c.send_buffer.trim();
     c.receive_buffer.trim();
     if (c.sent.empty()) c.sent.release();
+    if (c.unsent.empty()) c.unsent.release();
   }
   if (c.ack_timer <= x.now && c.state != TcpState::Closed) on_ack_timer(c, x);
   if (c.send_timer <= x.now && c.state != TcpState::Closed) on_send_timer(c, x);
