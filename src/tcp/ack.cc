@@ -179,6 +179,11 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (c.urgent_pending && c.snd_una >= c.snd_up) c.urgent_pending = false;
 
   const bool sampled = sample_rtt(c, x, cleaned, news);
+  if (cleaned.last_sent && !cleaned.one_sent_again) {
+    note_delay(c, x, x.now - *cleaned.last_sent);
+  } else if (news.last_sacked_sent) {
+    note_delay(c, x, x.now - *news.last_sacked_sent);
+  }
   if (news.acked()) {
     news.set_timer = true;
     if (!c.sack) {

@@ -123,9 +123,7 @@ std::uint32_t super_segment(const Connection& c, const TcpContext& x, std::uint3
   const std::uint32_t most = std::max<std::uint32_t>(1, most_bytes / mss);
   if (x.settings.gso_max_size == 0) return 1;
   if (c.rtt.smoothed == Duration::zero()) return most;
-  const double gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 2.0 : 1.2;
-  const double rate = gain * c.congestion.cwnd * mss / seconds(c.rtt.smoothed);
-  double bytes = rate / 1024;
+  double bytes = pacing_rate(c) / 1024;
   const auto shift = c.rtt.least / std::chrono::microseconds(512);
   if (c.rtt.least != Duration::max() && shift < 17) bytes += most_bytes >> shift;
   const auto goal = static_cast<std::uint32_t>(std::min(bytes / mss, 65535.0));
@@ -261,6 +259,12 @@ std::uint32_t send_mss(const Connection& c) {
 void push(Connection& c, TcpContext& x) {
   if (!push_data(c, x, Push::Usual)) return;
   if (c.send_timer_is == SendTimer::None) arm_window_probe(c, x);
+}
+
+double pacing_rate(const Connection& c) {
+  const double gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 2.0 : 1.2;
+  const std::uint32_t window = std::max(c.congestion.cwnd, c.packets_out);
+  return gain * window * send_mss(c) / seconds(c.rtt.smoothed);
 }
 
 void push_one(Connection& c, TcpContext& x) {
