@@ -138,20 +138,23 @@ bool nagle_holds(const Connection& c) {
   return c.packets_out > 0 && c.snd_small > c.snd_una && c.snd_small <= c.snd_nxt;
 }
 
-// A segment of several packets waits for more when the window is nearly used up anyway and ACKs are on
-// their way (Linux: tcp_tso_should_defer; RFC 9293, 3.8.6.2.1).
+// A segment of several packets waits for more when the window is nearly used up anyway and an ACK is about to
+// come (Linux: tcp_tso_should_defer; RFC 9293, 3.8.6.2.1).
 bool defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_t window,
-                         std::uint32_t quota, std::uint32_t mss, std::uint32_t waiting,
+                         std::uint32_t mss, std::uint32_t waiting, bool last_piece,
                          std::uint32_t most_segments) {
   if (c.ca >= CongestionState::Recovery) return false;
   if (c.last_sent == Instant{} || x.now - c.last_sent > 1ms) return false;
+  const std::uint32_t flight = c.in_flight();
+  const std::uint32_t quota = c.congestion.cwnd > flight ? c.congestion.cwnd - flight : 0;
   const std::uint32_t limit = std::min(window, quota * mss);
   if (limit >= most_segments * mss) return false;
-  if (limit >= waiting) return false;
+  // In the middle of the queue it will not become longer.
+  if (!last_piece && limit >= waiting) return false;
   const std::uint32_t chunk = std::min(c.snd_wnd, c.congestion.cwnd * mss) / 3;
   if (limit >= chunk) return false;
-  // The head should be acknowledged within half a round trip: then there is something to wait for.
-  if (c.sent.empty() || x.now - c.sent.front().sent_at > c.rtt.smoothed / 2) return false;
+  // What was sent last half a round trip ago is not acknowledged soon.
+  if (c.sent.empty() || x.now - c.sent.front().sent_at < c.rtt.smoothed / 2) return false;
   return true;
 }
 
@@ -195,7 +198,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       if (bytes < waiting) bytes -= bytes % mss;
       if (bytes % mss != 0 && last_piece && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
       if (how == Push::Usual && !fin_waits &&
-          defer_super_segment(c, x, window, quota, mss, waiting, most_segments)) {
+          defer_super_segment(c, x, window, mss, waiting, last_piece, most_segments)) {
         cwnd_limited = quota * mss <= window;
         break;
       }
@@ -491,8 +494,11 @@ bool window_update_due(const Connection& c, const TcpContext& x) {
   // At least twice of what the peer believes (Linux: tcp_cleanup_rbuf), and something to speak of.
   const std::uint32_t old = c.receive_window();
   if (c.read_shutdown || c.fin_received) return false;
-  const std::uint32_t window = std::min(receive_space(c, x), c.rcv_window_limit);
-  return 2 * old <= c.rcv_window_limit && window > 0 && window >= 2 * old;
+  // Without a scale no more can be told than 65535 (Linux: window_clamp).
+  const std::uint32_t clamp =
+      std::min(c.rcv_window_limit, 65535U << (c.window_scaling ? c.rcv_wscale : 0));
+  const std::uint32_t window = std::min(receive_space(c, x), clamp);
+  return 2 * old <= clamp && window > 0 && window >= 2 * old;
 }
 
 }  // namespace lastack
