@@ -85,7 +85,7 @@ bool set_own(TcpSettings& tcp, ChallengeLimit& challenges, std::string_view name
   }
   if (name == "tcp_ecn") {
     if (value < 0 || value > 2) return false;
-    tcp.ecn = value == 1;
+    tcp.ecn = static_cast<int>(value);
     return true;
   }
   return false;

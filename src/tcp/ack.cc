@@ -158,6 +158,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   news.una_advanced = ack > c.snd_una;
   if (news.una_advanced) c.retransmits = 0;
   news.has_data = segment.length() > 0;
+  news.congestion_echo = c.ecn && segment.has(tcp_flag::kEce) && !segment.syn();
   const SeqNum prior_fack = c.sacked_out > 0 ? c.rack.fack : c.snd_una;
   news.window_update = update_window(c, x, segment);
   c.probes_out = 0;

@@ -201,6 +201,8 @@ struct Connection {
   bool timestamps = false;
   bool sack = false;
   bool window_scaling = false;
+  bool ecn = false;  // RFC 3168
+  bool ecn_offered = false;
   bool peer_offered_mss = false;
   std::uint16_t mss = 536;        // without options, what the path and the peer take
   std::uint16_t announced = 536;  // what we told the peer
@@ -257,6 +259,11 @@ struct Connection {
   Instant last_ack_received{};
   Instant probe_since{};         // user time-out of a zero window
   Instant last_out_of_window{};  // when an ACK for such a segment was sent last
+
+  // --- ECN (RFC 3168, 6.1)
+  bool congestion_seen = false;      // CE has come: ECE in every ACK until CWR comes
+  bool congestion_answered = false;  // the window was reduced: CWR goes with the next new data
+  bool peer_marks = false;           // its packets have come with ECT or CE
 
   // --- Delayed ACKs (RFC 1122, 4.2.3.2; RFC 5681, 4.2)
   std::uint8_t quick = 0;     // that many segments are acknowledged at once

@@ -40,10 +40,11 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
   const std::size_t tcp_length = header_length(segment.options);
   std::byte* packet = x.out.reserve(ip_length + tcp_length + length);
   if (packet == nullptr) return false;
-  const IpHeader ip{.source = c.tuple.local.address,
-                    .destination = c.tuple.remote.address,
-                    .hop_limit = c.options.hop_limit,
-                    .traffic_class = c.options.traffic_class};
+  const IpHeader ip{
+      .source = c.tuple.local.address,
+      .destination = c.tuple.remote.address,
+      .hop_limit = c.options.hop_limit,
+      .traffic_class = static_cast<std::uint8_t>(c.options.traffic_class | segment.ecn)};
   write_ip(packet, ip, tcp_length + length);
   write_tcp_header(packet + ip_length, segment);
   if (length > 0) {
@@ -73,6 +74,7 @@ TcpSegment with_ack(Connection& c, TcpContext& x, std::uint16_t flags) {
   segment.seq = c.snd_nxt;
   segment.ack = c.rcv_nxt;
   segment.flags = flags | tcp_flag::kAck;
+  if (c.congestion_seen) segment.flags |= tcp_flag::kEce;
   segment.window = choose_window(c, x);
   segment.options = usual_options(c, x);
   return segment;
@@ -80,7 +82,7 @@ TcpSegment with_ack(Connection& c, TcpContext& x, std::uint16_t flags) {
 
 // Data (and the FIN) from `seq` on, `length` in sequence space.
 void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,
-               std::uint32_t mss) {
+               std::uint32_t mss, bool fresh) {
   const bool fin = (flags & SentSegment::kFin) != 0;
   const std::uint32_t bytes = length - (fin ? 1 : 0);
   const auto one = [&](SeqNum from, std::uint32_t n, bool last, std::uint16_t segment_size) {
@@ -92,6 +94,12 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
       segment.flags |= tcp_flag::kPsh;
     }
     if (last && fin) segment.flags |= tcp_flag::kFin;
+    // Only new data may be marked (RFC 3168, 6.1.5), and tells of a reduction (6.1.2).
+    if (c.ecn && fresh && n > 0) {
+      segment.ecn = ecn::kCapable0;
+      if (c.congestion_answered) segment.flags |= tcp_flag::kCwr;
+      c.congestion_answered = false;
+    }
     if (c.urgent_pending && c.snd_up > from) {
       const std::uint32_t distance = static_cast<std::uint32_t>(c.snd_up - from);
       if (distance <= 0xffff) {
@@ -229,7 +237,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     c.packets_out += packets;
     sent_packets += packets;
     if (bytes < mss * packets) c.snd_small = seq + length;
-    emit_data(c, x, seq, length, flags, mss);
+    emit_data(c, x, seq, length, flags, mss, true);
     if (before == 0 || c.send_timer_is == SendTimer::LossProbe) rearm_retransmit(c, x);
     if (how != Push::Usual) break;
   }
@@ -348,6 +356,11 @@ void send_syn(Connection& c, TcpContext& x, bool again) {
   if (answer) {
     segment.flags |= tcp_flag::kAck;
     segment.ack = c.rcv_nxt;
+    if (c.ecn) segment.flags |= tcp_flag::kEce;
+  } else if (x.settings.ecn == 1 && !again) {
+    // Not when the SYN has to be repeated: something on the path may dislike it (Linux: tcp_ecn_fallback).
+    segment.flags |= tcp_flag::kEce | tcp_flag::kCwr;
+    c.ecn_offered = true;
   }
   // Not scaled in a SYN (RFC 7323, 2.2).
   segment.window = static_cast<std::uint16_t>(std::min<std::uint32_t>(c.rcv_wnd, 65535));
@@ -426,7 +439,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   c.congestion.undo_retrans += segment.segments;
   c.total_retrans += segment.segments;
   x.counters.RetransSegs += segment.segments;
-  emit_data(c, x, segment.seq, segment.length, segment.flags, mss);
+  emit_data(c, x, segment.seq, segment.length, segment.flags, mss, false);
   return true;
 }
 

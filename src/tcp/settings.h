@@ -63,7 +63,7 @@ struct TcpSettings {
   int min_snd_mss = 48;             // tcp_min_snd_mss
   std::uint32_t initial_cwnd = 10;  // segments (RFC 6928)
   CongestionControl congestion_control = CongestionControl::Cubic;
-  bool ecn = false;  // tcp_ecn=1: asks for it; 2 (the default) would accept it
+  int ecn = 2;  // tcp_ecn: 0 never, 1 asks for it and accepts it, 2 only accepts it
 
   // The longest super-segment that the device takes, bytes with headers; 0: none longer than the MSS.
   std::uint32_t gso_max_size = 0;
