@@ -166,6 +166,7 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     if (!cookies_sent) ++counters.TCPReqQFullDoCookies;
     cookies_sent = true;
     ++counters.SyncookiesSent;
+    c.ecn = false;  // a cookie has no room for it
     send_syn(c, x, false);
     c.news = 0;
     connections.release(index);

@@ -73,6 +73,11 @@ bool set_own(TcpSettings& tcp, ChallengeLimit& challenges, std::string_view name
   if (name == "tcp_min_tso_segs") return number(tcp.min_tso_segs, 1, 255);
   if (name == "tcp_invalid_ratelimit") return number(tcp.invalid_ratelimit_ms, 0, 3'600'000);
   if (name == "tcp_min_snd_mss") return number(tcp.min_snd_mss, 48, 65535);
+  if (name == "tcp_notsent_lowat") {
+    if (value < 0 || value > 0xffffffff) return false;
+    tcp.notsent_lowat = static_cast<std::uint32_t>(value);
+    return true;
+  }
   if (name == "tcp_challenge_ack_limit") {
     if (value < 0 || value > 0x7fffffff) return false;
     challenges.per_second = static_cast<std::uint32_t>(value);
@@ -80,7 +85,7 @@ bool set_own(TcpSettings& tcp, ChallengeLimit& challenges, std::string_view name
   }
   if (name == "tcp_ecn") {
     if (value < 0 || value > 2) return false;
-    tcp.ecn = value == 1;
+    tcp.ecn = static_cast<int>(value);
     return true;
   }
   return false;

@@ -124,7 +124,7 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
     if (option == Option::no_delay || option == Option::cork || option == Option::keep_alive ||
         option == Option::keep_idle) {
       if (option == Option::keep_idle) c.keep_timer = Instant::max();
-      options_changed(c, x);
+      options_changed(c, x, option == Option::no_delay && on);
     }
     if (c.ack_now) send_ack(c, x);
     h.settle(socket->connection);

@@ -4,6 +4,7 @@
 #include "stack/host_impl.h"
 #include "tcp/calls.h"
 #include "tcp/output.h"
+#include "tcp/send_space.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
 
@@ -320,13 +321,10 @@ Outcome<std::size_t> Host::write(SocketId id, std::span<const std::byte> data, I
     return unexpected(Err::broken_pipe);
   }
   if (data.empty()) return 0;
-  if (write_room(c, h.context()) == 0) return unexpected(Err::would_block);
   TcpContext x = h.context();
-  const bool corked = c.options.cork;
-  if (more) c.options.cork = true;
-  const std::size_t n = urgent ? write_urgent(c, x, data) : lastack::write(c, x, data);
-  c.options.cork = corked;
+  const std::size_t n = lastack::write(c, x, data, {.urgent = urgent, .more = more});
   h.settle(socket->connection);
+  if (n == 0) return unexpected(Err::would_block);
   return n;
 }
 
@@ -453,8 +451,7 @@ Readiness Host::readiness(SocketId id) const {
   ready.hung_up = over || (c.fin_received && c.fin_queued) || (c.read_shutdown && c.fin_queued);
   ready.readable = !c.receive_buffer.empty() || ready.read_hung_up || ready.error;
   if (!opening(c)) {
-    ready.writable = over || ready.error || c.fin_queued ||
-                     write_room(c, impl_->context()) * 3 > c.send_buffer.size();
+    ready.writable = over || ready.error || c.fin_queued || is_writable(c, impl_->context());
   }
   ready.urgent = c.urgent_received;
   return ready;

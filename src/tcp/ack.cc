@@ -12,12 +12,14 @@ namespace lastack {
 namespace {
 
 // RFC 9293's SND.WL1 and SND.WL2 (a segment with the same numbers and a larger window counts, too).
-bool update_window(Connection& c, const TcpSegment& segment) {
+bool update_window(Connection& c, const TcpContext& x, const TcpSegment& segment) {
   const std::uint32_t window = std::uint32_t{segment.window} << (segment.syn() ? 0 : c.snd_wscale);
   const bool newer = segment.ack > c.snd_una || segment.seq > c.snd_wl1 ||
                      (segment.seq == c.snd_wl1 && (window > c.snd_wnd || window == 0));
   if (!newer) return false;
   c.snd_wl1 = segment.seq;
+  // A window that opens after a long time is no measure of the path (Linux: tcp_ack_update_window).
+  if (c.snd_wnd != window && !c.unsent.empty()) restart_after_idle(c, x);
   c.snd_wnd = window;
   c.max_window = std::max(c.max_window, window);
   return true;
@@ -108,7 +110,6 @@ void forget_sent_bytes(Connection& c, SeqNum from, SeqNum to) {
   bytes = std::min(bytes, c.send_buffer.size());
   if (bytes == 0) return;
   c.send_buffer.drop(bytes);
-  c.news |= news::kWritable;
 }
 
 // An ACK of nothing while a window probe is due: has the window opened?
@@ -157,8 +158,9 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   news.una_advanced = ack > c.snd_una;
   if (news.una_advanced) c.retransmits = 0;
   news.has_data = segment.length() > 0;
+  news.congestion_echo = c.ecn && segment.has(tcp_flag::kEce) && !segment.syn();
   const SeqNum prior_fack = c.sacked_out > 0 ? c.rack.fack : c.snd_una;
-  news.window_update = update_window(c, segment);
+  news.window_update = update_window(c, x, segment);
   c.probes_out = 0;
   c.last_ack_received = x.now;
   if (c.sack) tag_sacks(c, x, segment, news);
@@ -178,6 +180,11 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (c.urgent_pending && c.snd_una >= c.snd_up) c.urgent_pending = false;
 
   const bool sampled = sample_rtt(c, x, cleaned, news);
+  if (cleaned.last_sent && !cleaned.one_sent_again) {
+    note_delay(c, x, x.now - *cleaned.last_sent);
+  } else if (news.last_sacked_sent) {
+    note_delay(c, x, x.now - *news.last_sacked_sent);
+  }
   if (news.acked()) {
     news.set_timer = true;
     if (!c.sack) {
@@ -207,7 +214,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (in_reduction(c)) {
     reduce_window(c, delivered, newly_lost, news.una_advanced);
   } else if (may_grow(c, x, news)) {
-    grow_window(c, x, c.sack ? delivered : news.acked_packets);
+    grow_window(c, x, delivered);
   }
   if (resend == Resend::New) {
     push(c, x);

@@ -6,6 +6,7 @@
 #include "tcp/output.h"
 #include "tcp/receive.h"
 #include "tcp/recovery.h"
+#include "tcp/send_space.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
 
@@ -125,32 +126,60 @@ void open_active(Connection& c, TcpContext& x, const Opening& opening) {
   arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
 }
 
-std::size_t write_room(const Connection& c, const TcpContext& x) {
-  const std::size_t most = c.options.send_buffer != 0 ? c.options.send_buffer : x.settings.wmem_max;
-  const std::size_t used = c.send_buffer.size();
-  return used >= most ? 0 : most - used;
-}
-
-std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data) {
+std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data, WriteHow how) {
   if (c.fin_queued || c.state == TcpState::Closed) return 0;
-  const std::size_t n = std::min(data.size(), write_room(c, x));
-  if (n == 0) return 0;
-  if (c.packets_out == 0) restart_after_idle(c, x);
-  c.send_buffer.write(data.first(n));
+  // What is not pushed by half of the peer's window has waited long enough (Linux: forced_push).
+  const auto push_is_due = [&] { return c.write_seq > c.pushed + c.max_window / 2; };
+  const auto end_of_push = [&] {
+    if (!c.unsent.empty()) c.unsent.back().flags |= SentSegment::kPush;
+    c.pushed = c.write_seq;
+  };
+  std::size_t taken = 0;
+  while (taken < data.size()) {
+    const std::uint32_t goal = how.urgent ? send_mss(c) : piece_goal(c, x);
+    if (c.unsent.empty() || c.unsent.back().length >= goal ||
+        (c.unsent.back().flags & SentSegment::kEndOfRecord) != 0) {
+      if (!may_queue(c, x)) {
+        c.no_space = true;
+        break;
+      }
+      restart_after_idle(c, x);
+      c.unsent.push_back({c.write_seq, 0, {}, 0, 0});
+    }
+    SentSegment& piece = c.unsent.back();
+    if (taken == 0) piece.flags &= static_cast<std::uint8_t>(~SentSegment::kPush);
+    const std::size_t n = std::min<std::size_t>(data.size() - taken, goal - piece.length);
+    c.send_buffer.write(data.subspan(taken, n));
+    piece.length += static_cast<std::uint32_t>(n);
+    c.write_seq += static_cast<std::uint32_t>(n);
+    taken += n;
+    if (taken == data.size()) {
+      if (how.end_of_record) piece.flags |= SentSegment::kEndOfRecord;
+      break;
+    }
+    if (piece.length < goal) continue;
+    if (push_is_due()) {
+      end_of_push();
+      c.nonagle_push = true;
+      push(c, x);
+      c.nonagle_push = false;
+    } else if (c.unsent.size() == 1) {
+      push_one(c, x);
+    }
+  }
+  if (taken == 0) return 0;
   c.trim_timer = x.now + 1s;
-  c.write_seq += static_cast<std::uint32_t>(n);
-  c.pushed = c.write_seq;
+  if (!how.more || push_is_due()) end_of_push();
+  if (how.urgent) {
+    c.snd_up = c.write_seq;
+    c.urgent_pending = true;
+  }
+  const bool corked = c.options.cork;
+  c.options.cork = corked || how.more;
   push(c, x);
-  return n;
-}
-
-std::size_t write_urgent(Connection& c, TcpContext& x, std::span<const std::byte> data) {
-  if (c.fin_queued || c.state == TcpState::Closed || data.empty()) return 0;
-  const std::size_t n = std::min(data.size(), write_room(c, x));
-  if (n == 0) return 0;
-  c.snd_up = c.write_seq + static_cast<std::uint32_t>(n);
-  c.urgent_pending = true;
-  return write(c, x, data.first(n));
+  c.options.cork = corked;
+  if (!is_writable(c, x)) c.no_space = true;
+  return taken;
 }
 
 std::size_t read(Connection& c, TcpContext& x, std::span<std::byte> out, bool peek) {
@@ -221,7 +250,7 @@ void abort(Connection& c, TcpContext& x) {
   if (c.state != TcpState::Closed) abort_connection(c, x, TcpError::Aborted);
 }
 
-void options_changed(Connection& c, TcpContext& x) {
+void options_changed(Connection& c, TcpContext& x, bool let_go) {
   if (c.state == TcpState::Closed || !c.synchronized()) return;
   if (c.options.keepalive && c.keep_timer == Instant::max() && !c.orphan) {
     arm_keepalive(c, x,
@@ -229,8 +258,8 @@ void options_changed(Connection& c, TcpContext& x) {
   } else if (!c.options.keepalive && !c.orphan) {
     c.keep_timer = Instant::max();
   }
-  if (!c.options.cork) {
-    c.nonagle_push = c.options.no_delay;
+  if (!c.options.cork || let_go) {
+    c.nonagle_push = c.options.no_delay || let_go;
     push(c, x);
     c.nonagle_push = false;
   }

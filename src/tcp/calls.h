@@ -23,11 +23,13 @@ void open_active(Connection& c, TcpContext& x, const Opening& opening);
 // What active and passive opens have in common: sequence numbers, windows, MSS.
 void begin(Connection& c, TcpContext& x, const Opening& opening);
 
+struct WriteHow {
+  bool urgent = false;         // the last byte is urgent (MSG_OOB; MUST-30 to 32)
+  bool more = false;           // what does not fill a segment waits for the next call (MSG_MORE)
+  bool end_of_record = false;  // nothing that comes later goes into the same segment (MSG_EOR)
+};
 // SEND: takes what there is room for. 0 when there is none, or when this direction is closed.
-std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data);
-// The last byte of what follows is urgent (MSG_OOB; MUST-30 to 32).
-std::size_t write_urgent(Connection& c, TcpContext& x, std::span<const std::byte> data);
-std::size_t write_room(const Connection& c, const TcpContext& x);
+std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data, WriteHow how = {});
 // RECEIVE: gives what has arrived, in order.
 std::size_t read(Connection& c, TcpContext& x, std::span<std::byte> out, bool peek = false);
 // CLOSE of this direction: shutdown(SHUT_WR).
@@ -37,8 +39,9 @@ void close(Connection& c, TcpContext& x);
 // ABORT.
 void abort(Connection& c, TcpContext& x);
 
-// Options were changed: sends what they let go.
-void options_changed(Connection& c, TcpContext& x);
+// Options were changed: sends what they let go. TCP_NODELAY lets go even of what TCP_CORK holds back (Linux:
+// __tcp_sock_set_nodelay): `let_go`.
+void options_changed(Connection& c, TcpContext& x, bool let_go = false);
 
 void on_icmp(Connection& c, TcpContext& x, const IcmpError& error);
 

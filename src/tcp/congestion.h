@@ -20,6 +20,15 @@ struct Cubic {
   std::uint32_t count = 0;  // ACKs for one more segment
   Instant epoch{};          // 0: none yet
   Instant updated{};
+  // HyStart: slow start ends when a round trip shows that a queue builds up (Linux: hystart_update; RFC 9406
+  // is its descendant).
+  Duration least_delay{};  // 0: none yet
+  Duration round_delay{Duration::max()};
+  Instant round_start{};
+  Instant train_end{};
+  SeqNum round_end;
+  std::uint8_t samples = 0;  // of this round
+  bool found = false;
 };
 
 // As Linux names them. Open: nothing odd. Disorder: SACKs or duplicate ACKs, not yet a loss.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tcp/output.h"
+
 namespace lastack {
 namespace {
 
@@ -75,6 +77,43 @@ std::uint32_t cubic_count(Connection& c, const TcpContext& x, std::uint32_t acke
   return k.count;
 }
 
+// How far apart the ACKs of one burst may be because the sender's device sends in bursts (Linux:
+// hystart_ack_delay).
+Duration burst_time(const Connection& c, const TcpContext& x) {
+  if (c.rtt.smoothed == Duration::zero() || x.settings.gso_max_size == 0) return Duration::zero();
+  const double rate = pacing_rate(c);
+  const double time = 4.0 * x.settings.gso_max_size / rate;
+  return time >= 0.001 ? Duration(1ms) : Duration(static_cast<Duration::rep>(time * 1e9));
+}
+
+void look_for_queue(Connection& c, const TcpContext& x, Duration sample) {
+  constexpr std::uint32_t kLowWindow = 16;
+  constexpr std::uint8_t kSamples = 8;
+  constexpr Duration kTrain = 2ms;
+  Congestion& g = c.congestion;
+  Cubic& k = g.cubic;
+  if (k.round_start == Instant{} || c.snd_una > k.round_end) {
+    k.round_start = k.train_end = x.now;
+    k.round_end = c.snd_nxt;
+    k.round_delay = Duration::max();
+    k.samples = 0;
+  }
+  if (g.cwnd < kLowWindow) return;
+  // ACKs that come without a pause for half of the least round trip: the pipe is full.
+  if (x.now - k.train_end <= kTrain) {
+    k.train_end = x.now;
+    if (x.now - k.round_start > (k.least_delay + burst_time(c, x)) / 2) k.found = true;
+  }
+  // Or all of some samples are clearly longer than the least round trip.
+  k.round_delay = std::min(k.round_delay, sample);
+  if (k.samples < kSamples) {
+    ++k.samples;
+  } else if (k.round_delay > k.least_delay + std::clamp<Duration>(k.least_delay / 8, 4ms, 16ms)) {
+    k.found = true;
+  }
+  if (k.found) g.ssthresh = g.cwnd;
+}
+
 bool is_cwnd_limited(const Connection& c) {
   const Congestion& g = c.congestion;
   if (g.cwnd_limited) return true;
@@ -106,6 +145,16 @@ void grow_window(Connection& c, const TcpContext& x, std::uint32_t acked) {
                                   ? g.cwnd
                                   : cubic_count(c, x, acked);
   avoid_congestion(g, every, acked);
+}
+
+void note_delay(Connection& c, const TcpContext& x, Duration sample) {
+  if (x.settings.congestion_control != CongestionControl::Cubic) return;
+  Cubic& k = c.congestion.cubic;
+  // Samples just after a recovery say little.
+  if (k.epoch != Instant{} && x.now - k.epoch < 1s) return;
+  sample = std::max<Duration>(sample, 1us);
+  if (k.least_delay == Duration::zero() || sample < k.least_delay) k.least_delay = sample;
+  if (!k.found && c.congestion.cwnd < c.congestion.ssthresh) look_for_queue(c, x, sample);
 }
 
 void validate_cwnd(Connection& c, const TcpContext& x, bool limited) {

@@ -12,6 +12,8 @@ namespace lastack {
 std::uint32_t slow_start_threshold(Connection& c, const TcpContext& x);
 // ACKs outside of recovery let the window grow, as long as it was used.
 void grow_window(Connection& c, const TcpContext& x, std::uint32_t acked);
+// An ACK gave a sample of the round trip: slow start may be over.
+void note_delay(Connection& c, const TcpContext& x, Duration sample);
 // Remembers how much of the window was used (RFC 7661's concern, Linux's way).
 void validate_cwnd(Connection& c, const TcpContext& x, bool limited);
 // After an idle time the window is not what the path can take any more (RFC 5681, 4.1).

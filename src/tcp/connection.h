@@ -179,7 +179,9 @@ struct Connection {
   std::uint32_t snd_wnd = 0;
   std::uint32_t max_window = 0;
   std::uint8_t snd_wscale = 0;
-  bool fin_queued = false;  // the user has closed this direction
+  std::uint32_t send_buffer_size = 0;  // grown so far; 0: that of the settings
+  bool no_space = false;               // the user wants to hear of room
+  bool fin_queued = false;             // the user has closed this direction
   bool fin_sent = false;
   bool urgent_pending = false;
 
@@ -199,6 +201,8 @@ struct Connection {
   bool timestamps = false;
   bool sack = false;
   bool window_scaling = false;
+  bool ecn = false;  // RFC 3168
+  bool ecn_offered = false;
   bool peer_offered_mss = false;
   std::uint16_t mss = 536;        // without options, what the path and the peer take
   std::uint16_t announced = 536;  // what we told the peer
@@ -222,6 +226,9 @@ struct Connection {
   ByteRing send_buffer;  // from snd_una on
   ByteRing receive_buffer;
   SentQueue sent;
+  // What the user has written and was not sent yet, from snd_nxt on, in pieces that will not be joined: a
+  // super-segment or less each (Linux: the write queue). PSH belongs to the end of a piece.
+  SentQueue unsent;
   OutOfOrder out_of_order;
   std::unique_ptr<std::vector<SeqRange>> gaps;  // what has arrived beyond rcv_nxt, sorted
 
@@ -252,6 +259,11 @@ struct Connection {
   Instant last_ack_received{};
   Instant probe_since{};         // user time-out of a zero window
   Instant last_out_of_window{};  // when an ACK for such a segment was sent last
+
+  // --- ECN (RFC 3168, 6.1)
+  bool congestion_seen = false;      // CE has come: ECE in every ACK until CWR comes
+  bool congestion_answered = false;  // the window was reduced: CWR goes with the next new data
+  bool peer_marks = false;           // its packets have come with ECT or CE
 
   // --- Delayed ACKs (RFC 1122, 4.2.3.2; RFC 5681, 4.2)
   std::uint8_t quick = 0;     // that many segments are acknowledged at once

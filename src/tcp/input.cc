@@ -6,8 +6,10 @@
 #include "tcp/output.h"
 #include "tcp/receive.h"
 #include "tcp/rtt.h"
+#include "tcp/send_space.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
+#include "wire/ip_packet.h"
 
 namespace lastack {
 namespace {
@@ -56,6 +58,13 @@ void agree(Connection& c, TcpContext& x, const TcpSegment& syn) {
   c.timestamps = x.settings.timestamps && o.timestamps.has_value();
   c.sack = x.settings.sack && !c.options.sack_off && o.sack_permitted;
   c.window_scaling = x.settings.window_scaling && o.window_scale.has_value();
+  // RFC 3168, 6.1.1: both flags in a SYN, ECE alone in the SYN,ACK. A SYN is not marked itself.
+  if (syn.ack_flag()) {
+    c.ecn = c.ecn_offered && syn.has(tcp_flag::kEce) && !syn.has(tcp_flag::kCwr);
+  } else {
+    c.ecn = x.settings.ecn != 0 && syn.has(tcp_flag::kEce) && syn.has(tcp_flag::kCwr) &&
+            syn.ecn == ecn::kNotCapable;
+  }
   if (c.window_scaling) {
     c.snd_wscale = std::min<std::uint8_t>(*o.window_scale, 14);
   } else {
@@ -420,6 +429,7 @@ Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (on_text(c, x, segment)) return Reply::Reset;
   if (c.state == TcpState::Closed || c.state == TcpState::TimeWait) return Reply::None;
   push(c, x);
+  check_send_space(c, x);
   acknowledge(c, x);
   return Reply::None;
 }

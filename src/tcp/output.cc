@@ -40,10 +40,11 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
   const std::size_t tcp_length = header_length(segment.options);
   std::byte* packet = x.out.reserve(ip_length + tcp_length + length);
   if (packet == nullptr) return false;
-  const IpHeader ip{.source = c.tuple.local.address,
-                    .destination = c.tuple.remote.address,
-                    .hop_limit = c.options.hop_limit,
-                    .traffic_class = c.options.traffic_class};
+  const IpHeader ip{
+      .source = c.tuple.local.address,
+      .destination = c.tuple.remote.address,
+      .hop_limit = c.options.hop_limit,
+      .traffic_class = static_cast<std::uint8_t>(c.options.traffic_class | segment.ecn)};
   write_ip(packet, ip, tcp_length + length);
   write_tcp_header(packet + ip_length, segment);
   if (length > 0) {
@@ -73,6 +74,7 @@ TcpSegment with_ack(Connection& c, TcpContext& x, std::uint16_t flags) {
   segment.seq = c.snd_nxt;
   segment.ack = c.rcv_nxt;
   segment.flags = flags | tcp_flag::kAck;
+  if (c.congestion_seen) segment.flags |= tcp_flag::kEce;
   segment.window = choose_window(c, x);
   segment.options = usual_options(c, x);
   return segment;
@@ -80,14 +82,24 @@ TcpSegment with_ack(Connection& c, TcpContext& x, std::uint16_t flags) {
 
 // Data (and the FIN) from `seq` on, `length` in sequence space.
 void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,
-               std::uint32_t mss) {
+               std::uint32_t mss, bool fresh) {
   const bool fin = (flags & SentSegment::kFin) != 0;
   const std::uint32_t bytes = length - (fin ? 1 : 0);
   const auto one = [&](SeqNum from, std::uint32_t n, bool last, std::uint16_t segment_size) {
     TcpSegment segment = with_ack(c, x, 0);
     segment.seq = from;
-    if (last && (flags & SentSegment::kPush) != 0) segment.flags |= tcp_flag::kPsh;
+    // A super-segment always says PSH, on its last piece: the peer that puts it together again (GRO) need not
+    // wait for more (Linux: __tcp_transmit_skb).
+    if (last && ((flags & SentSegment::kPush) != 0 || segment_size != 0)) {
+      segment.flags |= tcp_flag::kPsh;
+    }
     if (last && fin) segment.flags |= tcp_flag::kFin;
+    // Only new data may be marked (RFC 3168, 6.1.5), and tells of a reduction (6.1.2).
+    if (c.ecn && fresh && n > 0) {
+      segment.ecn = ecn::kCapable0;
+      if (c.congestion_answered) segment.flags |= tcp_flag::kCwr;
+      c.congestion_answered = false;
+    }
     if (c.urgent_pending && c.snd_up > from) {
       const std::uint32_t distance = static_cast<std::uint32_t>(c.snd_up - from);
       if (distance <= 0xffff) {
@@ -119,9 +131,7 @@ std::uint32_t super_segment(const Connection& c, const TcpContext& x, std::uint3
   const std::uint32_t most = std::max<std::uint32_t>(1, most_bytes / mss);
   if (x.settings.gso_max_size == 0) return 1;
   if (c.rtt.smoothed == Duration::zero()) return most;
-  const double gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 2.0 : 1.2;
-  const double rate = gain * c.congestion.cwnd * mss / seconds(c.rtt.smoothed);
-  double bytes = rate / 1024;
+  double bytes = pacing_rate(c) / 1024;
   const auto shift = c.rtt.least / std::chrono::microseconds(512);
   if (c.rtt.least != Duration::max() && shift < 17) bytes += most_bytes >> shift;
   const auto goal = static_cast<std::uint32_t>(std::min(bytes / mss, 65535.0));
@@ -136,24 +146,27 @@ bool nagle_holds(const Connection& c) {
   return c.packets_out > 0 && c.snd_small > c.snd_una && c.snd_small <= c.snd_nxt;
 }
 
-// A segment of several packets waits for more when the window is nearly used up anyway and ACKs are on
-// their way (Linux: tcp_tso_should_defer; RFC 9293, 3.8.6.2.1).
+// A segment of several packets waits for more when the window is nearly used up anyway and an ACK is about to
+// come (Linux: tcp_tso_should_defer; RFC 9293, 3.8.6.2.1).
 bool defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_t window,
-                         std::uint32_t quota, std::uint32_t mss, std::uint32_t waiting,
+                         std::uint32_t mss, std::uint32_t waiting, bool last_piece,
                          std::uint32_t most_segments) {
   if (c.ca >= CongestionState::Recovery) return false;
   if (c.last_sent == Instant{} || x.now - c.last_sent > 1ms) return false;
+  const std::uint32_t flight = c.in_flight();
+  const std::uint32_t quota = c.congestion.cwnd > flight ? c.congestion.cwnd - flight : 0;
   const std::uint32_t limit = std::min(window, quota * mss);
   if (limit >= most_segments * mss) return false;
-  if (limit >= waiting) return false;
+  // In the middle of the queue it will not become longer.
+  if (!last_piece && limit >= waiting) return false;
   const std::uint32_t chunk = std::min(c.snd_wnd, c.congestion.cwnd * mss) / 3;
   if (limit >= chunk) return false;
-  // The head should be acknowledged within half a round trip: then there is something to wait for.
-  if (c.sent.empty() || x.now - c.sent.front().sent_at > c.rtt.smoothed / 2) return false;
+  // What was sent last half a round trip ago is not acknowledged soon.
+  if (c.sent.empty() || x.now - c.sent.front().sent_at < c.rtt.smoothed / 2) return false;
   return true;
 }
 
-enum class Push { Usual, OneForProbe };
+enum class Push { Usual, One, OneForProbe };
 
 // Whether there is data left that nothing on its way will let go: the window probe has to.
 bool push_data(Connection& c, TcpContext& x, Push how) {
@@ -166,10 +179,11 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
   std::uint32_t sent_packets = 0;
   bool cwnd_limited = false;
   for (;;) {
-    const auto waiting = static_cast<std::uint32_t>(c.write_seq - c.snd_nxt);
-    const bool fin_waits = c.fin_queued && !c.fin_sent;
-    if (waiting == 0 && !fin_waits) break;
-    if (c.fin_sent) break;
+    const bool fin_waits = c.fin_queued && !c.fin_sent && c.unsent.size() <= 1;
+    if (c.fin_sent || (c.unsent.empty() && !fin_waits)) break;
+    // Only the last piece may still grow, and be worth waiting for.
+    const bool last_piece = c.unsent.size() <= 1;
+    const std::uint32_t waiting = c.unsent.empty() ? 0 : c.unsent.front().length;
     std::uint32_t quota = c.congestion.cwnd > c.in_flight() ? c.congestion.cwnd - c.in_flight() : 0;
     // A lone FIN goes even so (Linux: tcp_cwnd_test).
     if (quota == 0 && waiting == 0) quota = 1;
@@ -180,6 +194,8 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       }
       quota = 1;
     }
+    // A super-segment takes at most half of the window, so that ACKs go on coming (Linux: tcp_cwnd_test).
+    quota = std::min(quota, std::max(c.congestion.cwnd / 2, 1U));
     const std::int32_t window_left = c.send_limit() - c.snd_nxt;
     const std::uint32_t window = window_left < 0 ? 0 : static_cast<std::uint32_t>(window_left);
     std::uint32_t bytes = std::min({waiting, mss * std::min(quota, most_segments), window});
@@ -188,19 +204,21 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (bytes < std::min(waiting, mss)) break;  // a silly piece of window: wait for more
     if (bytes > mss) {
       if (bytes < waiting) bytes -= bytes % mss;
-      if (bytes % mss != 0 && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
+      if (bytes % mss != 0 && last_piece && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
       if (how == Push::Usual && !fin_waits &&
-          defer_super_segment(c, x, window, quota, mss, waiting, most_segments)) {
+          defer_super_segment(c, x, window, mss, waiting, last_piece, most_segments)) {
         cwnd_limited = quota * mss <= window;
         break;
       }
-    } else if (bytes < mss && !fin_waits && how == Push::Usual && nagle_holds(c)) {
+    } else if (bytes < mss && last_piece && !fin_waits && how == Push::Usual && nagle_holds(c)) {
       break;
     }
     const bool all = bytes == waiting;
     const bool fin = fin_waits && all && window > bytes;
     std::uint8_t flags = 0;
-    if (all || c.snd_nxt + bytes == c.pushed) flags |= SentSegment::kPush;
+    if (all && waiting > 0) {
+      flags |= static_cast<std::uint8_t>(c.unsent.front().flags & SentSegment::kPush);
+    }
     if (fin) flags |= SentSegment::kFin;
     if (fin && bytes == 0) flags &= static_cast<std::uint8_t>(~SentSegment::kPush);
     const std::uint32_t length = bytes + (fin ? 1 : 0);
@@ -209,13 +227,19 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     const std::uint32_t before = c.packets_out;
     c.snd_nxt += length;
     if (fin) c.fin_sent = true;
+    if (all && waiting > 0) {
+      c.unsent.pop_front();
+    } else if (waiting > 0) {
+      c.unsent.front().seq += bytes;
+      c.unsent.front().length -= bytes;
+    }
     c.sent.push_back({seq, length, x.now, packets, flags});
     c.packets_out += packets;
     sent_packets += packets;
     if (bytes < mss * packets) c.snd_small = seq + length;
-    emit_data(c, x, seq, length, flags, mss);
+    emit_data(c, x, seq, length, flags, mss, true);
     if (before == 0 || c.send_timer_is == SendTimer::LossProbe) rearm_retransmit(c, x);
-    if (how == Push::OneForProbe) break;
+    if (how != Push::Usual) break;
   }
   if (c.in_flight() >= c.congestion.cwnd) cwnd_limited = true;
   if (sent_packets > 0 || cwnd_limited) validate_cwnd(c, x, cwnd_limited);
@@ -223,7 +247,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (c.ca == CongestionState::Recovery || c.ca == CongestionState::CwndReduced) {
       c.congestion.prr_out += sent_packets;
     }
-    if (how == Push::Usual) schedule_loss_probe(c, x, false);
+    if (how != Push::OneForProbe) schedule_loss_probe(c, x, false);
     return false;
   }
   return c.packets_out == 0 && (c.write_seq != c.snd_nxt || (c.fin_queued && !c.fin_sent));
@@ -246,6 +270,26 @@ std::uint32_t send_mss(const Connection& c) {
 void push(Connection& c, TcpContext& x) {
   if (!push_data(c, x, Push::Usual)) return;
   if (c.send_timer_is == SendTimer::None) arm_window_probe(c, x);
+}
+
+double pacing_rate(const Connection& c) {
+  const double gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 2.0 : 1.2;
+  const std::uint32_t window = std::max(c.congestion.cwnd, c.packets_out);
+  return gain * window * send_mss(c) / seconds(c.rtt.smoothed);
+}
+
+void push_one(Connection& c, TcpContext& x) {
+  push_data(c, x, Push::One);
+}
+
+std::uint32_t piece_goal(const Connection& c, const TcpContext& x) {
+  const std::uint32_t mss = send_mss(c);
+  std::uint32_t most =
+      x.settings.gso_max_size == 0 ? kMostPayload : std::min(kMostPayload, x.settings.gso_max_size);
+  constexpr std::uint32_t kUsualMss = 536;
+  const std::uint32_t half = c.max_window > kUsualMss ? c.max_window / 2 : c.max_window;
+  if (half != 0) most = std::min(most, half);
+  return std::max(most / mss * mss, mss);
 }
 
 bool push_one_for_probe(Connection& c, TcpContext& x) {
@@ -312,6 +356,11 @@ void send_syn(Connection& c, TcpContext& x, bool again) {
   if (answer) {
     segment.flags |= tcp_flag::kAck;
     segment.ack = c.rcv_nxt;
+    if (c.ecn) segment.flags |= tcp_flag::kEce;
+  } else if (x.settings.ecn == 1 && !again) {
+    // Not when the SYN has to be repeated: something on the path may dislike it (Linux: tcp_ecn_fallback).
+    segment.flags |= tcp_flag::kEce | tcp_flag::kCwr;
+    c.ecn_offered = true;
   }
   // Not scaled in a SYN (RFC 7323, 2.2).
   segment.window = static_cast<std::uint16_t>(std::min<std::uint32_t>(c.rcv_wnd, 65535));
@@ -390,7 +439,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   c.congestion.undo_retrans += segment.segments;
   c.total_retrans += segment.segments;
   x.counters.RetransSegs += segment.segments;
-  emit_data(c, x, segment.seq, segment.length, segment.flags, mss);
+  emit_data(c, x, segment.seq, segment.length, segment.flags, mss, false);
   return true;
 }
 
@@ -458,8 +507,11 @@ bool window_update_due(const Connection& c, const TcpContext& x) {
   // At least twice of what the peer believes (Linux: tcp_cleanup_rbuf), and something to speak of.
   const std::uint32_t old = c.receive_window();
   if (c.read_shutdown || c.fin_received) return false;
-  const std::uint32_t window = std::min(receive_space(c, x), c.rcv_window_limit);
-  return 2 * old <= c.rcv_window_limit && window > 0 && window >= 2 * old;
+  // Without a scale no more can be told than 65535 (Linux: window_clamp).
+  const std::uint32_t clamp =
+      std::min(c.rcv_window_limit, 65535U << (c.window_scaling ? c.rcv_wscale : 0));
+  const std::uint32_t window = std::min(receive_space(c, x), clamp);
+  return 2 * old <= clamp && window > 0 && window >= 2 * old;
 }
 
 }  // namespace lastack

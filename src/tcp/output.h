@@ -20,6 +20,14 @@ inline std::uint16_t path_mss(const Connection& c) {
 
 // Sends what may be sent of the data that is waiting. Arms the timers that go with it.
 void push(Connection& c, TcpContext& x);
+// The first piece, as far as it may, whatever Nagle says: more is being written at this moment.
+void push_one(Connection& c, TcpContext& x);
+// How long a piece of the write queue may become: a super-segment, at most half of the largest window that the
+// peer had (Linux: tcp_xmit_size_goal).
+std::uint32_t piece_goal(const Connection& c, const TcpContext& x);
+// Bytes a second at which the window goes out in a round trip, and somewhat more, so that it can grow (Linux:
+// tcp_update_pacing_rate). There has to be a sample of the round trip.
+double pacing_rate(const Connection& c);
 // One segment beyond the congestion window, as a tail loss probe; whether it was sent.
 bool push_one_for_probe(Connection& c, TcpContext& x);
 

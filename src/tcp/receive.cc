@@ -5,6 +5,7 @@
 #include "tcp/output.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
+#include "wire/ip_packet.h"
 
 namespace lastack {
 namespace {
@@ -86,9 +87,31 @@ void measure(Connection& c, const TcpSegment& segment) {
   c.pushed_in = c.pushed_in > 0 ? 2 : 1;
 }
 
+// RFC 3168, 6.1.3: a mark is told in every ACK until the sender says that it has heard (Linux:
+// tcp_ecn_check_ce, tcp_ecn_accept_cwr).
+void note_marks(Connection& c, const TcpSegment& segment) {
+  if (!c.ecn) return;
+  if (segment.has(tcp_flag::kCwr)) {
+    c.congestion_seen = false;
+    c.ack_now = true;
+  }
+  constexpr std::uint32_t kQuick = 2;
+  if (segment.ecn == ecn::kNotCapable) {
+    // A retransmission most likely.
+    if (c.peer_marks) quick_acks(c, kQuick);
+    return;
+  }
+  c.peer_marks = true;
+  if (segment.ecn != ecn::kCongestion || c.congestion_seen) return;
+  c.congestion_seen = true;
+  quick_acks(c, kQuick);
+  c.pingpong = 0;
+}
+
 // Linux's tcp_event_data_recv: how long an ACK may wait follows how often data comes.
 void note_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   c.ack_wanted = true;
+  note_marks(c, segment);
   measure(c, segment);
   if (c.ato == Duration::zero()) {
     quick_acks(c, kMostQuickAcks);

@@ -61,6 +61,7 @@ void undo(Connection& c, bool unmark) {
   if (g.prior_ssthresh != 0) {
     g.cwnd = std::max(g.cwnd, g.prior_cwnd);
     g.ssthresh = std::max(g.ssthresh, g.prior_ssthresh);
+    c.congestion_answered = false;
   }
   g.can_undo = false;
   c.rack.advanced = true;  // look again at what is lost
@@ -138,6 +139,7 @@ void begin_reduction(Connection& c, TcpContext& x) {
   g.prior_cwnd = g.cwnd;
   g.prr_delivered = 0;
   g.prr_out = 0;
+  c.congestion_answered = c.ecn;
   g.ssthresh = slow_start_threshold(c, x);
 }
 
@@ -158,8 +160,9 @@ void enter_recovery(Connection& c, TcpContext& x) {
   set_state(c, CongestionState::Recovery);
 }
 
-void try_to_open(Connection& c) {
+void try_to_open(Connection& c, TcpContext& x, const AckNews& news) {
   if (!any_resent(c)) c.retrans_stamp = 0;
+  if (news.congestion_echo) enter_cwnd_reduction(c, x);
   if (c.ca != CongestionState::CwndReduced) keep_open(c);
 }
 
@@ -479,6 +482,7 @@ void enter_loss(Connection& c, TcpContext& x) {
   g.cwnd_count = 0;
   set_state(c, CongestionState::Loss);
   g.high_seq = c.snd_nxt;
+  c.congestion_answered = c.ecn;
   c.rack.probe_high.reset();
   c.rack.frto = x.settings.frto != 0 && (fresh || c.retransmits > 0);
 }
@@ -561,7 +565,7 @@ Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t
       } else if (undo_partial(c, x, news.prior_una)) {
         return Resend::None;
       }
-      if (undo_by_dsack(c)) try_to_open(c);
+      if (undo_by_dsack(c)) try_to_open(c, x, news);
       identify_losses(c, x, news);
       if (c.ca != CongestionState::Recovery) {
         if (c.lost_out == 0) return Resend::None;
@@ -586,7 +590,7 @@ Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t
   if (c.ca <= CongestionState::Disorder) undo_by_dsack(c);
   identify_losses(c, x, news);
   if (c.lost_out == 0) {
-    try_to_open(c);
+    try_to_open(c, x, news);
     return resend;
   }
   enter_recovery(c, x);

@@ -20,7 +20,8 @@ struct AckNews {
   bool window_update = false;
   bool data_sacked = false;
   bool dsack = false;
-  bool original_acked = false;  // data acknowledged that was never sent again (F-RTO)
+  bool congestion_echo = false;  // ECE (RFC 3168)
+  bool original_acked = false;   // data acknowledged that was never sent again (F-RTO)
   bool retransmission_acked = false;
   bool reneging = false;
   bool set_timer = false;
@@ -37,7 +38,7 @@ struct AckNews {
   }
   bool dubious(CongestionState ca) const {
     const bool not_duplicate = has_data || window_update || acked();
-    return !not_duplicate || data_sacked || dsack || ca != CongestionState::Open;
+    return !not_duplicate || data_sacked || dsack || congestion_echo || ca != CongestionState::Open;
   }
 };
 

@@ -23,6 +23,7 @@ struct SentSegment {
   static constexpr std::uint8_t kFin = 16;
   static constexpr std::uint8_t kPush = 32;
   static constexpr std::uint8_t kSyn = 64;
+  static constexpr std::uint8_t kEndOfRecord = 128;  // nothing is appended to it (MSG_EOR)
 
   SeqNum end() const { return seq + length; }
   bool sacked() const { return (flags & kSacked) != 0; }

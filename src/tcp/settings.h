@@ -39,6 +39,8 @@ struct TcpSettings {
   std::uint32_t wmem_default = 16384;  // tcp_wmem
   std::uint32_t wmem_max = 4194304;
 
+  std::uint32_t notsent_lowat = 0xffffffff;  // tcp_notsent_lowat, bytes
+
   int syn_retries = 6;
   int synack_retries = 5;
   int retries1 = 3;
@@ -61,7 +63,7 @@ struct TcpSettings {
   int min_snd_mss = 48;             // tcp_min_snd_mss
   std::uint32_t initial_cwnd = 10;  // segments (RFC 6928)
   CongestionControl congestion_control = CongestionControl::Cubic;
-  bool ecn = false;  // tcp_ecn=1: asks for it; 2 (the default) would accept it
+  int ecn = 2;  // tcp_ecn: 0 never, 1 asks for it and accepts it, 2 only accepts it
 
   // The longest super-segment that the device takes, bytes with headers; 0: none longer than the MSS.
   std::uint32_t gso_max_size = 0;

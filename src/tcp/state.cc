@@ -5,6 +5,7 @@
 #include "tcp/output.h"
 #include "tcp/receive.h"
 #include "tcp/rtt.h"
+#include "tcp/send_space.h"
 #include "tcp/timers.h"
 
 namespace lastack {
@@ -28,6 +29,7 @@ void finish(Connection& c, TcpContext& x, TcpError error) {
   c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
   c.send_buffer.release();
   c.sent.release();
+  c.unsent.release();
   c.gaps.reset();
   c.packets_out = c.sacked_out = c.lost_out = c.retrans_out = 0;
   c.snd_nxt = c.write_seq;
@@ -49,7 +51,9 @@ void establish(Connection& c, TcpContext& x) {
     c.congestion.cwnd = 1;
   }
   c.rack.reordering = static_cast<std::uint32_t>(x.settings.reordering);
+  grow_send_buffer(c, x);
   c.last_ack_received = x.now;
+  c.last_received = x.now;  // what tcpi_last_data_recv counts from (Linux: tcp_finish_connect)
   c.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(
       88, std::min<std::uint32_t>({c.announced, send_mss(c), c.rcv_wnd / 2, 536})));
   c.backoff = 0;
@@ -96,6 +100,8 @@ void on_fin_wait_2_limit(Connection& c, TcpContext& x) {
 }
 
 void probe_with_data(Connection& c, TcpContext& x) {
+  // It shall be answered (Linux: tcp_write_wakeup).
+  if (!c.unsent.empty()) c.unsent.front().flags |= SentSegment::kPush;
   push_one_for_probe(c, x);
 }
 

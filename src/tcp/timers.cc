@@ -244,6 +244,7 @@ void on_timer(Connection& c, TcpContext& x) {
     c.send_buffer.trim();
     c.receive_buffer.trim();
     if (c.sent.empty()) c.sent.release();
+    if (c.unsent.empty()) c.unsent.release();
   }
   if (c.ack_timer <= x.now && c.state != TcpState::Closed) on_ack_timer(c, x);
   if (c.send_timer <= x.now && c.state != TcpState::Closed) on_send_timer(c, x);
@@ -304,7 +305,9 @@ void arm_delayed_ack(Connection& c, TcpContext& x) {
     const Duration most = std::max(c.rtt.smoothed, kLeastDelayedAck);
     wait = std::min(wait, c.pingpong >= 1 ? kMostDelayedAck : most);
   }
-  const Instant at = x.now + std::max(wait, kLeastDelayedAck);
+  // Before any data there is no measure of how long to wait, and a lone FIN is acknowledged at the next tick
+  // (Linux: tcp_send_delayed_ack with an ato of 0).
+  const Instant at = x.now + std::max<Duration>(wait, 1ms);
   if (c.ack_pending && c.ack_timer <= at) return;
   c.ack_pending = true;
   c.ack_timer = at;

@@ -113,6 +113,7 @@ tl::expected<TcpSegment, WireError> parse_tcp(std::span<const std::byte> bytes, 
   segment.flags = offset_and_flags & 0x1ff;
   segment.window = load16(&bytes[14]);
   segment.urgent = load16(&bytes[18]);
+  segment.ecn = ip.traffic_class & ecn::kMask;
   parse_options(bytes.subspan(kTcpHeaderLength, header - kTcpHeaderLength), segment.options);
   segment.payload = bytes.subspan(header);
   return segment;
