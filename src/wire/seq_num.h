@@ -1,6 +1,6 @@
 // Sequence numbers: 32 bits that wrap (RFC 9293, 3.4). `a < b` means that a comes before b, which holds
-// Sequence numbers wrap: `a < b` means that a comes before b, which holds as long as they are less than
-// 2^31 apart; at exactly 2^31 each comes before the other.
+// as long as they are less than 2^31 apart; at exactly 2^31 each comes before the other.
+#pragma once
 
 #include <cstdint>
 
