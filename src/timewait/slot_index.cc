@@ -1,15 +1,16 @@
 #include "timewait/slot_index.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 namespace lastack::timewait {
 namespace {
 
-// In use at most 25/32 of the words, and at least a quarter before pages are given back.
-constexpr std::size_t kGrowAt = 25;
-constexpr std::size_t kShrinkAt = 8;
-constexpr std::size_t kOf = 32;
+// In use at most 49/64 of the words, and at least a quarter before pages are given back.
+constexpr std::size_t kGrowAt = 49;
+constexpr std::size_t kShrinkAt = 16;
+constexpr std::size_t kOf = 64;
 constexpr std::size_t kSinglePages = 64;
 constexpr unsigned kMostMoves = 64;
 constexpr std::size_t kAhead = 16;  // records on their way from memory at once
@@ -32,12 +33,12 @@ SlotIndex::~SlotIndex() {
   }
 }
 
-// Nothing, or the word (it may be another one) that finds no place.
+// Nothing, or the word (it may be another one of the page) that finds no place.
 std::uint32_t SlotIndex::put(std::uint64_t hash, std::uint32_t word) {
   const Home home = home_of(hash);
   std::uint32_t at = home.first;
-  std::uint32_t taken = used(home.group[at]);
-  const std::uint32_t taken_there = used(home.group[home.second]);
+  std::uint32_t taken = used(home.page[at]);
+  const std::uint32_t taken_there = used(home.page[home.second]);
   if (taken_there < taken) {
     at = home.second;
     taken = taken_there;
@@ -45,45 +46,44 @@ std::uint32_t SlotIndex::put(std::uint64_t hash, std::uint32_t word) {
   // Both are full, which is rare: somebody there moves to the other bucket that it has.
   for (unsigned moves = 0; taken == kWords; ++moves) {
     if (moves == kMostMoves) return word;
-    std::swap(home.group[at].words[(word + moves) % kWords], word);
-    at = home.group.other(at, word >> slot_bits_);
-    taken = used(home.group[at]);
+    std::swap(home.page[at].words[(word + moves) % kWords], word);
+    at = other(at, word >> slot_bits_);
+    taken = used(home.page[at]);
   }
-  home.group[at].words[taken] = word;
+  home.page[at].words[taken] = word;
   return 0;
 }
 
-// As put(); should a group be full, by a chance that nobody will see, then pages are added until it is not.
-void SlotIndex::put_all(std::uint64_t hash, std::uint32_t word, Place begin) {
-  while ((word = put(hash, word)) != 0) {
-    const Place homeless = place_of(word, begin);
-    grow(begin);
-    hash = records_.hash_of(homeless);
-  }
+void SlotIndex::put_or_stash(std::uint64_t hash, std::uint32_t word) {
+  const std::uint32_t homeless = put(hash, word);
+  if (homeless != 0) stash_.push_back(homeless);
 }
 
 void SlotIndex::insert(std::uint64_t hash, Place place, Place begin) {
   while (place - begin > slot_mask()) widen(begin);
+  put_or_stash(hash, word_of(hash, place));
   if (++size_ * kOf > pages() * kBucketsPerPage * kWords * kGrowAt) grow(begin);
-  put_all(hash, word_of(hash, place), begin);
 }
 
-// The word is there.
 SlotIndex::Spot SlotIndex::find_word(std::uint64_t hash, std::uint32_t word) const {
   const Home home = home_of(hash);
-  Bucket& first = home.group[home.first];
-  Bucket& second = home.group[home.second];
-  __builtin_prefetch(&second);
-  const std::uint32_t found = equal(first, ~0U, word);
-  if (found != 0) return {first, first_of(found)};
-  return {second, first_of(equal(second, ~0U, word))};
+  for (Bucket* bucket : {&home.page[home.first], &home.page[home.second]}) {
+    const std::uint32_t found = equal(*bucket, ~0U, word);
+    if (found != 0) return {bucket, first_of(found)};
+  }
+  return {nullptr, 0};
 }
 
 void SlotIndex::erase(std::uint64_t hash, Place place, Place begin) {
-  const Spot spot = find_word(hash, word_of(hash, place));
-  std::uint32_t& last = spot.bucket.words[used(spot.bucket) - 1];
-  spot.bucket.words[spot.at] = last;
-  last = 0;
+  const std::uint32_t word = word_of(hash, place);
+  const Spot spot = find_word(hash, word);
+  if (spot.bucket == nullptr) {
+    std::erase(stash_, word);
+  } else {
+    std::uint32_t& last = spot.bucket->words[used(*spot.bucket) - 1];
+    spot.bucket->words[spot.at] = last;
+    last = 0;
+  }
   --size_;
   if (pages() > 1 && size_ * kOf < pages() * kBucketsPerPage * kWords * kShrinkAt) shrink(begin);
 }
@@ -91,7 +91,11 @@ void SlotIndex::erase(std::uint64_t hash, Place place, Place begin) {
 void SlotIndex::move(std::uint64_t hash, Place from, Place to, Place begin) {
   while (to - begin > slot_mask()) widen(begin);
   const Spot spot = find_word(hash, word_of(hash, from));
-  spot.bucket.words[spot.at] = word_of(hash, to);
+  if (spot.bucket == nullptr) {
+    std::replace(stash_.begin(), stash_.end(), word_of(hash, from), word_of(hash, to));
+  } else {
+    spot.bucket->words[spot.at] = word_of(hash, to);
+  }
 }
 
 void SlotIndex::grow(Place begin) {
@@ -163,29 +167,35 @@ void SlotIndex::rehash(std::size_t group, std::uint32_t from, std::uint32_t to, 
   for (std::uint32_t i = 0; i < to; ++i) {
     std::memset(static_cast<void*>(pages[i]), 0, sizeof(Page));
   }
-  for (const Moved& m : moved) put_all(m.hash, m.word, begin);
+  for (const Moved& m : moved) put_or_stash(m.hash, m.word);
+  // Those that found no room may find some now.
+  std::vector<std::uint32_t> stash;
+  stash.swap(stash_);
+  for (const std::uint32_t word : stash) {
+    put_or_stash(records_.hash_of(place_of(word, begin)), word);
+  }
 }
 
 // One bit more for the place, one less for the tag.
 void SlotIndex::widen(Place begin) {
+  const auto wider = [&](std::uint32_t& word) {
+    if (word == 0) return;
+    const Place place = place_of(word, begin);
+    std::uint32_t tag = (word >> slot_bits_) & (0xffffffffU >> (slot_bits_ + 1));
+    if (tag == 0) tag = 1U << (30 - slot_bits_);
+    word = tag << (slot_bits_ + 1) | (static_cast<std::uint32_t>(place) & (2 * slot_mask() + 1));
+  };
   for (Page* page : directory_) {
     if (page == nullptr) continue;
-    for (Bucket& b : *page) {
-      for (std::uint32_t& word : b.words) {
-        if (word == 0) continue;
-        const Place place = place_of(word, begin);
-        std::uint32_t tag = (word >> slot_bits_) & (0xffffffffU >> (slot_bits_ + 1));
-        if (tag == 0) tag = 1U << (30 - slot_bits_);
-        word =
-            tag << (slot_bits_ + 1) | (static_cast<std::uint32_t>(place) & (2 * slot_mask() + 1));
-      }
-    }
+    for (Bucket& b : *page) std::for_each(b.words.begin(), b.words.end(), wider);
   }
+  std::for_each(stash_.begin(), stash_.end(), wider);
   ++slot_bits_;
 }
 
 std::size_t SlotIndex::bytes() const {
-  return slabs_.bytes() + directory_.capacity() * sizeof(Page*);
+  return slabs_.bytes() + directory_.capacity() * sizeof(Page*) +
+         stash_.capacity() * sizeof(std::uint32_t);
 }
 
 }  // namespace lastack::timewait

@@ -1,16 +1,17 @@
 // Finds a record by the hash of its four-tuple: words of 32 bits, the low bits of a record's place and, in
 // what they leave, some bits of its hash (the tag), so that hardly any other record is looked at.
 //
-//   bucket   one cache line, 16 words. A record has two it may be in, and comes into the emptier one: then
-//            hardly any is full while more than a fifth of all words is free. Each follows from the other
-//            and the tag, so a word can be moved without a look at its record (cuckoo hashing with partial
-//            keys, Fan et al. 2014)
-//   page     64 buckets, 4 KiB: what memory comes in
-//   group    3 to 6 pages. A hash's highest bits choose the group, those after them the bucket in it
+//   bucket   one cache line, 16 words
+//   page     64 buckets, 4 KiB: what memory comes in. A record has two buckets in one page, and comes into the
+//            emptier one: then hardly any is full while a fifth of all words is free. Each follows from the
+//            other and the tag, so a word can be moved without a look at its record (cuckoo hashing with
+//            partial keys, Fan et al. 2014). One page and no more, since in a table of this size the way to a
+//            page costs as much as the line in it
+//   group    6 to 12 pages. A hash's highest bits choose the group, those after them the page and the bucket
 //
 // The table grows by a page at a time (linear hashing with partial expansions, Larson 1980): one group after
-// the other goes from k pages to k + 1; when all have 6, each is two groups of 3, and nothing has moved. So
-// it is never there twice, and 25/32 of it are in use whatever its size: 4 / (25/32) = 5.1 bytes a record.
+// the other goes from k pages to k + 1; when all have 12, each is two groups of 6, and nothing has moved. So
+// it is never there twice, and 49/64 of it are in use whatever its size: 4 / (49/64) = 5.2 bytes a record.
 #pragma once
 
 #include <array>
@@ -59,10 +60,13 @@ class SlotIndex {
   void insert(std::uint64_t hash, Place place, Place begin);
   void erase(std::uint64_t hash, Place place, Place begin);
   void move(std::uint64_t hash, Place from, Place to, Place begin);
+  // A prefetch alone is dropped where the page is not known to the processor yet, which is the usual case
+  // when it matters; hence the read.
   void prefetch(std::uint64_t hash) const {
     const Home home = home_of(hash);
-    __builtin_prefetch(&home.group[home.first]);
-    __builtin_prefetch(&home.group[home.second]);
+    static_cast<void>(
+        *static_cast<const volatile std::uint32_t*>(home.page[home.first].words.data()));
+    __builtin_prefetch(&home.page[home.second]);
   }
 
   std::size_t size() const { return size_; }
@@ -71,9 +75,8 @@ class SlotIndex {
  private:
   static constexpr std::uint32_t kWords = 16;
   static constexpr std::uint32_t kBucketsPerPage = 64;
-  static constexpr std::uint32_t kLeastPages = 3;
+  static constexpr std::uint32_t kLeastPages = 6;
   static constexpr std::uint32_t kMostPages = 2 * kLeastPages;
-  static constexpr unsigned kPartnerBits = 5;  // of the tag say which other bucket there is
 
   struct alignas(64) Bucket {
     std::array<std::uint32_t, kWords> words;  // those in use come first; 0: free
@@ -82,40 +85,23 @@ class SlotIndex {
   using Page = std::array<Bucket, kBucketsPerPage>;
   __extension__ using Wide = unsigned __int128;
 
-  struct Group {
-    Page* const* pages;
-    std::uint32_t buckets;
-
-    Bucket& operator[](std::uint32_t at) const {
-      return (*pages[at / kBucketsPerPage])[at % kBucketsPerPage];
-    }
-    // The other bucket for a word in bucket `at`; the sum of the two follows from the tag.
-    std::uint32_t other(std::uint32_t at, std::uint32_t tag) const {
-      const std::uint32_t partner = tag & ((1U << kPartnerBits) - 1);
-      const std::uint32_t sum = (2 * partner + 1) * buckets >> (kPartnerBits + 1);
-      return sum >= at ? sum - at : sum + buckets - at;
-    }
-  };
-  // Where a hash belongs.
+  // The two buckets of a hash. Their numbers add up to an odd one that follows from the tag.
   struct Home {
-    Group group;
+    Page& page;
     std::uint32_t first;
     std::uint32_t second;
   };
+  static std::uint32_t other(std::uint32_t at, std::uint32_t tag) {
+    return (2 * tag + 1 - at) % kBucketsPerPage;
+  }
   Home home_of(std::uint64_t hash) const {
     const std::size_t group = depth_ == 0 ? 0 : static_cast<std::size_t>(hash >> (64 - depth_));
-    std::uint32_t pages = group < grown_ ? pages_ + 1 : pages_;
-    std::size_t page = group * kMostPages;
-    std::uint64_t fraction = hash << depth_;
-    // A group of 6 is two of 3 already, so that no word is in the other's half.
-    if (pages == kMostPages) {
-      pages = kLeastPages;
-      page += fraction >> 63 != 0 ? kLeastPages : 0;
-      fraction <<= 1;
-    }
-    const Group g{&directory_[page], pages * kBucketsPerPage};
-    const auto first = static_cast<std::uint32_t>(static_cast<Wide>(fraction) * g.buckets >> 64);
-    return {g, first, g.other(first, tag_of(hash))};
+    const std::uint32_t pages = group < grown_ ? pages_ + 1 : pages_;
+    const auto bucket = static_cast<std::uint32_t>(
+        static_cast<Wide>(hash << depth_) * (pages * kBucketsPerPage) >> 64);
+    const std::uint32_t at = bucket % kBucketsPerPage;
+    return {*directory_[group * kMostPages + bucket / kBucketsPerPage], at,
+            other(at, tag_of(hash))};
   }
 
   std::uint32_t slot_mask() const { return (1U << slot_bits_) - 1; }
@@ -139,15 +125,16 @@ class SlotIndex {
 
   std::size_t groups() const { return std::size_t{1} << depth_; }
   std::size_t pages() const { return groups() * pages_ + grown_; }
+  // Where the word is; nothing if it is not in its page.
   struct Spot {
-    Bucket& bucket;
+    Bucket* bucket;
     std::uint32_t at;
   };
   Spot find_word(std::uint64_t hash, std::uint32_t word) const;
   // 16 for a full one.
   static std::uint32_t used(const Bucket& b) { return first_of(equal(b, ~0U, 0) | 1U << kWords); }
   std::uint32_t put(std::uint64_t hash, std::uint32_t word);
-  void put_all(std::uint64_t hash, std::uint32_t word, Place begin);
+  void put_or_stash(std::uint64_t hash, std::uint32_t word);
   void grow(Place begin);
   void shrink(Place begin);
   void rehash(std::size_t group, std::uint32_t from, std::uint32_t to, Place begin);
@@ -161,6 +148,7 @@ class SlotIndex {
   std::uint32_t pages_ = 1;  // of each group,
   std::size_t grown_ = 0;    // and one more of each of the first `grown_`
   std::size_t size_ = 0;
+  std::vector<std::uint32_t> stash_;  // words whose page is full; next to none
 };
 
 inline std::uint32_t SlotIndex::equal(const Bucket& b, std::uint32_t mask, std::uint32_t value) {
@@ -187,13 +175,18 @@ template <class IsIt>
 std::optional<Place> SlotIndex::find(std::uint64_t hash, Place begin, IsIt&& is_it) const {
   const Home home = home_of(hash);
   const std::uint32_t tag = tag_of(hash) << slot_bits_;
-  const Bucket* const buckets[] = {&home.group[home.first], &home.group[home.second]};
+  const Bucket* const buckets[] = {&home.page[home.first], &home.page[home.second]};
   // Both at once: which of them it is cannot be foretold, and the processor would wait for each in turn.
   auto found = equal(*buckets[0], ~slot_mask(), tag) | equal(*buckets[1], ~slot_mask(), tag)
                                                            << kWords;
   for (; found != 0; found &= found - 1) {
     const std::uint32_t bit = first_of(found);
     const Place place = place_of(buckets[bit / kWords]->words[bit % kWords], begin);
+    if (is_it(place)) return place;
+  }
+  for (const std::uint32_t word : stash_) {
+    if ((word & ~slot_mask()) != tag) continue;
+    const Place place = place_of(word, begin);
     if (is_it(place)) return place;
   }
   return std::nullopt;
