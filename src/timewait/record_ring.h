@@ -15,6 +15,13 @@ namespace lastack::timewait {
 
 using Place = std::uint64_t;
 
+// Reads a word and forgets it, so that it is at hand later. Not a prefetch, since processors drop those where
+// the page is not known to them, which is the case when it matters. Done in a row for a burst of addresses
+// already computed, the waiting overlaps; between two of them there must be little else.
+inline void touch(const void* address) {
+  static_cast<void>(*static_cast<const volatile std::uint32_t*>(address));
+}
+
 template <class Record>
 class RecordRing {
  public:
@@ -78,11 +85,11 @@ class RecordRing {
     }
   }
 
-  // A read, as in SlotIndex; and a record may lie across two cache lines.
-  void prefetch(Place place) const {
+  // A record may lie across two cache lines.
+  void touch(Place place) const {
     const Record* const r = &(*this)[place];
-    static_cast<void>(*static_cast<const volatile std::uint32_t*>(&r->rcv_nxt));
-    __builtin_prefetch(reinterpret_cast<const char*>(r + 1) - 1);
+    timewait::touch(r);
+    timewait::touch(reinterpret_cast<const char*>(r + 1) - sizeof(std::uint32_t));
   }
 
   std::size_t bytes() const {

@@ -13,7 +13,7 @@ constexpr std::size_t kShrinkAt = 16;
 constexpr std::size_t kOf = 64;
 constexpr std::size_t kSinglePages = 64;
 constexpr unsigned kMostMoves = 64;
-constexpr std::size_t kAhead = 16;  // records on their way from memory at once
+constexpr std::size_t kAtOnce = 64;  // records on their way from memory
 
 }  // namespace
 
@@ -153,9 +153,10 @@ void SlotIndex::rehash(std::size_t group, std::uint32_t from, std::uint32_t to, 
       }
     }
   }
-  for (std::size_t i = 0; i < moved.size(); ++i) {
-    if (i + kAhead < moved.size()) records_.prefetch(moved[i + kAhead].place);
-    moved[i].hash = records_.hash_of(moved[i].place);
+  for (std::size_t i = 0; i < moved.size();) {
+    const std::size_t end = std::min(i + kAtOnce, moved.size());
+    for (std::size_t j = i; j < end; ++j) records_.touch(moved[j].place);
+    for (; i < end; ++i) moved[i].hash = records_.hash_of(moved[i].place);
   }
   if (to > from) {
     pages[from] = static_cast<Page*>(slabs_.take());

@@ -34,7 +34,7 @@ namespace lastack::timewait {
 class IndexedRecords {
  public:
   virtual std::uint64_t hash_of(Place place) const = 0;
-  virtual void prefetch(Place place) const = 0;
+  virtual void touch(Place place) const = 0;
 
  protected:
   ~IndexedRecords() = default;
@@ -50,24 +50,24 @@ class SlotIndex {
   // The word of the one record for which is_it(place) holds. `begin`: no place before it is alive.
   template <class IsIt>
   std::optional<Place> find(std::uint64_t hash, Place begin, IsIt&& is_it) const;
-  // Sends for the records that find() would look at.
-  void prefetch_records(std::uint64_t hash, Place begin) const {
-    find(hash, begin, [this](Place place) {
-      records_.prefetch(place);
-      return false;
-    });
-  }
   void insert(std::uint64_t hash, Place place, Place begin);
   void erase(std::uint64_t hash, Place place, Place begin);
   void move(std::uint64_t hash, Place from, Place to, Place begin);
-  // A prefetch alone is dropped where the page is not known to the processor yet, which is the usual case
-  // when it matters; hence the read.
-  void prefetch(std::uint64_t hash) const {
+  // The two lines where a hash may be found. To be asked for all of a burst before the first is touched.
+  struct Lines {
+    const std::uint32_t* first;
+    const std::uint32_t* second;
+  };
+  Lines lines_of(std::uint64_t hash) const {
     const Home home = home_of(hash);
-    static_cast<void>(
-        *static_cast<const volatile std::uint32_t*>(home.page[home.first].words.data()));
-    __builtin_prefetch(&home.page[home.second]);
+    return {home.page[home.first].words.data(), home.page[home.second].words.data()};
   }
+  static void touch(const Lines& lines) {
+    timewait::touch(lines.first);
+    timewait::touch(lines.second);
+  }
+  // The place that find() would look at first, without a look at it; nothing if it would not look at any.
+  std::optional<Place> likely(const Lines& lines, std::uint64_t hash, Place begin) const;
 
   std::size_t size() const { return size_; }
   std::size_t bytes() const;
@@ -169,6 +169,17 @@ inline std::uint32_t SlotIndex::equal(const Bucket& b, std::uint32_t mask, std::
   }
   return found;
 #endif
+}
+
+inline std::optional<Place> SlotIndex::likely(const Lines& lines, std::uint64_t hash,
+                                              Place begin) const {
+  const std::uint32_t tag = tag_of(hash) << slot_bits_;
+  const auto* const first = reinterpret_cast<const Bucket*>(lines.first);
+  const auto* const second = reinterpret_cast<const Bucket*>(lines.second);
+  const auto found = equal(*first, ~slot_mask(), tag) | equal(*second, ~slot_mask(), tag) << kWords;
+  if (found == 0) return std::nullopt;
+  const std::uint32_t bit = first_of(found);
+  return place_of((bit < kWords ? first : second)->words[bit % kWords], begin);
 }
 
 template <class IsIt>

@@ -68,7 +68,6 @@ void TimeWaitTable<Address>::insert(const Record& record, Millis armed, Millis n
   r.set_time(armed);
   if (comes_back) r.set(kAgain);
   const std::uint64_t h = hash(r.key);
-  index_.prefetch(h);
   const Place place = ring_.push(r);
   index_.insert(h, place, ring_.begin());
   if (!comes_back) return;
@@ -94,18 +93,32 @@ auto TimeWaitTable<Address>::find(const RecordKey& key) const -> std::optional<F
 template <class Address>
 void TimeWaitTable<Address>::find_burst(std::span<const RecordKey> keys,
                                         std::span<std::optional<Found>> found) const {
-  constexpr std::size_t kBurst = 32;
   std::array<std::uint64_t, kBurst> hashes;
+  std::array<SlotIndex::Lines, kBurst> lines;
+  std::array<Place, kBurst> likely;
   for (std::size_t from = 0; from < keys.size(); from += kBurst) {
     const auto burst = keys.subspan(from, std::min(kBurst, keys.size() - from));
     for (std::size_t i = 0; i < burst.size(); ++i) {
       hashes[i] = hash(burst[i]);
-      index_.prefetch(hashes[i]);
+      lines[i] = index_.lines_of(hashes[i]);
     }
+    for (std::size_t i = 0; i < burst.size(); ++i) SlotIndex::touch(lines[i]);
+    std::size_t n = 0;
     for (std::size_t i = 0; i < burst.size(); ++i) {
-      index_.prefetch_records(hashes[i], ring_.begin());
+      if (const auto p = index_.likely(lines[i], hashes[i], ring_.begin())) likely[n++] = *p;
     }
+    for (std::size_t i = 0; i < n; ++i) ring_.touch(likely[i]);
     for (std::size_t i = 0; i < burst.size(); ++i) found[from + i] = find(burst[i], hashes[i]);
+  }
+}
+
+template <class Address>
+void TimeWaitTable<Address>::expect(std::span<const RecordKey> keys) const {
+  std::array<SlotIndex::Lines, kBurst> lines;
+  for (std::size_t from = 0; from < keys.size(); from += kBurst) {
+    const std::size_t n = std::min(kBurst, keys.size() - from);
+    for (std::size_t i = 0; i < n; ++i) lines[i] = index_.lines_of(hash(keys[from + i]));
+    for (std::size_t i = 0; i < n; ++i) SlotIndex::touch(lines[i]);
   }
 }
 
@@ -171,17 +184,18 @@ void TimeWaitTable<Address>::end_run(Millis not_after) {
   struct Due {
     Place place;
     std::uint64_t hash;
+    SlotIndex::Lines lines;
   };
-  std::array<Due, 16> batch;
+  std::array<Due, kBurst> batch;
   for (std::size_t n = batch.size(); n == batch.size();) {
     n = 0;
     while (n < batch.size() && settle_cursor()) {
       const Record& r = ring_[due_];
       if (time_of(r) > not_after) break;
       const std::uint64_t h = hash(r.key);
-      index_.prefetch(h);
-      batch[n++] = {due_++, h};
+      batch[n++] = {due_++, h, index_.lines_of(h)};
     }
+    for (std::size_t i = 0; i < n; ++i) SlotIndex::touch(batch[i].lines);
     for (std::size_t i = 0; i < n; ++i) end(batch[i].place, batch[i].hash);
   }
 }

@@ -45,6 +45,7 @@ class TimeWaitTable final : private IndexedRecords {
 
   // At most so long a stay, or a delay; what is older is due whatever its time says.
   static constexpr Millis kLongest = kTimeRange / 8;  // 70 minutes
+  static constexpr std::size_t kBurst = 32;
 
   TimeWaitTable(const SipKey& key, TableListener<Address>& listener, unsigned slot_bits = 24);
 
@@ -65,8 +66,8 @@ class TimeWaitTable final : private IndexedRecords {
   void set_ts_recent(const Found& found, std::uint32_t ts_recent);
   // Nobody is told.
   void erase(const Found& found);
-  // To be called some dozen look-ups or inserts ahead, where so many are known.
-  void prefetch(const RecordKey& key) const { index_.prefetch(hash(key)); }
+  // Makes ready for insert() or find() of these, where a burst of them is known to come.
+  void expect(std::span<const RecordKey> keys) const;
 
   // Ends what is as old as `stay`, in the order of age.
   void end_due(Millis now, Millis stay);
@@ -101,7 +102,7 @@ class TimeWaitTable final : private IndexedRecords {
   std::optional<Found> find(const RecordKey& key, std::uint64_t hash) const;
   std::uint64_t hash(const RecordKey& key) const;
   std::uint64_t hash_of(Place place) const override { return hash(ring_[place].key); }
-  void prefetch(Place place) const override { ring_.prefetch(place); }
+  void touch(Place place) const override { ring_.touch(place); }
 
   Millis time_of(const Record& record) const {
     return newest_ - ((newest_ - record.time()) & (kTimeRange - 1));
