@@ -56,6 +56,9 @@ class TimeWaitTable final : private IndexedRecords {
     Millis armed;
   };
 
+  // Past this there is no place to name: 67 million records at one address, the gone ones of the last minutes
+  // included.
+  bool full() const { return ring_.end() - ring_.begin() >= Place{1} << 26; }
   // The key must not be there yet. A time before `now` is that of a record that comes back.
   void insert(const Record& record, Millis armed, Millis now);
   std::optional<Found> find(const RecordKey& key) const;
