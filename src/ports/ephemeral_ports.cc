@@ -117,6 +117,25 @@ Port EphemeralPorts::Taken::reusable(PortRange range, std::uint32_t k) const {
   }
 }
 
+PortBitmap::Words EphemeralPorts::Taken::absent_words() const {
+  PortBitmap::Words words{};
+  if (many_) words = many_->words();
+  for (const std::uint32_t entry : few_) {
+    words[port_of(entry) / 64] |= std::uint64_t{1} << (entry % 64);
+  }
+  for (std::uint64_t& word : words) word = ~word;
+  return words;
+}
+
+PortBitmap::Words EphemeralPorts::Taken::reusable_words() const {
+  PortBitmap::Words words{};
+  if (reusable_) words = reusable_->words();
+  for (const std::uint32_t entry : few_) {
+    if ((entry & kReusable) != 0) words[port_of(entry) / 64] |= std::uint64_t{1} << (entry % 64);
+  }
+  return words;
+}
+
 std::size_t EphemeralPorts::Taken::bytes() const {
   return few_.capacity() * sizeof(std::uint32_t) + (many_ ? sizeof(PortBitmap) : 0) +
          (reusable_ ? sizeof(PortBitmap) : 0);
@@ -168,44 +187,65 @@ void EphemeralPorts::include(Port port) {
   if (!reserved_.contains(port)) excluded_.erase(port);
 }
 
-// One of the `count()` candidates, of which some may be excluded. Those are few as a rule, and so a handful of
-// draws finds another; if not, they are all looked at.
-template <class Count, class Nth>
-std::optional<Port> EphemeralPorts::draw(PortRange range, std::uint64_t random, Count&& count,
+// One of n candidates, of which some may be excluded. Those are few as a rule, and so a handful of draws
+// finds another.
+template <class Nth>
+std::optional<Port> EphemeralPorts::draw(PortRange range, std::uint32_t n, std::uint64_t& random,
                                          Nth&& nth) const {
+  const bool some_excluded = excluded_.size() != 0 && excluded_.size_within(range) != 0;
   constexpr int kDraws = 8;
-  const std::uint32_t n = count();
-  if (n == 0) return std::nullopt;
-  if (excluded_.size() == 0 || excluded_.size_within(range) == 0) return nth(below(random, n));
-  for (int i = 0; i < kDraws; ++i) {
+  for (int i = 0; i < (n == 0 ? 0 : kDraws); ++i) {
     const Port port = nth(below(random, n));
-    if (!is_excluded(port)) return port;
+    if (!some_excluded || !is_excluded(port)) return port;
   }
-  std::vector<Port> rest;
-  for (std::uint32_t k = 0; k < n; ++k) {
-    const Port port = nth(k);
-    if (!is_excluded(port)) rest.push_back(port);
+  return std::nullopt;
+}
+
+// When they are many, what is excluded is taken away from all the candidates first.
+std::optional<Port> EphemeralPorts::draw(PortRange range, PortBitmap::Words words,
+                                         std::uint64_t& random) const {
+  const std::uint32_t first = range.low / 64U;
+  const std::uint32_t last = range.high / 64U;
+  words[first] &= ~std::uint64_t{0} << (range.low % 64);
+  words[last] &= ~std::uint64_t{0} >> (63 - range.high % 64);
+  std::uint32_t n = 0;
+  for (std::uint32_t w = first; w <= last; ++w) {
+    words[w] &= ~excluded_.words()[w];
+    n += ones(words[w]);
   }
-  if (rest.empty()) return std::nullopt;
-  return rest[below(random, static_cast<std::uint32_t>(rest.size()))];
+  if (n == 0) return std::nullopt;
+  std::uint32_t k = below(random, n);
+  for (std::uint32_t w = first;; ++w) {
+    const std::uint32_t here = ones(words[w]);
+    if (k < here) return static_cast<Port>(w * 64 + nth_one(words[w], k));
+    k -= here;
+  }
+}
+
+std::optional<Port> EphemeralPorts::draw_free(const Taken& taken, PortRange range,
+                                              std::uint64_t& random) const {
+  const std::uint32_t n = taken.absent_within(range);
+  const auto port = draw(range, n, random, [&](std::uint32_t k) { return taken.absent(range, k); });
+  return port || n == 0 ? port : draw(range, taken.absent_words(), random);
+}
+
+std::optional<Port> EphemeralPorts::draw_reusable(const Taken& taken, PortRange range,
+                                                  std::uint64_t& random) const {
+  const std::uint32_t n = taken.reusable_within(range);
+  const auto port =
+      draw(range, n, random, [&](std::uint32_t k) { return taken.reusable(range, k); });
+  return port || n == 0 ? port : draw(range, taken.reusable_words(), random);
 }
 
 auto EphemeralPorts::choose(const IpAddress& source, const Endpoint& destination, PortRange range,
                             bool reuse_allowed, std::uint64_t random)
     -> tl::expected<Choice, PortError> {
   if (range.low > range.high) return tl::unexpected(PortError::InvalidRange);
-  static const Taken kNone;
   const auto at = destinations_.find({source, destination});
-  const Taken& taken = at == destinations_.end() ? kNone : at->second;
-  const auto free = draw(
-      range, random, [&] { return taken.absent_within(range); },
-      [&](std::uint32_t k) { return taken.absent(range, k); });
-  if (free) return Choice{*free, false};
+  const Taken& taken = at == destinations_.end() ? none_ : at->second;
+  if (const auto free = draw_free(taken, range, random)) return Choice{*free, false};
   if (reuse_allowed) {
-    const auto rested = draw(
-        range, random, [&] { return taken.reusable_within(range); },
-        [&](std::uint32_t k) { return taken.reusable(range, k); });
-    if (rested) return Choice{*rested, true};
+    if (const auto rested = draw_reusable(taken, range, random)) return Choice{*rested, true};
   }
   ++exhausted_;
   return tl::unexpected(PortError::AddressNotAvailable);

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <tl/expected.hpp>
 #include <unordered_map>
 #include <vector>
@@ -88,6 +89,9 @@ class EphemeralPorts {
     Port absent(PortRange range, std::uint32_t k) const;
     std::uint32_t reusable_within(PortRange range) const;
     Port reusable(PortRange range, std::uint32_t k) const;
+    // All of them, as bits.
+    PortBitmap::Words absent_words() const;
+    PortBitmap::Words reusable_words() const;
     std::size_t bytes() const;
 
    private:
@@ -99,14 +103,21 @@ class EphemeralPorts {
   };
 
   bool is_excluded(Port port) const { return excluded_.contains(port); }
-  template <class Count, class Nth>
-  std::optional<Port> draw(PortRange range, std::uint64_t random, Count&& count, Nth&& nth) const;
+  std::optional<Port> draw_free(const Taken& taken, PortRange range, std::uint64_t& random) const;
+  std::optional<Port> draw_reusable(const Taken& taken, PortRange range,
+                                    std::uint64_t& random) const;
+  template <class Nth>
+  std::optional<Port> draw(PortRange range, std::uint32_t n, std::uint64_t& random,
+                           Nth&& nth) const;
+  std::optional<Port> draw(PortRange range, PortBitmap::Words candidates,
+                           std::uint64_t& random) const;
 
   Hash hash_;
   std::unordered_map<Key, Taken, Hash> destinations_;
   PortBitmap excluded_;  // reserved, or bound
   PortSet reserved_;
   std::unordered_map<Port, std::uint32_t> bound_;
+  const Taken none_{};
   std::uint64_t exhausted_ = 0;
 };
 

@@ -1,10 +1,8 @@
 #include "ports/port_bitmap.h"
 
 namespace lastack {
-namespace {
 
-// Sums the bits of neighbours, then of pairs, and so on: the machines this is built for by default have no
-// instruction for it.
+// Sums the bits of neighbours, then of pairs, and so on.
 std::uint32_t ones(std::uint64_t x) {
   x -= x >> 1 & 0x5555555555555555;
   x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
@@ -12,8 +10,8 @@ std::uint32_t ones(std::uint64_t x) {
   return static_cast<std::uint32_t>(x * 0x0101010101010101 >> 56);
 }
 
-// The place of the k-th bit: halves the word, and takes the half that it is in.
-std::uint32_t nth_bit(std::uint64_t word, std::uint32_t k) {
+// Halves the word, and goes on in the half that it is in.
+std::uint32_t nth_one(std::uint64_t word, std::uint32_t k) {
   std::uint32_t at = 0;
   for (std::uint32_t width = 32; width > 0; width /= 2) {
     const std::uint64_t low = word >> at & ((std::uint64_t{1} << width) - 1);
@@ -24,8 +22,6 @@ std::uint32_t nth_bit(std::uint64_t word, std::uint32_t k) {
   }
   return at;
 }
-
-}  // namespace
 
 void PortBitmap::count(Port port, int by) {
   for (std::uint32_t i = port / kGroupPorts + 1; i <= kGroups; i += i & -i) {
@@ -75,7 +71,7 @@ Port PortBitmap::select(std::uint32_t k) const {
   while (true) {
     const std::uint64_t word = kPresent ? words_[w] : ~words_[w];
     const std::uint32_t n = ones(word);
-    if (k < n) return static_cast<Port>(w * 64 + nth_bit(word, k));
+    if (k < n) return static_cast<Port>(w * 64 + nth_one(word, k));
     k -= n;
     ++w;
   }

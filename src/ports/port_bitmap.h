@@ -12,12 +12,15 @@ namespace lastack {
 
 class PortBitmap {
  public:
+  using Words = std::array<std::uint64_t, 1024>;  // port p is bit p % 64 of word p / 64
+
   bool contains(Port port) const { return (words_[port / 64] >> (port % 64) & 1) != 0; }
   // False if it was there, or was not there, already.
   bool insert(Port port);
   bool erase(Port port);
 
   std::uint32_t size() const { return size_; }
+  const Words& words() const { return words_; }
   // How many ports below `end` are there; `end` is at most 65536.
   std::uint32_t rank(std::uint32_t end) const;
   std::uint32_t size_within(PortRange r) const {
@@ -37,9 +40,14 @@ class PortBitmap {
   Port select(std::uint32_t k) const;
   void count(Port port, int by);
 
-  std::array<std::uint64_t, 1024> words_{};
+  Words words_{};
   std::array<std::uint16_t, kGroups + 1> tree_{};  // tree_[i]: the groups (i - lowest bit of i, i]
   std::uint32_t size_ = 0;
 };
+
+// How many bits are set, and where the k-th of them is. (std::popcount() is a call on the machines that this
+// is built for by default.)
+std::uint32_t ones(std::uint64_t word);
+std::uint32_t nth_one(std::uint64_t word, std::uint32_t k);
 
 }  // namespace lastack
