@@ -98,7 +98,7 @@ class RecordRing {
   }
 
  private:
-  static constexpr std::size_t kSingles = 16;
+  static constexpr std::size_t kSingles = 128;
 
   Record* records_of(Place place) const {
     return chunks_[static_cast<std::size_t>(place / kPerChunk - first_chunk_) + front_];
@@ -109,9 +109,9 @@ class RecordRing {
     spare_ = nullptr;
     return records;
   }
-  // One is kept, so that a quiet table does not ask the system for each chunk.
+  // One is kept, so that a quiet table does not ask the system for each chunk. A large one has its slabs.
   void give_back(Record* records) {
-    if (spare_ == nullptr) {
+    if (spare_ == nullptr && !slabs_.any_slab()) {
       spare_ = records;
     } else {
       slabs_.give_back(records);

@@ -1,6 +1,6 @@
-// Blocks of one size. The first few are allocated one by one; a table that grows takes the rest from slabs
-// of 2 MiB that ask for huge pages, since at ten million records half of a lookup's time would go to the
-// page tables. A slab goes back to the system with its last block.
+// Blocks of one size. The first some megabytes are allocated one by one; a table that grows on takes the rest
+// from slabs of 2 MiB that ask for huge pages, since at ten million records much of a look-up's time would go
+// to the page tables. A slab goes back to the system with its last block.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +22,7 @@ class Slabs {
   void* take();
   void give_back(void* block);
 
+  bool any_slab() const { return !slabs_.empty(); }
   // What the system has given, blocks that wait to be taken included.
   std::size_t bytes() const;
 

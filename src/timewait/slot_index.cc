@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kGrowAt = 49;
 constexpr std::size_t kShrinkAt = 16;
 constexpr std::size_t kOf = 64;
-constexpr std::size_t kSinglePages = 64;
+constexpr std::size_t kSinglePages = 1024;
 constexpr unsigned kMostMoves = 64;
 constexpr std::size_t kAtOnce = 64;  // records on their way from memory
 

@@ -209,12 +209,12 @@ void TimeWaitTable<Address>::end_kept_apart(Millis now, Millis stay) {
   Record* r = ring_.at(later.place);
   if (!in_its_place(r)) return;
   const Millis time = time_of(*r);
-  if (time + stay <= now) {
+  if (time == later.time) {
     end(later.place, hash(r->key));
     return;
   }
   Place place = later.place;
-  if (place < due_) {
+  if (place < due_ && time + stay > now) {
     const Record copy = *r;
     const std::uint64_t h = hash(copy.key);
     place = ring_.push(copy);
