@@ -50,6 +50,7 @@ class RecordRing {
     }
     new (chunks_.back() + offset) Record(record);
     ++live_.back();
+    ++alive_;
     return end_++;
   }
 
@@ -70,7 +71,8 @@ class RecordRing {
     const Place number = place / kPerChunk;
     const auto chunk = static_cast<std::size_t>(number - first_chunk_) + front_;
     chunks_[chunk][place % kPerChunk].key.local_port = 0;
-    // The last chunk stays while it still takes records.
+    // The last chunk stays while it still takes records; unless it keeps the last slab from going.
+    if (--alive_ == 0 && slabs_.any_slab()) end_ = (end_ + kPerChunk - 1) / kPerChunk * kPerChunk;
     if (--live_[chunk] != 0 || end_ < (number + 1) * kPerChunk) return;
     give_back(chunks_[chunk]);
     chunks_[chunk] = nullptr;
@@ -124,6 +126,7 @@ class RecordRing {
   std::size_t front_ = 0;            // chunks_ before it have gone
   Place first_chunk_ = 0;            // the number of chunks_[front_]
   Place end_ = 0;
+  std::size_t alive_ = 0;
   Record* spare_ = nullptr;
 };
 
