@@ -36,8 +36,9 @@ enum class Err : int {
   none = 0,
   access_denied = EACCES,
   address_in_use = EADDRINUSE,
-  address_not_available = EADDRNOTAVAIL,  // connect(): no local port is left, or the address is not ours
-  already = EALREADY,                     // connect() goes on
+  address_not_available =
+      EADDRNOTAVAIL,   // connect(): no local port is left, or the address is not ours
+  already = EALREADY,  // connect() goes on
   bad_descriptor = EBADF,
   broken_pipe = EPIPE,
   connection_aborted = ECONNABORTED,
@@ -69,6 +70,8 @@ enum class SocketId : std::uint32_t {};
 // Where RFC 793, today's RFCs and Linux part ways, the profile decides (docs/profiles.md).
 enum class Profile : std::uint8_t { Linux, Rfc9293, Rfc793 };
 
+enum class PortChoice : std::uint8_t { Flat, LinuxWalk };
+
 struct HostOptions {
   std::string name = "host";
   Profile profile = Profile::Linux;
@@ -76,6 +79,11 @@ struct HostOptions {
   Settings settings;
   // Of initial sequence numbers, port choice and hash tables. The same seed, the same behaviour.
   std::uint64_t seed = 0;
+  // How connect() chooses a port: uniformly among the free ones, or as Linux walks them (linux-facts 19).
+  PortChoice port_choice = PortChoice::Flat;
+  // How long TIME_WAIT lasts; nothing: 60 s, as Linux has it. Zero: there is none (claim A3 shows what follows).
+  // At most 70 minutes.
+  std::optional<Duration> time_wait_length;
   std::uint32_t most_sockets = 1U << 20;  // beyond: Err::too_many_files
   // The device checks and writes checksums, or nobody needs them (packets never leave memory).
   bool checksum_offload = false;
@@ -118,7 +126,7 @@ enum class ShutdownHow : std::uint8_t { Read, Write, Both };
 struct Readiness {
   bool readable = false;  // read() or accept() would not block; the end counts
   bool writable = false;
-  bool hung_up = false;      // both directions have ended
+  bool hung_up = false;       // both directions have ended
   bool read_hung_up = false;  // the peer will send no more
   bool error = false;
   bool urgent = false;
@@ -198,7 +206,8 @@ class Host {
   Outcome<void> connect(SocketId socket, const Endpoint& remote, Instant now);
   Outcome<SocketId> accept(SocketId listener);
   // 0 bytes: the end. would_block: nothing yet.
-  Outcome<std::size_t> read(SocketId socket, std::span<std::byte> out, Instant now, bool peek = false);
+  Outcome<std::size_t> read(SocketId socket, std::span<std::byte> out, Instant now,
+                            bool peek = false);
   Outcome<std::size_t> write(SocketId socket, std::span<const std::byte> data, Instant now,
                              bool urgent = false, bool more = false);
   Outcome<void> shutdown(SocketId socket, ShutdownHow how, Instant now);

@@ -19,6 +19,21 @@ bool is_unicast(const IpAddress& address) {
   return address.bytes()[0] != 0xff;
 }
 
+SegmentSummary summary_of(const TcpSegment& segment) {
+  SegmentSummary summary{.seq = segment.seq,
+                         .ack = segment.ack,
+                         .length = static_cast<std::uint32_t>(segment.payload.size()),
+                         .syn = segment.syn(),
+                         .fin = segment.fin(),
+                         .rst = segment.rst(),
+                         .ack_flag = segment.ack_flag()};
+  if (segment.options.timestamps) {
+    summary.ts_val = segment.options.timestamps->value;
+    summary.ts_ecr = segment.options.timestamps->echo;
+  }
+  return summary;
+}
+
 }  // namespace
 
 void Host::Impl::receive(std::span<const std::byte> packet, Instant at) {
@@ -71,28 +86,30 @@ void Host::Impl::on_tcp(const TcpSegment& segment, const IpHeader& ip) {
   }
 
   std::optional<SeqNum> reopen;
-  if (closed.size() > 0) {
-    const ClosedVerdict verdict = closed.on_segment(tuple, segment, now, settings, counters);
-    const ClosedRecord& r = verdict.record;
+  if (waits.size() > 0) {
+    using Action = TimeWaitVerdict::Action;
+    const TimeWaitVerdict verdict = waits.on_segment(tuple, summary_of(segment), now, counters);
     const auto answer = [&] {
+      const TimeWaitVerdict::Reply& r = verdict.reply;
       std::optional<Timestamps> stamps;
-      if (r.timestamps) stamps = Timestamps{timestamp_clock(now) + r.ts_offset, r.ts_recent};
-      send_plain_ack(tuple, r.snd_nxt, r.rcv_nxt,
-                     static_cast<std::uint16_t>(std::min(r.rcv_wnd >> r.rcv_wscale, 65535U)),
+      if (r.ts_ecr) stamps = Timestamps{timestamp_clock(now) + timestamp_offset(tuple), *r.ts_ecr};
+      send_plain_ack(tuple, r.seq, r.ack, static_cast<std::uint16_t>(std::min(r.window, 65535U)),
                      stamps);
     };
-    switch (verdict.what) {
-      case ClosedVerdict::What::NoRecord:
+    switch (verdict.action) {
+      case Action::NoRecord:
         break;
-      case ClosedVerdict::What::Nothing:
+      case Action::Drop:
+      case Action::Removed:
         return;
-      case ClosedVerdict::What::Ack:
+      case Action::Ack:
+      case Action::EnteredTimeWait:
         answer();
         return;
-      case ClosedVerdict::What::Reset:
+      case Action::RstAndRemoved:
         reply_reset(segment, ip);
         return;
-      case ClosedVerdict::What::Reopen:
+      case Action::Reopen:
         if (listener_for(tuple.local, tuple) == nullptr) {
           answer();
           return;
@@ -114,12 +131,26 @@ void Host::Impl::on_tcp(const TcpSegment& segment, const IpHeader& ip) {
   on_listener(*listener, number, segment, ip, tuple, reopen);
 }
 
+// An accepted connection holds the listener's port as long as it lives, as its bind() did.
+void Host::Impl::hold_as_child(ConnectionIndex index, const Listener& listener) {
+  const Connection& parent = connections[listener.socket];
+  PortHolder holder;
+  holder.address = connections[index].tuple.local.address;
+  holder.reuse_address = parent.options.reuse_address;
+  holder.reuse_port = parent.options.reuse_port;
+  hold(index, listener.local.port, holder);
+}
+
 // 3.10.7.2
 void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const TcpSegment& segment,
                              const IpHeader& ip, const FourTuple& tuple,
                              std::optional<SeqNum> reopen_isn) {
   // First a RST, then an ACK, then a SYN.
   if (segment.rst()) return;
+  if (segment.syn() && !segment.ack_flag() &&
+      !waits.accepts_syn(tuple.remote.address, summary_of(segment).ts_val, now)) {
+    return;  // tcp_tw_recycle, the trap of claim B3
+  }
   if (segment.ack_flag()) {
     if (!segment.syn() && cookies_sent) {
       const ConnectionIndex child = accept_cookie(listener, number, segment, tuple);
@@ -172,6 +203,10 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     connections.release(index);
     return;
   }
+  if (reopen_isn) {
+    if (const auto record = waits.reopen(tuple, now)) reopened.emplace(index, *record);
+  }
+  hold_as_child(index, listener);
   c.listener = number;
   c.half_open_counted = true;
   ++listener.half_open;
@@ -260,6 +295,7 @@ ConnectionIndex Host::Impl::accept_cookie(Listener& listener, std::uint32_t numb
          .ts_offset = timestamp_offset(tuple),
          .mtu = options.mtu});
   accept_syn(c, x, *agreed);
+  hold_as_child(index, listener);
   c.listener = number;
   c.snd_nxt = c.iss + 1;
   c.sent.push_back({c.iss, 1, now, 1, SentSegment::kSyn});

@@ -8,7 +8,7 @@ namespace lastack {
 
 void Host::Impl::advance(Instant at) {
   see(at);
-  closed.advance(now);
+  waits.advance(now);
   for (TimerWheel::Id id = timers.take_due(now); id != TimerWheel::kNone;
        id = timers.take_due(now)) {
     if (!connections.is_live(id)) continue;
@@ -18,8 +18,8 @@ void Host::Impl::advance(Instant at) {
   }
 }
 
-Instant Host::Impl::next_deadline() const {
-  return std::min(timers.next(), closed.next());
+Instant Host::Impl::next_deadline() {
+  return std::min(timers.next(), waits.next_expiry().value_or(Instant::max()));
 }
 
 }  // namespace lastack

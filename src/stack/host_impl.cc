@@ -8,6 +8,14 @@
 #include "tcp/timers.h"
 
 namespace lastack {
+namespace {
+
+SipKey sip_key(SeededRandom& random) {
+  const SecretKey key = random.key();
+  return {key.first, key.second};
+}
+
+}  // namespace
 
 Host::Impl::Impl(HostOptions chosen)
     : options(std::move(chosen)),
@@ -18,7 +26,8 @@ Host::Impl::Impl(HostOptions chosen)
       port_key(random.key()),
       cookie_key(random.key()),
       connections(random.key()),
-      closed(random.key()),
+      waits(sip_key(random), TimeWaitSettings::from(settings), *this),
+      ports(sip_key(random), sip_key(random)),
       address_set(8, AddressHash{random.key()}) {
   tcp.gso_max_size = options.gso_max_size;
   resolve_settings();
@@ -37,17 +46,6 @@ std::uint32_t Host::Impl::timestamp_offset(const FourTuple& tuple) {
   hash.add(tuple.local.address);
   hash.add(tuple.remote.address);
   return static_cast<std::uint32_t>(hash.finish());
-}
-
-// IP_LOCAL_PORT_RANGE narrows what the setting gives (linux-facts 22).
-PortRange Host::Impl::port_range(const Connection& c) const {
-  PortRange range = settings.ip_local_port_range.value_or(PortRange{32768, 60999});
-  const auto low = static_cast<Port>(c.options.port_range & 0xffff);
-  const auto high = static_cast<Port>(c.options.port_range >> 16);
-  if (low != 0) range.low = low;
-  if (high != 0) range.high = high;
-  if (range.high < range.low) range.high = range.low;
-  return range;
 }
 
 // One of ours: the destination itself if that is ours, else the first of its family that is not loopback.
@@ -179,12 +177,55 @@ void Host::Impl::forget(ConnectionIndex index) {
     connections.erase(index);
     c.hashed = false;
   }
-  if (c.bound_port != 0) {
-    ports.release(c.bound_port, index);
-    c.bound_port = 0;
-  }
+  if (c.port_taken) ports.release(c.tuple);
+  let_go(index);
   if (c.orphan_counted) --orphans;
   connections.release(index);
+}
+
+void Host::Impl::hold(ConnectionIndex index, Port port, const PortHolder& holder) {
+  if (index >= holds.size()) holds.resize(std::max<std::size_t>(index + 1, holds.size() * 2));
+  holds[index] = {port, holder};
+  ports.hold(port, holder);
+}
+
+void Host::Impl::let_go(ConnectionIndex index) {
+  if (index >= holds.size() || holds[index].port == 0) return;
+  ports.let_go(holds[index].port, holds[index].holder);
+  holds[index].port = 0;
+}
+
+void Host::Impl::ended(const TimeWaitRecord& record, TimeWaitEnd how) {
+  ports.let_go(record.tuple.local.port, holder_of(record));
+  // A new connection takes the four-tuple over with its port.
+  if (how != TimeWaitEnd::Reused) ports.release(record.tuple);
+}
+
+void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
+  Connection& c = connections[index];
+  c.state = TcpState::Closed;
+  ClosedConnection closed{.tuple = c.tuple, .rcv_nxt = c.rcv_nxt, .snd_nxt = c.snd_nxt};
+  if (c.timestamps && c.ts_recent_valid) closed.ts_recent = c.ts_recent;
+  closed.rto = c.rtt.rto;
+  closed.rcv_window = c.receive_window();
+  closed.ts_recent_at = c.ts_recent_at;
+  if (index < holds.size() && holds[index].port != 0) {
+    const PortHolder& holder = holds[index].holder;
+    closed.port = {.bound = !holder.by_connect,
+                   .reuse_address = holder.reuse_address,
+                   .reuse_port = holder.reuse_port};
+  }
+  const TimeWaits::Entered entered =
+      fin_wait_2 ? waits.enter_fin_wait_2(closed, c.fin_wait_2_until, now, counters)
+                 : waits.enter(closed, now, counters);
+  // A socket that is still open keeps the port that its user chose.
+  if (c.user == 0 || c.bound_port == 0) let_go(index);
+  if (entered == TimeWaits::Entered::Kept) {
+    c.port_taken = false;  // it is the record's now
+    TimeWaitRecord record{.tuple = c.tuple, .rcv_nxt = {}, .snd_nxt = {}};
+    record.port = closed.port;
+    ports.hold(c.tuple.local.port, holder_of(record));
+  }
 }
 
 void Host::Impl::settle(ConnectionIndex index) {
@@ -192,6 +233,7 @@ void Host::Impl::settle(ConnectionIndex index) {
   const std::uint16_t told = c.news;
   c.news = 0;
   if ((told & news::kConnected) != 0) {
+    if (!reopened.empty()) reopened.erase(index);
     ++counters.CurrEstab;
     c.counted_established = true;
   }
@@ -204,12 +246,13 @@ void Host::Impl::settle(ConnectionIndex index) {
       connections.erase(index);
       c.hashed = false;
     }
-    if ((told & news::kTimeWait) != 0) {
-      closed.enter_time_wait(c, now, settings, counters);
-      c.state = TcpState::Closed;
-    } else if ((told & news::kFinWait2) != 0) {
-      closed.enter_fin_wait_2(c, c.fin_wait_2_until, now, settings, counters);
-      c.state = TcpState::Closed;
+    if ((told & (news::kTimeWait | news::kFinWait2)) != 0) {
+      leave_record(index, (told & news::kTimeWait) == 0);
+    } else if (const auto old = reopened.find(index); old != reopened.end()) {
+      // The SYN was an old duplicate after all: back to TIME-WAIT with what is left of it (MAY-2).
+      const TimeWaitRecord record = old->second;
+      reopened.erase(old);
+      if (waits.restore(record, now)) ports.hold(record.tuple.local.port, holder_of(record));
     }
     stop_send_timer(c);
     c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
@@ -233,6 +276,11 @@ void Host::Impl::settle(ConnectionIndex index) {
       return;
     }
     // The port is free for others once the connection is gone, though the socket is still there.
+    if (c.port_taken) {
+      ports.release(c.tuple);
+      c.port_taken = false;
+    }
+    if (c.bound_port == 0) let_go(index);
     timers.clear(index);
     announce_user_of(c);
     return;

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "lastack/host.h"
-#include "stack/closed_connections.h"
 #include "stack/connection_table.h"
-#include "stack/local_ports.h"
+#include "stack/port_use.h"
 #include "stack/secret_hash.h"
 #include "stack/timer_wheel.h"
 #include "tcp/context.h"
+#include "timewait/time_waits.h"
 #include "wire/icmp.h"
 #include "wire/packet_queue.h"
 
@@ -60,7 +60,13 @@ struct Socket {
   std::uint32_t listener = 0;  // 1 + index, 0: none
 };
 
-class Host::Impl {
+// The port that a connection, a listener or a bound socket holds, and on which terms.
+struct Hold {
+  Port port = 0;
+  PortHolder holder;
+};
+
+class Host::Impl final : public TimeWaitObserver {
  public:
   explicit Impl(HostOptions options);
 
@@ -75,8 +81,11 @@ class Host::Impl {
   ChallengeLimit challenges;
   ConnectionTable connections;
   TimerWheel timers;
-  ClosedConnections closed;
-  LocalPorts ports;
+  TimeWaits waits;
+  PortUse ports;
+  std::vector<Hold> holds;  // by connection
+  // Records that a SYN has taken over: they come back if that turns out to be an old duplicate (MAY-2).
+  std::unordered_map<ConnectionIndex, TimeWaitRecord> reopened;
   std::vector<IpAddress> addresses;
   std::unordered_set<IpAddress, AddressHash> address_set;
   std::vector<std::unique_ptr<Listener>> listeners;
@@ -86,8 +95,6 @@ class Host::Impl {
   std::deque<std::uint32_t> events;
   std::uint32_t open_sockets = 0;
   std::uint32_t orphans = 0;
-  std::uint64_t ports_exhausted = 0;
-  std::uint64_t port_step = 0;  // moves the place where the walk for a port begins
   bool cookies_sent = false;
   Instant now{};
   std::uint16_t last_segment_size = 0;
@@ -97,7 +104,7 @@ class Host::Impl {
   void receive(std::span<const std::byte> packet, Instant at);
   // --- deadlines.cc
   void advance(Instant at);
-  Instant next_deadline() const;
+  Instant next_deadline();
   // --- settings.cc
   bool set(std::string_view name, std::string_view value);
   void resolve_settings();
@@ -110,6 +117,14 @@ class Host::Impl {
   // After any event of a connection: what it has become, who is to be told, when it wants to be called.
   void settle(ConnectionIndex index);
   void forget(ConnectionIndex index);
+  // A connection has become one of the small records, or nothing at all.
+  void leave_record(ConnectionIndex index, bool fin_wait_2);
+  void hold(ConnectionIndex index, Port port, const PortHolder& holder);
+  void let_go(ConnectionIndex index);
+  // --- TimeWaitObserver
+  void rested(const FourTuple& tuple) override { ports.set_reusable(tuple, true); }
+  void stirred(const FourTuple& tuple) override { ports.set_reusable(tuple, false); }
+  void ended(const TimeWaitRecord& record, TimeWaitEnd how) override;
   void announce(std::uint32_t socket);
   void announce_user_of(const Connection& c) {
     if (c.user != 0) announce(c.user - 1);
@@ -117,7 +132,11 @@ class Host::Impl {
   void reply_reset(const TcpSegment& segment, const IpHeader& ip);
   void send_plain_ack(const FourTuple& tuple, SeqNum seq, SeqNum ack, std::uint16_t window,
                       std::optional<Timestamps> timestamps);
-  PortRange port_range(const Connection& c) const;
+  bool choose_port(const UserOptions& of, FourTuple& tuple,
+                   std::optional<TimeWaits::Reuse>& reused);
+  bool has_record(const FourTuple& tuple) const {
+    return waits.size() > 0 && (waits.find(tuple) || waits.find_fin_wait_2(tuple));
+  }
   std::optional<IpAddress> source_for(const IpAddress& destination) const;
   SeqNum choose_isn(const FourTuple& tuple);
   std::uint32_t timestamp_offset(const FourTuple& tuple);
@@ -147,6 +166,7 @@ class Host::Impl {
   // SYN_RECEIVED after a passive open: the rules of Linux's request sockets. Whether the segment was dealt
   // with.
   bool on_half_open(ConnectionIndex index, const TcpSegment& segment, const IpHeader& ip);
+  void hold_as_child(ConnectionIndex index, const Listener& listener);
   ConnectionIndex accept_cookie(Listener& listener, std::uint32_t number, const TcpSegment& segment,
                                 const FourTuple& tuple);
 };

@@ -97,10 +97,10 @@ std::size_t Host::connections() const {
   return impl_->connections.hashed();
 }
 std::size_t Host::time_waits() const {
-  return impl_->closed.size();
+  return impl_->waits.size();
 }
 std::uint64_t Host::ports_exhausted() const {
-  return impl_->ports_exhausted;
+  return impl_->ports.exhausted();
 }
 
 HostSnapshot Host::snapshot(Instant at) const {
@@ -127,7 +127,7 @@ HostSnapshot Host::snapshot(Instant at) const {
   space.settings = h.settings;
   space.counters = h.counters;
   space.counters.known = ~std::uint64_t{0} >> (64 - counter_table().size());
-  space.totals.tw = h.closed.size();
+  space.totals.tw = h.waits.size();
   space.totals.orphan = h.orphans;
   space.totals.tcp_in_use = h.connections.live();
   space.totals.alloc = h.connections.live();
@@ -163,14 +163,20 @@ HostSnapshot Host::snapshot(Instant at) const {
     census.add_details(r, details);
     if (inode != 0) census.own(inode, kUser);
   }
-  h.closed.for_each([&](const ClosedRecord& record) {
+  const auto add_small = [&](const FourTuple& tuple, TcpState state, Instant until) {
     SocketRecord r;
-    r.tuple = record.tuple;
-    r.state = record.fin_wait_2 ? TcpState::FinWait2 : TcpState::TimeWait;
+    r.tuple = tuple;
+    r.state = state;
     r.timer = TimerKind::TimeWait;
     r.compact = true;
-    r.timer_remaining = std::max(record.until - at, Duration::zero());
+    r.timer_remaining = std::max(until - at, Duration::zero());
     census.add(r);
+  };
+  h.waits.for_each([&](const TimeWaitRecord& record) {
+    add_small(record.tuple, TcpState::TimeWait, record.armed + h.waits.settings().length);
+  });
+  h.waits.for_each_fin_wait_2([&](const FinWait2Record& record) {
+    add_small(record.tuple, TcpState::FinWait2, record.deadline);
   });
   space.sockets = census.finish([](std::int32_t) { return kNone; });
   space.sockets.owners_looked_up = true;

@@ -97,6 +97,23 @@ void Host::Impl::resolve_settings() {
   const auto value = [](const Settings::Value& v, std::int64_t usual, std::int64_t least,
                         std::int64_t most) { return as_int(v.value_or(usual), least, most); };
   constexpr std::int64_t kMost = 0x7fffffff;
+  TimeWaitSettings kept = TimeWaitSettings::from(settings);
+  kept.length = settings.time_wait_length();
+  kept.invalid_ratelimit = std::chrono::milliseconds(tcp.invalid_ratelimit_ms);
+  switch (options.profile) {
+    case Profile::Linux:
+      kept.rules.profile = timewait::Profile::Linux;
+      break;
+    case Profile::Rfc9293:
+      kept.rules.profile = timewait::Profile::Rfc9293;
+      break;
+    case Profile::Rfc793:
+      kept.rules.profile = timewait::Profile::Rfc793;
+      break;
+  }
+  if (options.time_wait_length) kept.length = *options.time_wait_length;
+  waits.configure(kept, now);
+  ports.set_rules(LocalPortRules::from(settings));
   tcp.timestamps = settings.timestamps_on();
   tcp.syn_retries = value(settings.tcp_syn_retries, 6, 1, 127);
   tcp.synack_retries = value(settings.tcp_synack_retries, 5, 0, 255);
@@ -134,12 +151,14 @@ bool Host::Impl::set(std::string_view name, std::string_view value) {
     }
     settings.ip_local_port_range =
         PortRange{static_cast<Port>(numbers->values[0]), static_cast<Port>(numbers->values[1])};
+    resolve_settings();
     return true;
   }
   if (name == "ip_local_reserved_ports") {
     const auto reserved = PortSet::parse(value);
     if (!reserved) return false;
     settings.ip_local_reserved_ports = *reserved;
+    resolve_settings();
     return true;
   }
   if (name == "tcp_congestion_control") {

@@ -52,12 +52,20 @@ bool opening(const Connection& c) {
   return c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
 }
 
-PortOwner owner_of(const Connection& c) {
-  return {.address = c.tuple.local.address,
-          .v6_only = c.options.v6_only,
-          .reuse_address = c.options.reuse_address,
-          .reuse_port = c.options.reuse_port,
-          .listening = false};
+PortHolder holder_of(const Connection& c) {
+  PortHolder holder;
+  holder.address = c.tuple.local.address;
+  holder.v6_only = c.options.v6_only;
+  holder.reuse_address = c.options.reuse_address;
+  holder.reuse_port = c.options.reuse_port;
+  return holder;
+}
+
+OwnPortRange own_range(const Connection& c) {
+  OwnPortRange own;
+  if ((c.options.port_range & 0xffff) != 0) own.low = static_cast<Port>(c.options.port_range);
+  if (c.options.port_range >> 16 != 0) own.high = static_cast<Port>(c.options.port_range >> 16);
+  return own;
 }
 
 }  // namespace
@@ -72,6 +80,43 @@ void Host::add_address(const IpAddress& address) {
 }
 bool Host::set(std::string_view name, std::string_view value) {
   return impl_->set(name, value);
+}
+
+// Finds a local port for the four-tuple; a record in TIME_WAIT on it is taken over.
+bool Host::Impl::choose_port(const UserOptions& of, FourTuple& tuple,
+                             std::optional<TimeWaits::Reuse>& reused) {
+  waits.advance(now);  // tells which ports have rested
+  PortUse::Wanted wanted{
+      .source = tuple.local.address, .destination = tuple.remote, .own_range = {}};
+  if ((of.port_range & 0xffff) != 0) wanted.own_range.low = static_cast<Port>(of.port_range);
+  if (of.port_range >> 16 != 0) wanted.own_range.high = static_cast<Port>(of.port_range >> 16);
+  const bool loopback = tuple.local.address.is_loopback() || tuple.remote.address.is_loopback();
+  const TimeWaitSettings::Reuse mode = waits.settings().reuse;
+  wanted.reuse_allowed = mode == TimeWaitSettings::Reuse::On ||
+                         (mode == TimeWaitSettings::Reuse::Loopback && loopback);
+  const auto take_over = [&](const FourTuple& candidate) {
+    if (connections.find(candidate) != kNoConnection) return false;
+    if (!has_record(candidate)) return true;
+    reused = waits.try_reuse(candidate, TimeWaits::PortIs::Automatic, now, counters);
+    return reused.has_value();
+  };
+  if (options.port_choice == PortChoice::LinuxWalk) {
+    const auto port = ports.walk(wanted, random.next(), [&](Port candidate) {
+      tuple.local.port = candidate;
+      return take_over(tuple);
+    });
+    if (!port) return false;
+    tuple.local.port = *port;
+    return true;
+  }
+  // What the flat choice does not know of is rare: a connection that came in on a port of the range.
+  for (int tries = 0; tries < 16; ++tries) {
+    const auto port = ports.choose(wanted, random.next());
+    if (!port) return false;
+    tuple.local.port = *port;
+    if (take_over(tuple)) return true;
+  }
+  return false;
 }
 
 // --- Sockets
@@ -104,24 +149,23 @@ Outcome<void> Host::bind(SocketId id, const Endpoint& local) {
       h.settings.ip_nonlocal_bind.value_or(0) == 0) {
     return unexpected(Err::address_not_available);
   }
-  PortOwner owner = owner_of(c);
-  owner.address = local.address;
+  PortHolder asks = holder_of(c);
+  asks.address = local.address;
   Port port = local.port;
   if (port == 0) {
     if (c.options.bind_no_port) {  // the port can wait for connect() (linux-facts 21)
       c.tuple.local.address = local.address;
       return {};
     }
-    const auto chosen = h.ports.choose_for_bind(h.port_range(c), h.settings.ip_local_reserved_ports,
-                                                h.random.next(), owner);
+    const auto chosen = h.ports.choose_for_bind(asks, own_range(c), h.random.next());
     if (!chosen) return unexpected(Err::address_in_use);  // linux-facts 20
     port = *chosen;
-  } else if (h.ports.conflicts(port, owner)) {
+  } else if (!h.ports.bindings().may_bind(port, asks)) {
     return unexpected(Err::address_in_use);
   }
   c.tuple.local = {local.address, port};
   c.bound_port = port;
-  h.ports.hold(port, socket->connection, owner);
+  h.hold(socket->connection, port, asks);
   return {};
 }
 
@@ -143,14 +187,15 @@ Outcome<void> Host::listen(SocketId id, int backlog) {
     const auto bound = bind(id, {c.tuple.local.address, 0});
     if (!bound) return bound;
   }
-  PortOwner owner = owner_of(c);
-  owner.listening = true;
-  h.ports.release(c.bound_port, socket->connection);
-  if (h.ports.conflicts(c.bound_port, owner)) {
-    h.ports.hold(c.bound_port, socket->connection, owner_of(c));
+  PortHolder asks = holder_of(c);
+  const PortHolder bound = h.holds[socket->connection].holder;
+  h.let_go(socket->connection);
+  asks.listening = true;
+  if (!h.ports.bindings().may_listen(c.bound_port, asks)) {
+    h.hold(socket->connection, c.bound_port, bound);
     return unexpected(Err::address_in_use);
   }
-  h.ports.hold(c.bound_port, socket->connection, owner);
+  h.hold(socket->connection, c.bound_port, asks);
   auto listener = std::make_unique<Listener>();
   listener->local = c.tuple.local;
   listener->socket = socket->connection;
@@ -210,44 +255,34 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
   if (from.address.is_v4() != v4) return unexpected(Err::invalid);
 
   FourTuple tuple{from, to};
-  std::optional<ClosedRecord> reused;
   const bool chosen = c.bound_port != 0;
+  std::optional<TimeWaits::Reuse> reused;
   if (chosen) {
     if (h.connections.find(tuple) != kNoConnection) return unexpected(Err::address_not_available);
-    if (h.closed.holds(tuple)) {
-      reused = h.closed.reuse(tuple, true, h.now, h.settings, h.counters);
+    if (h.has_record(tuple)) {
+      reused = h.waits.try_reuse(tuple, TimeWaits::PortIs::Chosen, h.now, h.counters);
       if (!reused) return unexpected(Err::address_not_available);
     }
-  } else {
-    SecretHash hash(h.port_key);
-    hash.add(from.address);
-    hash.add(to.address);
-    hash.add(to.port);
-    // RFC 6056, algorithm 4: a place of its own for each destination, that moves on.
-    const std::uint64_t place = hash.finish() + h.port_step;
-    const auto port = h.ports.choose(h.port_range(c), h.settings.ip_local_reserved_ports, place,
-                                     [&](Port candidate) {
-                                       tuple.local.port = candidate;
-                                       return h.connections.find(tuple) == kNoConnection &&
-                                              h.closed.may_reuse(tuple, false, h.now, h.settings);
-                                     });
-    if (!port) {
-      ++h.ports_exhausted;
-      return unexpected(Err::address_not_available);
-    }
-    h.port_step += 1 + (h.random.next() & 7);
-    tuple.local.port = *port;
-    if (h.closed.holds(tuple)) reused = h.closed.reuse(tuple, false, h.now, h.settings, h.counters);
+  } else if (!h.choose_port(c.options, tuple, reused)) {
+    return unexpected(Err::address_not_available);
   }
 
   TcpContext x = h.context();
   SeqNum isn = h.choose_isn(tuple);
   if (reused) {
-    isn = reused->snd_nxt + 65537;  // linux-facts 18
+    isn = reused->isn;  // linux-facts 18
     c.ts_recent = reused->ts_recent;
-    c.ts_recent_at = reused->entered;
+    c.ts_recent_at = h.now;
     c.ts_recent_valid = true;
   }
+  c.tuple = tuple;
+  if (!chosen) {
+    PortHolder holder = holder_of(c);
+    holder.by_connect = true;
+    h.hold(index, tuple.local.port, holder);
+  }
+  h.ports.take(tuple);
+  c.port_taken = true;
   c.hashed = true;
   c.tuple = tuple;
   h.connections.insert(index);

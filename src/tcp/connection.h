@@ -284,6 +284,7 @@ struct Connection {
   std::uint32_t user = 0;      // 1 + socket; 0: nobody
   std::uint32_t listener = 0;  // 1 + listener that it came from
   Port bound_port = 0;         // held by bind()
+  bool port_taken = false;     // by connect(): of the ports to that destination
   bool hashed = false;         // can be found by its tuple
   bool in_accept_queue = false;
   bool half_open_counted = false;
