@@ -29,8 +29,6 @@ namespace {
 
 constexpr int kMsgFastOpen = 0x20000000, kMsgZeroCopy = 0x4000000;
 constexpr int kTcpCmInq = 36;  // TCP_CM_INQ
-// A script that waits longer than that for a packet waits for one that does not come.
-constexpr Duration kLongestSilence = std::chrono::hours(3);
 
 HostOptions host_options(const Flags& flags) {
   HostOptions options;
@@ -412,7 +410,7 @@ class Adapter {
   std::size_t packet_out(void* packet, std::size_t room, long long* sent_us) {
     auto lock = clock_.lock();
     settings_.refresh(host_);
-    const Instant limit = clock_.now() + kLongestSilence;
+    const Instant limit = clock_.now() + VirtualClock::kLongestSilence;
     while (sent_.empty()) {
       if (!clock_.pass_to_next(lock, limit)) return 0;
     }

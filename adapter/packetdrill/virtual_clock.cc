@@ -63,6 +63,14 @@ Instant VirtualClock::tell(Lock& lock) {
 bool VirtualClock::wait(Lock& lock, std::function<bool()> attempt, Instant until) {
   if (attempt()) return true;
   if (until <= now_) return false;
+  if (std::this_thread::get_id() == script_) {
+    const Instant limit = std::min(until, now_ + kLongestSilence);
+    while (pass_to_next(lock, limit)) {
+      if (attempt()) return true;
+    }
+    if (until != Instant::max()) pass_until(lock, until);
+    return false;
+  }
   Waiting here{std::move(attempt), until, std::this_thread::get_id()};
   waiting_ = &here;
   wake_.wait(lock, [&] { return here.over; });

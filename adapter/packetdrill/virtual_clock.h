@@ -31,9 +31,12 @@ class VirtualClock {
   void pass_until(Lock& lock, Instant until);
   // To the next moment at which anything is due; false if there is none before `limit`.
   bool pass_to_next(Lock& lock, Instant limit);
+  // A script that waits longer than that for anything waits for something that does not come.
+  static constexpr Duration kLongestSilence = std::chrono::hours(3);
 
   // Blocks the calling thread until `attempt` succeeds, which is tried whenever something has happened, at
-  // the latest until `until`. Whether it succeeded.
+  // the latest until `until`. Whether it succeeded. The thread that goes through the script cannot sleep, since
+  // nobody else lets time pass: for it time passes at once.
   bool wait(Lock& lock, std::function<bool()> attempt, Instant until = Instant::max());
   // Something has happened: lets a waiting thread go if it can, and waits for it to have asked for the time.
   void settle(Lock& lock);
@@ -56,6 +59,7 @@ class VirtualClock {
   std::condition_variable wake_;       // for the thread that waits
   std::condition_variable has_asked_;  // for the one that woke it
   Instant now_{std::chrono::seconds(1'000'000)};
+  std::thread::id script_ = std::this_thread::get_id();
   Waiting* waiting_ = nullptr;
   std::thread::id woken_{};  // has to ask for the time first
 };

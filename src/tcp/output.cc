@@ -166,7 +166,7 @@ bool defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_t
   return true;
 }
 
-enum class Push { Usual, One, OneForProbe };
+enum class Push { Usual, One, LossProbe, WindowProbe };
 
 // Whether there is data left that nothing on its way will let go: the window probe has to.
 bool push_data(Connection& c, TcpContext& x, Push how) {
@@ -188,7 +188,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     // A lone FIN goes even so (Linux: tcp_cwnd_test).
     if (quota == 0 && waiting == 0) quota = 1;
     if (quota == 0) {
-      if (how != Push::OneForProbe) {
+      if (how != Push::LossProbe) {
         cwnd_limited = true;
         break;
       }
@@ -199,9 +199,10 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     const std::int32_t window_left = c.send_limit() - c.snd_nxt;
     const std::uint32_t window = window_left < 0 ? 0 : static_cast<std::uint32_t>(window_left);
     std::uint32_t bytes = std::min({waiting, mss * std::min(quota, most_segments), window});
-    if (bytes == 0 && waiting > 0) break;       // closed window
-    if (waiting == 0 && window == 0) break;     // the FIN takes a place as well
-    if (bytes < std::min(waiting, mss)) break;  // a silly piece of window: wait for more
+    if (bytes == 0 && waiting > 0) break;    // closed window
+    if (waiting == 0 && window == 0) break;  // the FIN takes a place as well
+    // A silly piece of window: wait for more, unless it was waited for long enough (RFC 9293, 3.8.6.2.1).
+    if (bytes < std::min(waiting, mss) && how != Push::WindowProbe) break;
     if (bytes > mss) {
       if (bytes < waiting) bytes -= bytes % mss;
       if (bytes % mss != 0 && last_piece && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
@@ -219,6 +220,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (all && waiting > 0) {
       flags |= static_cast<std::uint8_t>(c.unsent.front().flags & SentSegment::kPush);
     }
+    if (how == Push::WindowProbe) flags |= SentSegment::kPush;  // Linux: tcp_write_wakeup
     if (fin) flags |= SentSegment::kFin;
     if (fin && bytes == 0) flags &= static_cast<std::uint8_t>(~SentSegment::kPush);
     const std::uint32_t length = bytes + (fin ? 1 : 0);
@@ -247,7 +249,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (c.ca == CongestionState::Recovery || c.ca == CongestionState::CwndReduced) {
       c.congestion.prr_out += sent_packets;
     }
-    if (how != Push::OneForProbe) schedule_loss_probe(c, x, false);
+    if (how != Push::LossProbe) schedule_loss_probe(c, x, false);
     return false;
   }
   return c.packets_out == 0 && (c.write_seq != c.snd_nxt || (c.fin_queued && !c.fin_sent));
@@ -292,10 +294,14 @@ std::uint32_t piece_goal(const Connection& c, const TcpContext& x) {
   return std::max(most / mss * mss, mss);
 }
 
-bool push_one_for_probe(Connection& c, TcpContext& x) {
+bool push_loss_probe(Connection& c, TcpContext& x) {
   const std::uint32_t before = c.packets_out;
-  push_data(c, x, Push::OneForProbe);
+  push_data(c, x, Push::LossProbe);
   return c.packets_out > before;
+}
+
+void push_window_probe(Connection& c, TcpContext& x) {
+  push_data(c, x, Push::WindowProbe);
 }
 
 void send_ack(Connection& c, TcpContext& x) {
@@ -341,9 +347,17 @@ void send_reset(Connection& c, TcpContext& x) {
 }
 
 void send_probe(Connection& c, TcpContext& x) {
-  // Below snd_una: the peer has it, and must answer (RFC 1122, 4.2.3.6; Linux: tcp_xmit_probe_skb).
+  // Below snd_una: the peer has it, and must answer (RFC 1122, 4.2.3.6; Linux: tcp_xmit_probe_skb). Of urgent
+  // data the peer is told in one of its own, to which it need not answer.
+  const bool urgent = c.urgent_pending && c.snd_up > c.snd_una && c.snd_up <= c.snd_una + 0xffff;
+  if (urgent) {
+    TcpSegment segment = with_ack(c, x, tcp_flag::kUrg);
+    segment.seq = c.snd_una;
+    segment.urgent = static_cast<std::uint16_t>(c.snd_up - c.snd_una);
+    emit(c, x, segment, 0);
+  }
   TcpSegment segment = with_ack(c, x, 0);
-  segment.seq = c.urgent_pending && c.snd_up > c.snd_una ? c.snd_una : c.snd_una - 1;
+  segment.seq = c.snd_una - 1;
   emit(c, x, segment, 0);
   note_ack_sent(c);
 }

@@ -29,7 +29,9 @@ std::uint32_t piece_goal(const Connection& c, const TcpContext& x);
 // tcp_update_pacing_rate). There has to be a sample of the round trip.
 double pacing_rate(const Connection& c);
 // One segment beyond the congestion window, as a tail loss probe; whether it was sent.
-bool push_one_for_probe(Connection& c, TcpContext& x);
+bool push_loss_probe(Connection& c, TcpContext& x);
+// What fits into the window, however little.
+void push_window_probe(Connection& c, TcpContext& x);
 
 void send_ack(Connection& c, TcpContext& x);
 // An ACK for a segment that is out of window, at most one in tcp_invalid_ratelimit.

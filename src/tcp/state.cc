@@ -100,9 +100,7 @@ void on_fin_wait_2_limit(Connection& c, TcpContext& x) {
 }
 
 void probe_with_data(Connection& c, TcpContext& x) {
-  // It shall be answered (Linux: tcp_write_wakeup).
-  if (!c.unsent.empty()) c.unsent.front().flags |= SentSegment::kPush;
-  push_one_for_probe(c, x);
+  push_window_probe(c, x);
 }
 
 }  // namespace lastack

@@ -149,7 +149,7 @@ void on_loss_probe_timer(Connection& c, TcpContext& x) {
   }
   c.rack.probe_is_retransmission = false;
   bool sent = false;
-  if (c.write_seq > c.snd_nxt && c.send_limit() > c.snd_nxt) sent = push_one_for_probe(c, x);
+  if (c.write_seq > c.snd_nxt && c.send_limit() > c.snd_nxt) sent = push_loss_probe(c, x);
   if (!sent && !c.sent.empty()) {
     const std::uint32_t mss = send_mss(c);
     std::uint32_t last = c.sent.size() - 1;
