@@ -28,6 +28,7 @@ class Model {
                                                     : dice_.below(20);
       now_ += std::chrono::milliseconds(ms);
     }
+    end_naive();
     if (dice_.one_in(20'000)) change_settings();
     const FourTuple tuple = any_tuple();
     end_naive();
