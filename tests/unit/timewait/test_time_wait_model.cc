@@ -160,6 +160,9 @@ class Model {
     if (in_time) naive_[r.tuple] = r;
   }
   void end_naive() {
+    if (now_ == ended_at_ && settings_.length == ended_by_) return;
+    ended_at_ = now_;
+    ended_by_ = settings_.length;
     std::erase_if(naive_, [&](const auto& n) { return now_ - n.second.armed >= settings_.length; });
   }
   void compare_rested() {
@@ -178,6 +181,8 @@ class Model {
   TimeWaits waits_;
   Counters counters_;
   Instant now_{};
+  Instant ended_at_{};
+  Duration ended_by_{};
   std::uint64_t tuples_;
   std::map<FourTuple, TimeWaitRecord> naive_;
   std::vector<TimeWaitRecord> taken_;
