@@ -39,6 +39,7 @@ TimeWaits::TimeWaits(const SipKey& key, const TimeWaitSettings& settings,
 TimeWaits::~TimeWaits() = default;
 
 void TimeWaits::configure(const TimeWaitSettings& settings, Instant now) {
+  end_due(now);  // what was over before the change stays over
   settings_ = settings;
   if (!settings.recycle) peers_.clear();
   due_at_ = 0;
