@@ -76,14 +76,14 @@ struct HostOptions {
   std::string name = "host";
   Profile profile = Profile::Linux;
   // What has no value is Linux's default.
-  Settings settings;
+  Settings settings{};
   // Of initial sequence numbers, port choice and hash tables. The same seed, the same behaviour.
   std::uint64_t seed = 0;
   // How connect() chooses a port: uniformly among the free ones, or as Linux walks them (linux-facts 19).
   PortChoice port_choice = PortChoice::Flat;
   // How long TIME_WAIT lasts; nothing: 60 s, as Linux has it. Zero: there is none (claim A3 shows what follows).
   // At most 70 minutes.
-  std::optional<Duration> time_wait_length;
+  std::optional<Duration> time_wait_length{};
   std::uint32_t most_sockets = 1U << 20;  // beyond: Err::too_many_files
   // The device checks and writes checksums, or nobody needs them (packets never leave memory).
   bool checksum_offload = false;
