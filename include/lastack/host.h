@@ -1,0 +1,250 @@
+// A host of our own: TCP endpoints that take packets and give packets, and read no clock, no device and no
+// random source. Time and a seed are arguments; the same arguments give the same packets.
+//
+//   packets in -> receive()          next_packet() -> packets out
+//   time       -> advance()          next_deadline(): when to call it again, at the latest
+//   the user   -> open(), bind(), listen(), connect(), accept(), read(), write(), shutdown(), close()
+//
+// Nothing blocks: what cannot be done yet is Err::would_block, and next_event() names the sockets for which
+// something has changed. The calls are POSIX's, with POSIX's errors (docs/errors.md has the table).
+//
+// Not thread-safe: a host belongs to one thread at a time. Hosts share nothing; there may be any number in a
+// process. No exceptions are thrown but std::bad_alloc.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+
+#include "lastack/counters.h"
+#include "lastack/four_tuple.h"
+#include "lastack/host_snapshot.h"
+#include "lastack/settings.h"
+#include "lastack/tcp_state.h"
+#include "lastack/time.h"
+
+namespace lastack {
+
+// What a call can answer, by the numbers of POSIX.
+enum class Err : int {
+  none = 0,
+  access_denied = EACCES,
+  address_in_use = EADDRINUSE,
+  address_not_available =
+      EADDRNOTAVAIL,   // connect(): no local port is left, or the address is not ours
+  already = EALREADY,  // connect() goes on
+  bad_descriptor = EBADF,
+  broken_pipe = EPIPE,
+  connection_aborted = ECONNABORTED,
+  connection_refused = ECONNREFUSED,
+  connection_reset = ECONNRESET,
+  destination_required = EDESTADDRREQ,
+  family_not_supported = EAFNOSUPPORT,
+  host_unreachable = EHOSTUNREACH,
+  in_progress = EINPROGRESS,  // connect() has begun
+  invalid = EINVAL,
+  is_connected = EISCONN,
+  message_too_big = EMSGSIZE,
+  network_unreachable = ENETUNREACH,
+  no_buffers = ENOBUFS,
+  not_connected = ENOTCONN,
+  not_supported = EOPNOTSUPP,
+  protocol_unreachable = ENOPROTOOPT,
+  timed_out = ETIMEDOUT,
+  too_many_files = EMFILE,
+  would_block = EAGAIN,
+};
+
+template <class T>
+using Outcome = tl::expected<T, Err>;
+
+// Names a socket of one host until close(); never the same number again soon.
+enum class SocketId : std::uint32_t {};
+
+// Where RFC 793, today's RFCs and Linux part ways, the profile decides (docs/profiles.md).
+enum class Profile : std::uint8_t { Linux, Rfc9293, Rfc793 };
+
+enum class PortChoice : std::uint8_t { Flat, LinuxWalk };
+
+struct HostOptions {
+  std::string name = "host";
+  Profile profile = Profile::Linux;
+  // What has no value is Linux's default.
+  Settings settings{};
+  // Of initial sequence numbers, port choice and hash tables. The same seed, the same behaviour.
+  std::uint64_t seed = 0;
+  // How connect() chooses a port: uniformly among the free ones, or as Linux walks them (linux-facts 19).
+  PortChoice port_choice = PortChoice::Flat;
+  // How long TIME_WAIT lasts; nothing: 60 s, as Linux has it. Zero: there is none (claim A3 shows what follows).
+  // At most 70 minutes.
+  std::optional<Duration> time_wait_length{};
+  std::uint32_t most_sockets = 1U << 20;  // beyond: Err::too_many_files
+  // The device checks and writes checksums, or nobody needs them (packets never leave memory).
+  bool checksum_offload = false;
+  // Bytes of the longest packet that the device takes and cuts itself (TSO), 0: none.
+  std::uint32_t gso_max_size = 0;
+  std::uint16_t mtu = 1500;
+};
+
+// Option values are in the units of POSIX and Linux: seconds, bytes, milliseconds for the user time-out.
+enum class Option : std::uint8_t {
+  reuse_address,
+  reuse_port,
+  keep_alive,
+  linger,  // -1: off; 0: close() sends a RST; more: close() waits so many seconds (as if it did not)
+  send_buffer,
+  receive_buffer,
+  no_delay,
+  cork,
+  max_segment,
+  keep_idle,
+  keep_interval,
+  keep_count,
+  syn_count,
+  linger2,
+  defer_accept,
+  window_clamp,
+  quick_ack,
+  user_timeout,
+  not_sent_low,
+  v6_only,
+  bind_address_no_port,
+  local_port_range,  // high << 16 | low, as IP_LOCAL_PORT_RANGE
+  traffic_class,
+  hop_limit,
+};
+
+enum class ShutdownHow : std::uint8_t { Read, Write, Both };
+
+// As poll() has them.
+struct Readiness {
+  bool readable = false;  // read() or accept() would not block; the end counts
+  bool writable = false;
+  bool hung_up = false;       // both directions have ended
+  bool read_hung_up = false;  // the peer will send no more
+  bool error = false;
+  bool urgent = false;
+};
+
+// What TCP_INFO tells, as far as it is kept here. Times in microseconds, windows in segments.
+struct ConnectionInfo {
+  TcpState state = TcpState::Closed;
+  std::uint8_t congestion_state = 0;  // 0 open, 1 disorder, 2 CWR, 3 recovery, 4 loss
+  std::uint8_t retransmits = 0;
+  std::uint8_t probes = 0;
+  std::uint8_t backoff = 0;
+  bool timestamps = false;
+  bool sack = false;
+  bool window_scaling = false;
+  std::uint8_t send_scale = 0;
+  std::uint8_t receive_scale = 0;
+  std::uint32_t rto = 0;
+  std::uint32_t ato = 0;
+  std::uint32_t send_mss = 0;
+  std::uint32_t receive_mss = 0;
+  std::uint32_t unacknowledged = 0;
+  std::uint32_t sacked = 0;
+  std::uint32_t lost = 0;
+  std::uint32_t retransmitted = 0;
+  std::uint32_t rtt = 0;
+  std::uint32_t rtt_variance = 0;
+  std::uint32_t least_rtt = 0;
+  std::uint32_t send_threshold = 0;
+  std::uint32_t send_window = 0;  // congestion window
+  std::uint32_t advertised_mss = 0;
+  std::uint32_t reordering = 0;
+  std::uint32_t total_retransmitted = 0;
+  std::uint32_t delivered = 0;
+  std::uint32_t path_mtu = 0;
+  std::uint32_t not_sent = 0;  // bytes
+  std::uint32_t last_data_sent_ms = 0;
+  std::uint32_t last_data_received_ms = 0;
+  std::uint32_t last_ack_received_ms = 0;
+};
+
+class Host {
+ public:
+  explicit Host(HostOptions options = {});
+  ~Host();
+  Host(Host&&) noexcept;
+  Host& operator=(Host&&) noexcept;
+
+  // --- Addresses and settings
+  // Packets to other addresses are dropped. The first of a family is the source of connect() unless bound.
+  void add_address(const IpAddress& address);
+  // A sysctl by the last part of its name, as a number, or a list of numbers or a range in the kernel's
+  // notation ("tcp_rmem", "4096 131072 6291456"). False for a name that the endpoint does not have or a value
+  // that it cannot have.
+  bool set(std::string_view name, std::string_view value);
+
+  // --- Packets: bare IPv4 or IPv6
+  void receive(std::span<const std::byte> packet, Instant now);
+  // The oldest packet to send; its bytes are good until the next call to the host. Empty: none.
+  std::span<const std::byte> next_packet();
+  // Of the packet that next_packet() gave last: bytes of each piece it has to be cut into, 0: none.
+  std::uint16_t segment_size() const;
+
+  // --- Time
+  // Instant::max(): nothing is to be done before something else happens.
+  Instant next_deadline() const;
+  // Does what is due. Time does not go back: an earlier `now` counts as the latest seen.
+  void advance(Instant now);
+
+  // --- Sockets
+  enum class Family : std::uint8_t { V4, V6 };
+  Outcome<SocketId> open(Family family = Family::V4);
+  // Port 0: one is chosen. An unspecified address: all of ours.
+  Outcome<void> bind(SocketId socket, const Endpoint& local);
+  Outcome<void> listen(SocketId socket, int backlog);
+  // in_progress once the SYN is on its way. On a connected socket is_connected, and so on, as POSIX.
+  Outcome<void> connect(SocketId socket, const Endpoint& remote, Instant now);
+  Outcome<SocketId> accept(SocketId listener);
+  // 0 bytes: the end. would_block: nothing yet.
+  Outcome<std::size_t> read(SocketId socket, std::span<std::byte> out, Instant now,
+                            bool peek = false);
+  Outcome<std::size_t> write(SocketId socket, std::span<const std::byte> data, Instant now,
+                             bool urgent = false, bool more = false);
+  Outcome<void> shutdown(SocketId socket, ShutdownHow how, Instant now);
+  // The number is invalid afterwards, and the connection goes its way (FIN, or RST where something was left
+  // unread).
+  Outcome<void> close(SocketId socket, Instant now);
+  // RST, whatever the state.
+  Outcome<void> abort(SocketId socket, Instant now);
+  Outcome<void> set_option(SocketId socket, Option option, int value, Instant now);
+  Outcome<int> option(SocketId socket, Option option) const;
+  // SO_ERROR: what happened, told once.
+  Outcome<Err> take_error(SocketId socket);
+  Outcome<Endpoint> local(SocketId socket) const;
+  Outcome<Endpoint> remote(SocketId socket) const;
+  Outcome<TcpState> state(SocketId socket) const;
+  Outcome<ConnectionInfo> info(SocketId socket, Instant now) const;
+  // Bytes that read() would give; bytes written and not acknowledged yet.
+  Outcome<std::size_t> unread(SocketId socket) const;
+  Outcome<std::size_t> unacknowledged(SocketId socket) const;
+
+  // --- Events
+  Readiness readiness(SocketId socket) const;
+  // A socket whose readiness may have changed since it was named last; each is named once.
+  std::optional<SocketId> next_event();
+
+  // --- Observation, in the words of the doctor
+  const Counters& counters() const;
+  HostSnapshot snapshot(Instant now) const;
+  // Sockets and records in TIME_WAIT.
+  std::size_t connections() const;
+  std::size_t time_waits() const;
+  // How often connect() found no port, which the kernel does not count.
+  std::uint64_t ports_exhausted() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lastack

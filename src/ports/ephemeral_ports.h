@@ -1,0 +1,124 @@
+// Which local ports are taken for each (source, destination, destination port), and the choice of one for
+// connect() (claim C2): uniform among those that are free, unpredictable (RFC 6056), and as quick for the
+// last port as for the first. Only when none is free, one whose TIME_WAIT record has rested (linux-facts 16).
+//
+// A destination with a handful of connections costs two bytes for each; one with more a bitmap of 8 KiB, and
+// another one once ports in TIME_WAIT have rested. Ports that nobody gets by connect(), since they are
+// reserved or a bind() holds them (linux-facts 19), are the same for all destinations and kept once.
+//
+// Randomness is an argument. Who holds a port says so with take() and release(): an open connection and a
+// TIME_WAIT record alike, once for a four-tuple.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <tl/expected.hpp>
+#include <unordered_map>
+#include <vector>
+
+#include "lastack/four_tuple.h"
+#include "lastack/port_set.h"
+#include "ports/port_bitmap.h"
+#include "ports/port_error.h"
+#include "timewait/siphash.h"
+
+namespace lastack {
+
+class EphemeralPorts {
+ public:
+  struct Choice {
+    Port port = 0;
+    bool reuse = false;  // its TIME_WAIT record has to be taken over first
+  };
+
+  explicit EphemeralPorts(const SipKey& key);
+
+  // The four-tuple's local port is in use. Taken twice is taken once.
+  void take(const FourTuple& tuple);
+  void release(const FourTuple& tuple);
+  // Its record has rested, or has been stirred again. Of no effect for what is not taken.
+  void set_reusable(const FourTuple& tuple, bool reusable);
+
+  // Ports that connect() passes over whatever the destination: reserved ones, and those that bind() holds.
+  // The latter are counted, so that each exclude() has its include().
+  void set_reserved(const PortSet& reserved);
+  void exclude(Port port);
+  void include(Port port);
+
+  // Takes nothing yet. AddressNotAvailable, and one more exhausted(), when there is none; a wrong range is
+  // InvalidRange. `random`: 64 bits that nobody can foresee.
+  tl::expected<Choice, PortError> choose(const IpAddress& source, const Endpoint& destination,
+                                         PortRange range, bool reuse_allowed, std::uint64_t random);
+
+  struct Counts {
+    std::uint32_t free = 0;
+    std::uint32_t reusable = 0;
+    std::uint32_t taken = 0;  // the reusable ones included
+  };
+  // Of the ports of the range that connect() may have.
+  Counts counts(const IpAddress& source, const Endpoint& destination, PortRange range) const;
+  // How often choose() found nothing. The kernel counts nothing of the kind (linux-facts 20).
+  std::uint64_t exhausted() const { return exhausted_; }
+
+  std::size_t destinations() const { return destinations_.size(); }
+  std::size_t bytes() const;
+
+ private:
+  struct Key {
+    IpAddress source;
+    Endpoint destination;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct Hash {
+    SipKey key;
+    std::size_t operator()(const Key& key) const;
+  };
+  // Ports in use for one destination.
+  class Taken {
+   public:
+    bool empty() const { return few_.empty() && (!many_ || many_->size() == 0); }
+    bool contains(Port port) const;
+    bool is_reusable(Port port) const;
+    void insert(Port port);
+    void erase(Port port);
+    void set_reusable(Port port, bool reusable);
+    std::uint32_t absent_within(PortRange range) const;
+    Port absent(PortRange range, std::uint32_t k) const;
+    std::uint32_t reusable_within(PortRange range) const;
+    Port reusable(PortRange range, std::uint32_t k) const;
+    // All of them, as bits.
+    PortBitmap::Words absent_words() const;
+    PortBitmap::Words reusable_words() const;
+    std::size_t bytes() const;
+
+   private:
+    static constexpr std::size_t kFew = 48;
+    // Sorted; a port and, above it, whether it is reusable.
+    std::vector<std::uint32_t> few_;
+    std::unique_ptr<PortBitmap> many_;
+    std::unique_ptr<PortBitmap> reusable_;
+  };
+
+  bool is_excluded(Port port) const { return excluded_.contains(port); }
+  std::optional<Port> draw_free(const Taken& taken, PortRange range, std::uint64_t& random) const;
+  std::optional<Port> draw_reusable(const Taken& taken, PortRange range,
+                                    std::uint64_t& random) const;
+  template <class Nth>
+  std::optional<Port> draw(PortRange range, std::uint32_t n, std::uint64_t& random,
+                           Nth&& nth) const;
+  std::optional<Port> draw(PortRange range, PortBitmap::Words candidates,
+                           std::uint64_t& random) const;
+
+  Hash hash_;
+  std::unordered_map<Key, Taken, Hash> destinations_;
+  PortBitmap excluded_;  // reserved, or bound
+  PortSet reserved_;
+  std::unordered_map<Port, std::uint32_t> bound_;
+  const Taken none_{};
+  std::uint64_t exhausted_ = 0;
+};
+
+}  // namespace lastack

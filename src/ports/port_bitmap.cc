@@ -1,0 +1,83 @@
+#include "ports/port_bitmap.h"
+
+namespace lastack {
+
+// Sums the bits of neighbours, then of pairs, and so on.
+std::uint32_t ones(std::uint64_t x) {
+  x -= x >> 1 & 0x5555555555555555;
+  x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+  x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0f;
+  return static_cast<std::uint32_t>(x * 0x0101010101010101 >> 56);
+}
+
+// Halves the word, and goes on in the half that it is in.
+std::uint32_t nth_one(std::uint64_t word, std::uint32_t k) {
+  std::uint32_t at = 0;
+  for (std::uint32_t width = 32; width > 0; width /= 2) {
+    const std::uint64_t low = word >> at & ((std::uint64_t{1} << width) - 1);
+    const std::uint32_t n = ones(low);
+    const bool above = k >= n;
+    k -= above ? n : 0;
+    at += above ? width : 0;
+  }
+  return at;
+}
+
+void PortBitmap::count(Port port, int by) {
+  for (std::uint32_t i = port / kGroupPorts + 1; i <= kGroups; i += i & -i) {
+    tree_[i] = static_cast<std::uint16_t>(tree_[i] + by);
+  }
+  size_ += static_cast<std::uint32_t>(by);
+}
+
+bool PortBitmap::insert(Port port) {
+  if (contains(port)) return false;
+  words_[port / 64] |= std::uint64_t{1} << (port % 64);
+  count(port, 1);
+  return true;
+}
+
+bool PortBitmap::erase(Port port) {
+  if (!contains(port)) return false;
+  words_[port / 64] &= ~(std::uint64_t{1} << (port % 64));
+  count(port, -1);
+  return true;
+}
+
+std::uint32_t PortBitmap::rank(std::uint32_t end) const {
+  std::uint32_t n = 0;
+  for (std::uint32_t i = end / kGroupPorts; i > 0; i &= i - 1) {
+    // The whole of 65,536 does not fit into 16 bits; it is in one place only.
+    n += i == kGroups ? size_ : tree_[i];
+  }
+  if (end % kGroupPorts == 0) return n;
+  for (std::uint32_t w = end / kGroupPorts * kGroupWords; w < end / 64; ++w) n += ones(words_[w]);
+  const std::uint32_t bits = end % 64;
+  if (bits != 0) n += ones(words_[end / 64] & ((std::uint64_t{1} << bits) - 1));
+  return n;
+}
+
+template <bool kPresent>
+Port PortBitmap::select(std::uint32_t k) const {
+  std::uint32_t group = 0;
+  for (std::uint32_t step = kGroups / 2; step > 0; step /= 2) {
+    const std::uint32_t there = tree_[group + step];
+    const std::uint32_t n = kPresent ? there : step * kGroupPorts - there;
+    const bool beyond = k >= n;
+    k -= beyond ? n : 0;
+    group += beyond ? step : 0;
+  }
+  std::uint32_t w = group * kGroupWords;
+  while (true) {
+    const std::uint64_t word = kPresent ? words_[w] : ~words_[w];
+    const std::uint32_t n = ones(word);
+    if (k < n) return static_cast<Port>(w * 64 + nth_one(word, k));
+    k -= n;
+    ++w;
+  }
+}
+
+template Port PortBitmap::select<true>(std::uint32_t k) const;
+template Port PortBitmap::select<false>(std::uint32_t k) const;
+
+}  // namespace lastack

@@ -1,0 +1,308 @@
+// A packet arrives: whose is it, and what does it mean (RFC 9293, 3.10.7)?
+#include <algorithm>
+
+#include "stack/host_impl.h"
+#include "stack/syn_cookie.h"
+#include "tcp/calls.h"
+#include "tcp/input.h"
+#include "tcp/output.h"
+#include "tcp/state.h"
+#include "tcp/timers.h"
+
+namespace lastack {
+namespace {
+
+// MUST-57, MUST-63: nobody opens a connection with a group.
+bool is_unicast(const IpAddress& address) {
+  if (address.is_unspecified()) return false;
+  if (address.is_v4()) return address.v4_value() >> 28 != 0xe && address.v4_value() != 0xffffffff;
+  return address.bytes()[0] != 0xff;
+}
+
+SegmentSummary summary_of(const TcpSegment& segment) {
+  SegmentSummary summary{.seq = segment.seq,
+                         .ack = segment.ack,
+                         .length = static_cast<std::uint32_t>(segment.payload.size()),
+                         .syn = segment.syn(),
+                         .fin = segment.fin(),
+                         .rst = segment.rst(),
+                         .ack_flag = segment.ack_flag()};
+  if (segment.options.timestamps) {
+    summary.ts_val = segment.options.timestamps->value;
+    summary.ts_ecr = segment.options.timestamps->echo;
+  }
+  return summary;
+}
+
+}  // namespace
+
+void Host::Impl::receive(std::span<const std::byte> packet, Instant at) {
+  see(at);
+  const auto ip = parse_ip(packet);
+  if (!ip) {
+    ++counters.InErrs;
+    return;
+  }
+  if (!is_local(ip->header.destination) || !is_unicast(ip->header.source)) return;
+  switch (ip->header.protocol) {
+    case kProtocolTcp: {
+      ++counters.InSegs;
+      const auto segment = parse_tcp(ip->payload, ip->header,
+                                     options.checksum_offload ? Checksum::Trust : Checksum::Verify);
+      if (!segment) {
+        ++counters.InErrs;
+        return;
+      }
+      on_tcp(*segment, ip->header);
+      return;
+    }
+    case kProtocolIcmp:
+    case kProtocolIcmpV6: {
+      const auto error = parse_icmp(ip->payload, ip->header);
+      if (!error || !*error || !is_local((*error)->tuple.local.address)) return;
+      const ConnectionIndex index = connections.find((*error)->tuple);
+      if (index == kNoConnection) return;
+      TcpContext x = context();
+      on_icmp(connections[index], x, **error);
+      settle(index);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void Host::Impl::on_tcp(const TcpSegment& segment, const IpHeader& ip) {
+  const FourTuple tuple{{ip.destination, segment.destination}, {ip.source, segment.source}};
+  const ConnectionIndex index = connections.find(tuple);
+  if (index != kNoConnection) {
+    Connection& c = connections[index];
+    if (c.state == TcpState::SynReceived && c.listener != 0 && on_half_open(index, segment, ip))
+      return;
+    TcpContext x = context();
+    if (on_segment(c, x, segment) == Reply::Reset) reply_reset(segment, ip);
+    settle(index);
+    return;
+  }
+
+  std::optional<SeqNum> reopen;
+  if (waits.size() > 0) {
+    using Action = TimeWaitVerdict::Action;
+    const TimeWaitVerdict verdict = waits.on_segment(tuple, summary_of(segment), now, counters);
+    const auto answer = [&] {
+      const TimeWaitVerdict::Reply& r = verdict.reply;
+      std::optional<Timestamps> stamps;
+      if (r.ts_ecr) stamps = Timestamps{timestamp_clock(now) + timestamp_offset(tuple), *r.ts_ecr};
+      send_plain_ack(tuple, r.seq, r.ack, static_cast<std::uint16_t>(std::min(r.window, 65535U)),
+                     stamps);
+    };
+    switch (verdict.action) {
+      case Action::NoRecord:
+        break;
+      case Action::Drop:
+      case Action::Removed:
+        return;
+      case Action::Ack:
+      case Action::EnteredTimeWait:
+        answer();
+        return;
+      case Action::RstAndRemoved:
+        reply_reset(segment, ip);
+        return;
+      case Action::Reopen:
+        if (listener_for(tuple.local, tuple) == nullptr) {
+          answer();
+          return;
+        }
+        reopen = verdict.isn;
+        break;
+    }
+  }
+
+  Listener* listener = listener_for(tuple.local, tuple);
+  if (listener == nullptr) {
+    reply_reset(segment, ip);  // U9
+    return;
+  }
+  std::uint32_t number = 0;
+  for (std::uint32_t i = 0; i < listeners.size(); ++i) {
+    if (listeners[i].get() == listener) number = i + 1;
+  }
+  on_listener(*listener, number, segment, ip, tuple, reopen);
+}
+
+// An accepted connection holds the listener's port as long as it lives, as its bind() did.
+void Host::Impl::hold_as_child(ConnectionIndex index, const Listener& listener) {
+  const Connection& parent = connections[listener.socket];
+  PortHolder holder;
+  holder.address = connections[index].tuple.local.address;
+  holder.reuse_address = parent.options.reuse_address;
+  holder.reuse_port = parent.options.reuse_port;
+  hold(index, listener.local.port, holder);
+}
+
+// 3.10.7.2
+void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const TcpSegment& segment,
+                             const IpHeader& ip, const FourTuple& tuple,
+                             std::optional<SeqNum> reopen_isn) {
+  // First a RST, then an ACK, then a SYN.
+  if (segment.rst()) return;
+  if (segment.syn() && !segment.ack_flag() &&
+      !waits.accepts_syn(tuple.remote.address, summary_of(segment).ts_val, now)) {
+    return;  // tcp_tw_recycle, the trap of claim B3
+  }
+  if (segment.ack_flag()) {
+    if (!segment.syn() && cookies_sent) {
+      const ConnectionIndex child = accept_cookie(listener, number, segment, tuple);
+      if (child != kNoConnection) {
+        TcpContext x = context();
+        if (on_segment(connections[child], x, segment) == Reply::Reset) reply_reset(segment, ip);
+        settle(child);
+        return;
+      }
+    }
+    reply_reset(segment, ip);
+    return;
+  }
+  if (!segment.syn() || segment.fin()) return;
+
+  const std::int64_t cookies = settings.tcp_syncookies.value_or(1);
+  const bool want_cookie = cookies == 2 || (cookies == 1 && listener.syn_queue_full());
+  if (listener.syn_queue_full() && !want_cookie) {
+    ++counters.TCPReqQFullDrop;
+    ++counters.ListenDrops;
+    return;
+  }
+  if (listener.accept_queue_full()) {
+    ++counters.ListenOverflows;
+    ++counters.ListenDrops;
+    ++listener.overflows;
+    return;
+  }
+
+  const ConnectionIndex index = connections.allocate();
+  Connection& c = connections[index];
+  c.options = connections[listener.socket].options;
+  TcpContext x = context();
+  SeqNum isn = reopen_isn ? *reopen_isn : choose_isn(tuple);
+  std::uint32_t ts_offset = timestamp_offset(tuple);
+  if (want_cookie && !reopen_isn) {
+    isn = make_syn_cookie(cookie_key, tuple, segment, now);
+    ts_offset = encode_in_timestamp(segment, tcp, timestamp_clock(now), ts_offset);
+  }
+  begin(c, x, {.tuple = tuple, .iss = isn, .ts_offset = ts_offset, .mtu = options.mtu});
+  accept_syn(c, x, segment);
+  if (want_cookie) {
+    // Nothing is kept: what the client sends back must be enough.
+    if (!cookies_sent) ++counters.TCPReqQFullDoCookies;
+    cookies_sent = true;
+    ++counters.SyncookiesSent;
+    c.ecn = false;  // a cookie has no room for it
+    send_syn(c, x, false);
+    c.news = 0;
+    connections.release(index);
+    return;
+  }
+  if (reopen_isn) {
+    if (const auto record = waits.reopen(tuple, now)) reopened.emplace(index, *record);
+  }
+  hold_as_child(index, listener);
+  c.listener = number;
+  c.half_open_counted = true;
+  ++listener.half_open;
+  connections.insert(index);
+  c.hashed = true;
+  c.snd_nxt = c.iss + 1;
+  c.sent.push_back({c.iss, 1, now, 1, SentSegment::kSyn});
+  c.packets_out = 1;
+  send_syn(c, x, false);
+  arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
+  settle(index);
+}
+
+bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
+                              const IpHeader& ip) {
+  Connection& c = connections[index];
+  Listener* listener = listener_at(c.listener);
+  if (listener == nullptr) return false;
+  TcpContext x = context();
+  // The same SYN again: the SYN,ACK may be lost (Linux: tcp_check_req).
+  if (segment.syn() && !segment.ack_flag() && !segment.rst() && segment.seq == c.irs) {
+    send_syn(c, x, true);
+    settle(index);
+    return true;
+  }
+  if (segment.syn() && !segment.rst() && segment.seq != c.irs && segment.seq >= c.rcv_nxt &&
+      segment.seq <= c.rcv_nxt + c.rcv_wnd) {
+    // RFC 793: a SYN in the window is an error, and here nothing is lost yet.
+    ++counters.EmbryonicRsts;
+    reply_reset(segment, ip);
+    finish(c, x, TcpError::None);
+    settle(index);
+    return true;
+  }
+  if (segment.rst()) {
+    if (segment.seq >= c.rcv_nxt && segment.seq <= c.rcv_nxt + c.rcv_wnd) {
+      ++counters.EmbryonicRsts;
+      finish(c, x, TcpError::None);  // back to LISTEN (MUST-11)
+      settle(index);
+    }
+    return true;
+  }
+  if (!segment.ack_flag()) return true;
+  if (segment.ack != c.snd_nxt) {
+    reply_reset(segment, ip);
+    return true;
+  }
+  if (c.options.defer_accept && segment.payload.empty() && !segment.fin() && c.retransmits < 1) {
+    return true;  // the user wants data, not just a handshake
+  }
+  if (listener->accept_queue_full()) {
+    ++counters.ListenOverflows;
+    ++listener->overflows;
+    if (settings.tcp_abort_on_overflow.value_or(0) != 0) {
+      reply_reset(segment, ip);
+      finish(c, x, TcpError::None);
+      settle(index);
+    }
+    return true;
+  }
+  ++counters.PassiveOpens;
+  return false;
+}
+
+ConnectionIndex Host::Impl::accept_cookie(Listener& listener, std::uint32_t number,
+                                          const TcpSegment& segment, const FourTuple& tuple) {
+  const auto agreed = check_syn_cookie(cookie_key, tuple, segment, now, tcp);
+  if (!agreed) {
+    ++counters.SyncookiesFailed;
+    return kNoConnection;
+  }
+  if (listener.accept_queue_full()) {
+    ++counters.ListenOverflows;
+    ++listener.overflows;
+    return kNoConnection;
+  }
+  ++counters.SyncookiesRecv;
+  ++counters.PassiveOpens;
+  const ConnectionIndex index = connections.allocate();
+  Connection& c = connections[index];
+  c.options = connections[listener.socket].options;
+  TcpContext x = context();
+  begin(c, x,
+        {.tuple = tuple,
+         .iss = segment.ack - 1,
+         .ts_offset = timestamp_offset(tuple),
+         .mtu = options.mtu});
+  accept_syn(c, x, *agreed);
+  hold_as_child(index, listener);
+  c.listener = number;
+  c.snd_nxt = c.iss + 1;
+  c.sent.push_back({c.iss, 1, now, 1, SentSegment::kSyn});
+  c.packets_out = 1;
+  connections.insert(index);
+  c.hashed = true;
+  return index;
+}
+
+}  // namespace lastack

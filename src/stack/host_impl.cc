@@ -1,0 +1,358 @@
+#include "stack/host_impl.h"
+
+#include <algorithm>
+
+#include "tcp/calls.h"
+#include "tcp/output.h"
+#include "tcp/state.h"
+#include "tcp/timers.h"
+
+namespace lastack {
+namespace {
+
+SipKey sip_key(SeededRandom& random) {
+  const SecretKey key = random.key();
+  return {key.first, key.second};
+}
+
+}  // namespace
+
+Host::Impl::Impl(HostOptions chosen)
+    : options(std::move(chosen)),
+      settings(options.settings),
+      random(options.seed),
+      isn_key(random.key()),
+      offset_key(random.key()),
+      port_key(random.key()),
+      cookie_key(random.key()),
+      connections(random.key()),
+      waits(sip_key(random), TimeWaitSettings::from(settings), *this),
+      ports(sip_key(random), sip_key(random)),
+      address_set(8, AddressHash{random.key()}) {
+  tcp.gso_max_size = options.gso_max_size;
+  resolve_settings();
+}
+
+// RFC 6528: a clock of 4 microseconds and a keyed hash of the four-tuple (MUST-8, 9).
+SeqNum Host::Impl::choose_isn(const FourTuple& tuple) {
+  const auto clock = static_cast<std::uint32_t>(now.time_since_epoch() / 4us);
+  return SeqNum(static_cast<std::uint32_t>(hash_tuple(isn_key, tuple)) + clock);
+}
+
+// tcp_timestamps 1: a place of its own for each pair of addresses; 2: the clock as it is.
+std::uint32_t Host::Impl::timestamp_offset(const FourTuple& tuple) {
+  if (settings.tcp_timestamps.value_or(1) != 1) return 0;
+  SecretHash hash(offset_key);
+  hash.add(tuple.local.address);
+  hash.add(tuple.remote.address);
+  return static_cast<std::uint32_t>(hash.finish());
+}
+
+// One of ours: the destination itself if that is ours, else the first of its family that is not loopback.
+std::optional<IpAddress> Host::Impl::source_for(const IpAddress& destination) const {
+  if (is_local(destination)) return destination;
+  std::optional<IpAddress> found;
+  for (const IpAddress& address : addresses) {
+    if (address.is_v4() != destination.is_v4()) continue;
+    if (!address.is_loopback()) return address;
+    if (destination.is_loopback()) return address;
+    if (!found) found = address;
+  }
+  return found;
+}
+
+// --- Sockets
+
+Socket* Host::Impl::find(SocketId id) {
+  return const_cast<Socket*>(static_cast<const Impl*>(this)->find(id));
+}
+
+const Socket* Host::Impl::find(SocketId id) const {
+  const std::uint32_t index = static_cast<std::uint32_t>(id) & 0xfffff;
+  const auto generation = static_cast<std::uint16_t>(static_cast<std::uint32_t>(id) >> 20);
+  if (index >= sockets.size()) return nullptr;
+  const Socket& socket = sockets[index];
+  return socket.open && socket.generation == generation ? &socket : nullptr;
+}
+
+std::optional<std::uint32_t> Host::Impl::new_socket() {
+  if (open_sockets >= options.most_sockets) return std::nullopt;
+  std::uint32_t index;
+  if (!free_sockets.empty()) {
+    index = free_sockets.back();
+    free_sockets.pop_back();
+  } else {
+    if (sockets.size() > 0xfffff) return std::nullopt;
+    index = static_cast<std::uint32_t>(sockets.size());
+    sockets.emplace_back();
+  }
+  const std::uint16_t generation = sockets[index].generation;
+  const bool announced = sockets[index].announced;
+  sockets[index] = Socket{};
+  sockets[index].generation = generation;
+  sockets[index].announced = announced;
+  sockets[index].open = true;
+  ++open_sockets;
+  return index;
+}
+
+void Host::Impl::release_socket(std::uint32_t index) {
+  Socket& socket = sockets[index];
+  socket.open = false;
+  socket.connection = kNoConnection;
+  socket.generation = static_cast<std::uint16_t>(socket.generation % 0xfff + 1);
+  free_sockets.push_back(index);
+  --open_sockets;
+}
+
+void Host::Impl::announce(std::uint32_t socket) {
+  if (sockets[socket].announced || !sockets[socket].open) return;
+  sockets[socket].announced = true;
+  events.push_back(socket);
+}
+
+// --- Listeners
+
+Listener* Host::Impl::listener_for(const Endpoint& local, const FourTuple& tuple) {
+  const auto found = listeners_by_port.find(local.port);
+  if (found == listeners_by_port.end()) return nullptr;
+  // A listener for this very address before one for all; of several with SO_REUSEPORT the four-tuple
+  // chooses.
+  Listener* best[64];
+  std::size_t count = 0;
+  int best_score = 0;
+  for (const std::uint32_t number : found->second) {
+    Listener* listener = listener_at(number);
+    if (listener == nullptr) continue;
+    int score = 0;
+    if (listener->local.address == local.address) {
+      score = 4;
+    } else if (listener->local.address.is_unspecified()) {
+      const bool takes = local.address.is_v4() ? listener->v4 || !listener->v6_only : !listener->v4;
+      if (!takes) continue;
+      score = listener->v4 == local.address.is_v4() ? 2 : 1;
+    } else {
+      continue;
+    }
+    if (score > best_score) {
+      best_score = score;
+      count = 0;
+    }
+    if (score == best_score && count < std::size(best)) best[count++] = listener;
+  }
+  if (count == 0) return nullptr;
+  return count == 1 ? best[0] : best[hash_tuple(port_key, tuple) % count];
+}
+
+void Host::Impl::close_listener(std::uint32_t index) {
+  Listener* listener = listener_at(index);
+  if (listener == nullptr) return;
+  auto& at_port = listeners_by_port[listener->local.port];
+  std::erase(at_port, index);
+  if (at_port.empty()) listeners_by_port.erase(listener->local.port);
+  const std::unique_ptr<Listener> kept = std::move(listeners[index - 1]);
+  // Those in the accept queue never had a user: they are reset. Those half open are forgotten.
+  TcpContext x = context();
+  for (const ConnectionIndex child : kept->ready) {
+    lastack::abort(connections[child], x);
+    settle(child);
+    if (connections.is_live(child) && connections[child].state == TcpState::Closed) forget(child);
+  }
+  for (ConnectionIndex i = 0; i < connections.capacity() && kept->half_open > 0; ++i) {
+    if (!connections.is_live(i) || connections[i].listener != index) continue;
+    if (connections[i].state != TcpState::SynReceived) continue;
+    --kept->half_open;
+    connections[i].listener = 0;
+    finish(connections[i], x, TcpError::None);
+    settle(i);
+  }
+}
+
+// --- What an event leaves behind
+
+void Host::Impl::forget(ConnectionIndex index) {
+  Connection& c = connections[index];
+  timers.clear(index);
+  if (c.hashed) {
+    connections.erase(index);
+    c.hashed = false;
+  }
+  if (c.port_taken) ports.release(c.tuple);
+  let_go(index);
+  if (c.orphan_counted) --orphans;
+  connections.release(index);
+}
+
+void Host::Impl::hold(ConnectionIndex index, Port port, const PortHolder& holder) {
+  if (index >= holds.size()) holds.resize(std::max<std::size_t>(index + 1, holds.size() * 2));
+  holds[index] = {port, holder};
+  ports.hold(port, holder);
+}
+
+void Host::Impl::let_go(ConnectionIndex index) {
+  if (index >= holds.size() || holds[index].port == 0) return;
+  ports.let_go(holds[index].port, holds[index].holder);
+  holds[index].port = 0;
+}
+
+void Host::Impl::ended(const TimeWaitRecord& record, TimeWaitEnd how) {
+  ports.let_go(record.tuple.local.port, holder_of(record));
+  // A new connection takes the four-tuple over with its port.
+  if (how != TimeWaitEnd::Reused) ports.release(record.tuple);
+}
+
+void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
+  Connection& c = connections[index];
+  c.state = TcpState::Closed;
+  ClosedConnection closed{.tuple = c.tuple, .rcv_nxt = c.rcv_nxt, .snd_nxt = c.snd_nxt};
+  if (c.timestamps && c.ts_recent_valid) closed.ts_recent = c.ts_recent;
+  closed.rto = c.rtt.rto;
+  closed.rcv_window = c.receive_window();
+  closed.ts_recent_at = c.ts_recent_at;
+  if (index < holds.size() && holds[index].port != 0) {
+    const PortHolder& holder = holds[index].holder;
+    closed.port = {.bound = !holder.by_connect,
+                   .reuse_address = holder.reuse_address,
+                   .reuse_port = holder.reuse_port};
+  }
+  const TimeWaits::Entered entered =
+      fin_wait_2 ? waits.enter_fin_wait_2(closed, c.fin_wait_2_until, now, counters)
+                 : waits.enter(closed, now, counters);
+  // A socket that is still open keeps the port that its user chose.
+  if (c.user == 0 || c.bound_port == 0) let_go(index);
+  if (entered == TimeWaits::Entered::Kept) {
+    c.port_taken = false;  // it is the record's now
+    TimeWaitRecord record{.tuple = c.tuple, .rcv_nxt = {}, .snd_nxt = {}};
+    record.port = closed.port;
+    ports.hold(c.tuple.local.port, holder_of(record));
+  }
+}
+
+void Host::Impl::settle(ConnectionIndex index) {
+  Connection& c = connections[index];
+  const std::uint16_t told = c.news;
+  c.news = 0;
+  if ((told & news::kConnected) != 0) {
+    if (!reopened.empty()) reopened.erase(index);
+    ++counters.CurrEstab;
+    c.counted_established = true;
+  }
+  if (c.counted_established && c.state != TcpState::Established && c.state != TcpState::CloseWait) {
+    --counters.CurrEstab;
+    c.counted_established = false;
+  }
+  if ((told & (news::kTimeWait | news::kFinWait2 | news::kClosed)) != 0) {
+    if (c.hashed) {
+      connections.erase(index);
+      c.hashed = false;
+    }
+    if ((told & (news::kTimeWait | news::kFinWait2)) != 0) {
+      leave_record(index, (told & news::kTimeWait) == 0);
+    } else if (const auto old = reopened.find(index); old != reopened.end()) {
+      // The SYN was an old duplicate after all: back to TIME-WAIT with what is left of it (MAY-2).
+      const TimeWaitRecord record = old->second;
+      reopened.erase(old);
+      if (waits.restore(record, now)) ports.hold(record.tuple.local.port, holder_of(record));
+    }
+    stop_send_timer(c);
+    c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
+    if (c.listener != 0) {
+      if (Listener* listener = listener_at(c.listener)) {
+        if (c.in_accept_queue) {
+          // It stays for accept(), which will read its end.
+          if (c.user == 0 && !c.orphan) {
+            timers.clear(index);
+            announce_user_of(connections[listener->socket]);
+            return;
+          }
+        } else if (c.half_open_counted) {
+          --listener->half_open;
+          c.half_open_counted = false;
+        }
+      }
+    }
+    if (c.user == 0) {
+      forget(index);
+      return;
+    }
+    // The port is free for others once the connection is gone, though the socket is still there.
+    if (c.port_taken) {
+      ports.release(c.tuple);
+      c.port_taken = false;
+    }
+    if (c.bound_port == 0) let_go(index);
+    timers.clear(index);
+    announce_user_of(c);
+    return;
+  }
+  if ((told & news::kConnected) != 0 && c.listener != 0 && !c.in_accept_queue && c.user == 0) {
+    if (Listener* listener = listener_at(c.listener)) {
+      if (c.half_open_counted) {
+        --listener->half_open;
+        c.half_open_counted = false;
+      }
+      c.in_accept_queue = true;
+      listener->ready.push_back(index);
+      announce_user_of(connections[listener->socket]);
+    }
+  }
+  constexpr std::uint16_t kForUser = news::kReadable | news::kWritable | news::kConnected |
+                                     news::kPeerClosed | news::kUrgent | news::kState;
+  if ((told & kForUser) != 0) announce_user_of(c);
+  timers.set(index, next_timer(c));
+}
+
+// --- Packets that no connection sends
+
+// RFC 9293, 3.10.7.1.
+void Host::Impl::reply_reset(const TcpSegment& segment, const IpHeader& ip) {
+  if (segment.rst()) return;
+  TcpSegment reset;
+  reset.source = segment.destination;
+  reset.destination = segment.source;
+  reset.flags = tcp_flag::kRst;
+  if (segment.ack_flag()) {
+    reset.seq = segment.ack;
+  } else {
+    reset.flags |= tcp_flag::kAck;
+    reset.ack = segment.end();
+  }
+  const std::size_t ip_length = ip_header_length(ip.destination);
+  const std::size_t tcp_length = header_length(reset.options);
+  std::byte* packet = out.reserve(ip_length + tcp_length);
+  if (packet == nullptr) return;
+  write_ip(packet, {.source = ip.destination, .destination = ip.source}, tcp_length);
+  write_tcp_header(packet + ip_length, reset);
+  if (!options.checksum_offload) {
+    write_tcp_checksum({packet + ip_length, tcp_length}, ip.destination, ip.source);
+  }
+  out.commit();
+  ++counters.OutSegs;
+  ++counters.OutRsts;
+}
+
+void Host::Impl::send_plain_ack(const FourTuple& tuple, SeqNum seq, SeqNum ack,
+                                std::uint16_t window, std::optional<Timestamps> timestamps) {
+  TcpSegment segment;
+  segment.source = tuple.local.port;
+  segment.destination = tuple.remote.port;
+  segment.seq = seq;
+  segment.ack = ack;
+  segment.flags = tcp_flag::kAck;
+  segment.window = window;
+  segment.options.timestamps = timestamps;
+  const std::size_t ip_length = ip_header_length(tuple.local.address);
+  const std::size_t tcp_length = header_length(segment.options);
+  std::byte* packet = out.reserve(ip_length + tcp_length);
+  if (packet == nullptr) return;
+  write_ip(packet, {.source = tuple.local.address, .destination = tuple.remote.address},
+           tcp_length);
+  write_tcp_header(packet + ip_length, segment);
+  if (!options.checksum_offload) {
+    write_tcp_checksum({packet + ip_length, tcp_length}, tuple.local.address, tuple.remote.address);
+  }
+  out.commit();
+  ++counters.OutSegs;
+}
+
+}  // namespace lastack

@@ -1,0 +1,174 @@
+// A host's parts, and the steps that more than one kind of event takes. The events themselves have files of
+// their own: arrival.cc (packets), user_calls.cc, deadlines.cc, observation.cc, settings.cc.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "lastack/host.h"
+#include "stack/connection_table.h"
+#include "stack/port_use.h"
+#include "stack/secret_hash.h"
+#include "stack/timer_wheel.h"
+#include "tcp/context.h"
+#include "timewait/time_waits.h"
+#include "wire/icmp.h"
+#include "wire/packet_queue.h"
+
+namespace lastack {
+
+struct AddressHash {
+  SecretKey key;
+  std::size_t operator()(const IpAddress& address) const {
+    SecretHash hash(key);
+    hash.add(address);
+    return hash.finish();
+  }
+};
+
+using ConnectionIndex = ConnectionTable::Index;
+inline constexpr ConnectionIndex kNoConnection = ConnectionTable::kNone;
+
+// LISTEN (RFC 9293, 3.10.7.2). The socket's own Connection keeps the options that children inherit.
+struct Listener {
+  Endpoint local;
+  ConnectionIndex socket = kNoConnection;  // whose options and number it has
+  bool v6_only = false;
+  bool v4 = true;  // an IPv4 socket
+  std::uint32_t backlog = 0;
+  std::uint32_t half_open = 0;  // in SYN_RECEIVED
+  std::deque<ConnectionIndex> ready;
+  std::uint64_t overflows = 0;
+
+  // Linux counts one more than the backlog (linux: sk_acceptq_is_full).
+  bool accept_queue_full() const { return ready.size() > backlog; }
+  bool syn_queue_full() const { return half_open >= std::max<std::uint32_t>(backlog, 1); }
+};
+
+// What a SocketId names.
+struct Socket {
+  std::uint16_t generation = 1;
+  bool open = false;
+  bool announced = false;  // is in the queue of events
+  bool v6 = false;
+  bool connecting = false;  // connect() has not been told how it went
+  bool was_connected = false;
+  ConnectionIndex connection = kNoConnection;
+  std::uint32_t listener = 0;  // 1 + index, 0: none
+};
+
+// The port that a connection, a listener or a bound socket holds, and on which terms.
+struct Hold {
+  Port port = 0;
+  PortHolder holder;
+};
+
+class Host::Impl final : public TimeWaitObserver {
+ public:
+  explicit Impl(HostOptions options);
+
+  // --- parts
+  HostOptions options;
+  TcpSettings tcp;
+  Settings settings;
+  Counters counters;
+  SeededRandom random;
+  SecretKey isn_key, offset_key, port_key, cookie_key;
+  PacketQueue out;
+  ChallengeLimit challenges;
+  ConnectionTable connections;
+  TimerWheel timers;
+  TimeWaits waits;
+  PortUse ports;
+  std::vector<Hold> holds;  // by connection
+  // Records that a SYN has taken over: they come back if that turns out to be an old duplicate (MAY-2).
+  std::unordered_map<ConnectionIndex, TimeWaitRecord> reopened;
+  std::vector<IpAddress> addresses;
+  std::unordered_set<IpAddress, AddressHash> address_set;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::unordered_map<Port, std::vector<std::uint32_t>> listeners_by_port;
+  std::vector<Socket> sockets;
+  std::vector<std::uint32_t> free_sockets;
+  std::deque<std::uint32_t> events;
+  std::uint32_t open_sockets = 0;
+  std::uint32_t orphans = 0;
+  bool cookies_sent = false;
+  Instant now{};
+  std::uint16_t last_segment_size = 0;
+  bool packet_out = false;  // next_packet() has shown the front of the queue
+
+  // --- arrival.cc
+  void receive(std::span<const std::byte> packet, Instant at);
+  // --- deadlines.cc
+  void advance(Instant at);
+  Instant next_deadline();
+  // --- settings.cc
+  bool set(std::string_view name, std::string_view value);
+  void resolve_settings();
+
+  // --- steps
+  void see(Instant at) {
+    if (at > now) now = at;
+  }
+  TcpContext context() { return {now, tcp, counters, out, challenges, options.checksum_offload}; }
+  // After any event of a connection: what it has become, who is to be told, when it wants to be called.
+  void settle(ConnectionIndex index);
+  void forget(ConnectionIndex index);
+  // A connection has become one of the small records, or nothing at all.
+  void leave_record(ConnectionIndex index, bool fin_wait_2);
+  void hold(ConnectionIndex index, Port port, const PortHolder& holder);
+  void let_go(ConnectionIndex index);
+  // --- TimeWaitObserver
+  void rested(const FourTuple& tuple) override { ports.set_reusable(tuple, true); }
+  void stirred(const FourTuple& tuple) override { ports.set_reusable(tuple, false); }
+  void ended(const TimeWaitRecord& record, TimeWaitEnd how) override;
+  void announce(std::uint32_t socket);
+  void announce_user_of(const Connection& c) {
+    if (c.user != 0) announce(c.user - 1);
+  }
+  void reply_reset(const TcpSegment& segment, const IpHeader& ip);
+  void send_plain_ack(const FourTuple& tuple, SeqNum seq, SeqNum ack, std::uint16_t window,
+                      std::optional<Timestamps> timestamps);
+  bool choose_port(const UserOptions& of, FourTuple& tuple,
+                   std::optional<TimeWaits::Reuse>& reused);
+  bool has_record(const FourTuple& tuple) const {
+    return waits.size() > 0 && (waits.find(tuple) || waits.find_fin_wait_2(tuple));
+  }
+  std::optional<IpAddress> source_for(const IpAddress& destination) const;
+  SeqNum choose_isn(const FourTuple& tuple);
+  std::uint32_t timestamp_offset(const FourTuple& tuple);
+
+  Socket* find(SocketId id);
+  const Socket* find(SocketId id) const;
+  std::uint32_t index_of(const Socket* socket) const {
+    return static_cast<std::uint32_t>(socket - sockets.data());
+  }
+  SocketId id_of(std::uint32_t index) const {
+    return SocketId{index | std::uint32_t{sockets[index].generation} << 20};
+  }
+  std::optional<std::uint32_t> new_socket();
+  void release_socket(std::uint32_t index);
+  Listener* listener_for(const Endpoint& local, const FourTuple& tuple);
+  void close_listener(std::uint32_t index);
+  Listener* listener_at(std::uint32_t one_based) {
+    return one_based == 0 || one_based > listeners.size() ? nullptr
+                                                          : listeners[one_based - 1].get();
+  }
+  bool is_local(const IpAddress& address) const { return address_set.contains(address); }
+
+ private:
+  void on_tcp(const TcpSegment& segment, const IpHeader& ip);
+  void on_listener(Listener& listener, std::uint32_t number, const TcpSegment& segment,
+                   const IpHeader& ip, const FourTuple& tuple, std::optional<SeqNum> reopen_isn);
+  // SYN_RECEIVED after a passive open: the rules of Linux's request sockets. Whether the segment was dealt
+  // with.
+  bool on_half_open(ConnectionIndex index, const TcpSegment& segment, const IpHeader& ip);
+  void hold_as_child(ConnectionIndex index, const Listener& listener);
+  ConnectionIndex accept_cookie(Listener& listener, std::uint32_t number, const TcpSegment& segment,
+                                const FourTuple& tuple);
+};
+
+}  // namespace lastack

@@ -1,0 +1,189 @@
+// Sysctls by name: those of the shared vocabulary, and those that only an endpoint has.
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "stack/host_impl.h"
+
+namespace lastack {
+namespace {
+
+std::optional<std::int64_t> parse_integer(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Up to three numbers with blanks between.
+struct Numbers {
+  std::array<std::int64_t, 3> values{};
+  std::size_t count = 0;
+};
+std::optional<Numbers> parse_numbers(std::string_view text) {
+  Numbers numbers;
+  while (!text.empty()) {
+    const std::size_t blank = text.find_first_of(" \t,");
+    const std::string_view word = text.substr(0, blank);
+    text.remove_prefix(blank == text.npos ? text.size() : blank + 1);
+    if (word.empty()) continue;
+    const auto value = parse_integer(word);
+    if (!value || numbers.count == numbers.values.size()) return std::nullopt;
+    numbers.values[numbers.count++] = *value;
+  }
+  return numbers;
+}
+
+int as_int(std::int64_t value, std::int64_t least, std::int64_t most) {
+  return static_cast<int>(std::clamp(value, least, most));
+}
+
+bool set_buffer(const Numbers& numbers, std::uint32_t& usual, std::uint32_t& most) {
+  constexpr std::int64_t kLeast = 256, kMost = std::int64_t{1} << 30;
+  if (numbers.count != 3) return false;
+  for (const std::int64_t value : numbers.values) {
+    if (value < kLeast || value > kMost) return false;
+  }
+  usual = static_cast<std::uint32_t>(numbers.values[1]);
+  most = static_cast<std::uint32_t>(numbers.values[2]);
+  return true;
+}
+
+// Those that `Settings` does not have, since they say nothing about how connections end.
+bool set_own(TcpSettings& tcp, ChallengeLimit& challenges, std::string_view name,
+             std::int64_t value) {
+  const auto flag = [&](bool& out) {
+    out = value != 0;
+    return true;
+  };
+  const auto number = [&](int& out, std::int64_t least, std::int64_t most) {
+    out = as_int(value, least, most);
+    return value >= least && value <= most;
+  };
+  if (name == "tcp_window_scaling") return flag(tcp.window_scaling);
+  if (name == "tcp_sack") return flag(tcp.sack);
+  if (name == "tcp_dsack") return flag(tcp.dsack);
+  if (name == "tcp_slow_start_after_idle") return flag(tcp.slow_start_after_idle);
+  if (name == "tcp_thin_linear_timeouts") return flag(tcp.thin_linear_timeouts);
+  if (name == "tcp_reordering") return number(tcp.reordering, 1, 300);
+  if (name == "tcp_max_reordering") return number(tcp.max_reordering, 1, 1'000'000);
+  if (name == "tcp_recovery") return number(tcp.recovery, 0, 7);
+  if (name == "tcp_early_retrans") return number(tcp.early_retrans, 0, 4);
+  if (name == "tcp_frto") return number(tcp.frto, 0, 2);
+  if (name == "tcp_min_tso_segs") return number(tcp.min_tso_segs, 1, 255);
+  if (name == "tcp_invalid_ratelimit") return number(tcp.invalid_ratelimit_ms, 0, 3'600'000);
+  if (name == "tcp_min_snd_mss") return number(tcp.min_snd_mss, 48, 65535);
+  if (name == "tcp_notsent_lowat") {
+    if (value < 0 || value > 0xffffffff) return false;
+    tcp.notsent_lowat = static_cast<std::uint32_t>(value);
+    return true;
+  }
+  if (name == "tcp_challenge_ack_limit") {
+    if (value < 0 || value > 0x7fffffff) return false;
+    challenges.per_second = static_cast<std::uint32_t>(value);
+    return true;
+  }
+  if (name == "tcp_ecn") {
+    if (value < 0 || value > 2) return false;
+    tcp.ecn = static_cast<int>(value);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Host::Impl::resolve_settings() {
+  const auto value = [](const Settings::Value& v, std::int64_t usual, std::int64_t least,
+                        std::int64_t most) { return as_int(v.value_or(usual), least, most); };
+  constexpr std::int64_t kMost = 0x7fffffff;
+  TimeWaitSettings kept = TimeWaitSettings::from(settings);
+  kept.length = settings.time_wait_length();
+  kept.invalid_ratelimit = std::chrono::milliseconds(tcp.invalid_ratelimit_ms);
+  switch (options.profile) {
+    case Profile::Linux:
+      kept.rules.profile = timewait::Profile::Linux;
+      break;
+    case Profile::Rfc9293:
+      kept.rules.profile = timewait::Profile::Rfc9293;
+      break;
+    case Profile::Rfc793:
+      kept.rules.profile = timewait::Profile::Rfc793;
+      break;
+  }
+  if (options.time_wait_length) kept.length = *options.time_wait_length;
+  waits.configure(kept, now);
+  ports.set_rules(LocalPortRules::from(settings));
+  tcp.timestamps = settings.timestamps_on();
+  tcp.syn_retries = value(settings.tcp_syn_retries, 6, 1, 127);
+  tcp.synack_retries = value(settings.tcp_synack_retries, 5, 0, 255);
+  tcp.retries1 = value(settings.tcp_retries1, 3, 0, 255);
+  tcp.retries2 = value(settings.tcp_retries2, 15, 0, 255);
+  tcp.orphan_retries = value(settings.tcp_orphan_retries, 0, 0, 255);
+  tcp.fin_timeout = value(settings.tcp_fin_timeout, 60, -kMost, kMost);
+  tcp.keepalive_time = value(settings.tcp_keepalive_time, 7200, 0, kMost);
+  tcp.keepalive_intvl = value(settings.tcp_keepalive_intvl, 75, 0, kMost);
+  tcp.keepalive_probes = value(settings.tcp_keepalive_probes, 9, 0, 255);
+  switch (options.profile) {
+    case Profile::Linux:
+      tcp.rules = {};
+      break;
+    case Profile::Rfc9293:
+      tcp.rules = {};
+      tcp.rules.fin_wait_2_limit = false;
+      break;
+    case Profile::Rfc793:
+      tcp.rules = {.rfc5961 = false,
+                   .ack_range_check = false,
+                   .reset_on_unread = false,
+                   .fin_wait_2_limit = false,
+                   .reset_on_data_after_close = false};
+      break;
+  }
+}
+
+bool Host::Impl::set(std::string_view name, std::string_view value) {
+  if (name == "ip_local_port_range") {
+    const auto numbers = parse_numbers(value);
+    if (!numbers || numbers->count != 2 || numbers->values[0] < 1 || numbers->values[1] > 65535 ||
+        numbers->values[0] > numbers->values[1]) {
+      return false;
+    }
+    settings.ip_local_port_range =
+        PortRange{static_cast<Port>(numbers->values[0]), static_cast<Port>(numbers->values[1])};
+    resolve_settings();
+    return true;
+  }
+  if (name == "ip_local_reserved_ports") {
+    const auto reserved = PortSet::parse(value);
+    if (!reserved) return false;
+    settings.ip_local_reserved_ports = *reserved;
+    resolve_settings();
+    return true;
+  }
+  if (name == "tcp_congestion_control") {
+    if (value == "cubic") {
+      tcp.congestion_control = CongestionControl::Cubic;
+    } else if (value == "reno") {
+      tcp.congestion_control = CongestionControl::NewReno;
+    } else {
+      return false;
+    }
+    return true;
+  }
+  const auto numbers = parse_numbers(value);
+  if (!numbers || numbers->count == 0) return false;
+  if (name == "tcp_rmem") return set_buffer(*numbers, tcp.rmem_default, tcp.rmem_max);
+  if (name == "tcp_wmem") return set_buffer(*numbers, tcp.wmem_default, tcp.wmem_max);
+  if (numbers->count != 1) return false;
+  const std::int64_t number = numbers->values[0];
+  if (const SettingInfo* info = find_setting(name)) {
+    if (number < Settings::kLeast || number > Settings::kMost) return false;
+    settings.*info->member = number;
+    resolve_settings();
+    return true;
+  }
+  return set_own(tcp, challenges, name, number);
+}
+
+}  // namespace lastack

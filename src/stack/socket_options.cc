@@ -1,0 +1,196 @@
+// Socket options, with the limits and the rounding of Linux.
+#include <algorithm>
+
+#include "stack/host_impl.h"
+#include "tcp/calls.h"
+#include "tcp/output.h"
+
+namespace lastack {
+
+using tl::unexpected;
+
+Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at) {
+  Impl& h = *impl_;
+  h.see(at);
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  Connection& c = h.connections[socket->connection];
+  UserOptions& o = c.options;
+  const bool on = value != 0;
+  const auto within = [&](int least, int most) { return value >= least && value <= most; };
+  switch (option) {
+    case Option::reuse_address:
+      o.reuse_address = on;
+      break;
+    case Option::reuse_port:
+      o.reuse_port = on;
+      break;
+    case Option::keep_alive:
+      o.keepalive = on;
+      break;
+    case Option::linger:
+      o.linger = value >= 0;
+      o.linger_seconds = std::max(value, 0);
+      break;
+    case Option::send_buffer:
+      if (value < 0) return unexpected(Err::invalid);
+      o.send_buffer =
+          std::clamp<std::uint32_t>(static_cast<std::uint32_t>(value) * 2, 4608, 1U << 30);
+      break;
+    case Option::receive_buffer:
+      if (value < 0) return unexpected(Err::invalid);
+      o.receive_buffer =
+          std::clamp<std::uint32_t>(static_cast<std::uint32_t>(value) * 2, 2304, 1U << 30);
+      break;
+    case Option::no_delay:
+      o.no_delay = on;
+      break;
+    case Option::cork:
+      o.cork = on;
+      break;
+    case Option::max_segment:
+      if (value != 0 && !within(88, 32767)) return unexpected(Err::invalid);
+      o.max_segment = static_cast<std::uint16_t>(value);
+      break;
+    case Option::keep_idle:
+      if (!within(1, 32767)) return unexpected(Err::invalid);
+      o.keep_idle = value;
+      break;
+    case Option::keep_interval:
+      if (!within(1, 32767)) return unexpected(Err::invalid);
+      o.keep_intvl = value;
+      break;
+    case Option::keep_count:
+      if (!within(1, 127)) return unexpected(Err::invalid);
+      o.keep_count = value;
+      break;
+    case Option::syn_count:
+      if (!within(1, 127)) return unexpected(Err::invalid);
+      o.syn_count = value;
+      break;
+    case Option::linger2:
+      // linux-facts 6: at most 120 s; 0 means the sysctl.
+      if (value < 0) {
+        o.linger2 = -1;
+      } else if (value == 0) {
+        o.linger2.reset();
+      } else {
+        o.linger2 = std::min(value, 120);
+      }
+      break;
+    case Option::defer_accept:
+      o.defer_accept = value > 0;
+      break;
+    case Option::window_clamp:
+      if (value < 0) return unexpected(Err::invalid);
+      o.window_clamp = static_cast<std::uint32_t>(value);
+      break;
+    case Option::quick_ack:
+      o.quickack = on;
+      c.pingpong = on ? 0 : 1;
+      if (on && c.ack_wanted && c.synchronized()) c.ack_now = true;
+      break;
+    case Option::user_timeout:
+      if (value < 0) return unexpected(Err::invalid);
+      o.user_timeout_ms = static_cast<std::uint32_t>(value);
+      break;
+    case Option::not_sent_low:
+      o.not_sent_low = static_cast<std::uint32_t>(value);
+      break;
+    case Option::v6_only:
+      if (c.bound_port != 0) return unexpected(Err::invalid);
+      o.v6_only = on;
+      break;
+    case Option::bind_address_no_port:
+      o.bind_no_port = on;
+      break;
+    case Option::local_port_range: {
+      const auto range = static_cast<std::uint32_t>(value);
+      const std::uint32_t low = range & 0xffff, high = range >> 16;
+      if (low != 0 && high != 0 && low > high) return unexpected(Err::invalid);
+      o.port_range = range;
+      break;
+    }
+    case Option::traffic_class:
+      o.traffic_class = static_cast<std::uint8_t>(value & 0xfc);
+      break;
+    case Option::hop_limit:
+      if (value != -1 && !within(1, 255)) return unexpected(Err::invalid);
+      o.hop_limit = value == -1 ? 64 : static_cast<std::uint8_t>(value);
+      break;
+  }
+  if (c.state != TcpState::Closed && c.state != TcpState::Listen) {
+    TcpContext x = h.context();
+    if (option == Option::no_delay || option == Option::cork || option == Option::keep_alive ||
+        option == Option::keep_idle) {
+      if (option == Option::keep_idle) c.keep_timer = Instant::max();
+      options_changed(c, x, option == Option::no_delay && on);
+    }
+    if (c.ack_now) send_ack(c, x);
+    h.settle(socket->connection);
+  }
+  return {};
+}
+
+Outcome<int> Host::option(SocketId id, Option option) const {
+  const Socket* socket = impl_->find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  const Impl& h = *impl_;
+  const Connection& c = h.connections[socket->connection];
+  const UserOptions& o = c.options;
+  switch (option) {
+    case Option::reuse_address:
+      return o.reuse_address;
+    case Option::reuse_port:
+      return o.reuse_port;
+    case Option::keep_alive:
+      return o.keepalive;
+    case Option::linger:
+      return o.linger ? o.linger_seconds : -1;
+    case Option::send_buffer:
+      return static_cast<int>(o.send_buffer != 0 ? o.send_buffer : h.tcp.wmem_default);
+    case Option::receive_buffer:
+      return static_cast<int>(o.receive_buffer != 0 ? o.receive_buffer : h.tcp.rmem_default);
+    case Option::no_delay:
+      return o.no_delay;
+    case Option::cork:
+      return o.cork;
+    case Option::max_segment:
+      return c.state == TcpState::Closed || c.state == TcpState::Listen
+                 ? (o.max_segment != 0 ? o.max_segment : 536)
+                 : static_cast<int>(send_mss(c));
+    case Option::keep_idle:
+      return o.keep_idle.value_or(h.tcp.keepalive_time);
+    case Option::keep_interval:
+      return o.keep_intvl.value_or(h.tcp.keepalive_intvl);
+    case Option::keep_count:
+      return o.keep_count.value_or(h.tcp.keepalive_probes);
+    case Option::syn_count:
+      return o.syn_count.value_or(h.tcp.syn_retries);
+    case Option::linger2:
+      return o.linger2.value_or(h.tcp.fin_timeout);
+    case Option::defer_accept:
+      return o.defer_accept;
+    case Option::window_clamp:
+      return static_cast<int>(o.window_clamp);
+    case Option::quick_ack:
+      return c.pingpong == 0;
+    case Option::user_timeout:
+      return static_cast<int>(o.user_timeout_ms);
+    case Option::not_sent_low:
+      return static_cast<int>(o.not_sent_low);
+    case Option::v6_only:
+      return o.v6_only;
+    case Option::bind_address_no_port:
+      return o.bind_no_port;
+    case Option::local_port_range:
+      return static_cast<int>(o.port_range);
+    case Option::traffic_class:
+      return o.traffic_class;
+    case Option::hop_limit:
+      return o.hop_limit;
+  }
+  return unexpected(Err::invalid);
+}
+
+}  // namespace lastack

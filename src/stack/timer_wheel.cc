@@ -1,0 +1,153 @@
+#include "stack/timer_wheel.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace lastack {
+
+TimerWheel::TimerWheel() {
+  heads_.fill(kNone);
+  least_.fill(Instant::max());
+}
+
+void TimerWheel::set(Id id, Instant deadline) {
+  if (id >= nodes_.size())
+    nodes_.resize(std::max<std::size_t>(std::size_t{id} + 1, nodes_.size() * 2));
+  Node& node = nodes_[id];
+  if (node.deadline == deadline) return;
+  unlink(id);
+  if (deadline == Instant::max()) return;
+  node.deadline = deadline;
+  link(id);
+}
+
+void TimerWheel::link(Id id) {
+  Node& node = nodes_[id];
+  const std::uint64_t tick = std::max(tick_of(node.deadline), tick_);
+  const std::uint64_t away = tick ^ tick_;
+  unsigned level = away == 0 ? 0 : (63 - static_cast<unsigned>(std::countl_zero(away))) / 8;
+  std::uint64_t at = tick;
+  if (level >= kLevels) {  // beyond the outermost wheel: looked at again when that has turned
+    level = kLevels - 1;
+    at = tick_ + ((std::uint64_t{kSlots} - 1) << (8 * level));
+  }
+  const auto slot = static_cast<unsigned>(at >> (8 * level)) % kSlots;
+  node.slot = static_cast<std::uint16_t>(level * kSlots + slot);
+  node.previous = kNone;
+  node.next = heads_[node.slot];
+  if (node.next != kNone) nodes_[node.next].previous = id;
+  heads_[node.slot] = id;
+  if (level == 0) least_[slot] = std::min(least_[slot], node.deadline);
+  used_[level][slot / 64] |= std::uint64_t{1} << (slot % 64);
+}
+
+void TimerWheel::unlink(Id id) {
+  if (id >= nodes_.size()) return;
+  Node& node = nodes_[id];
+  node.deadline = Instant::max();
+  if (node.slot == kUnset) return;
+  if (node.next != kNone) nodes_[node.next].previous = node.previous;
+  if (node.previous != kNone) {
+    nodes_[node.previous].next = node.next;
+  } else {
+    heads_[node.slot] = node.next;
+    if (node.next == kNone) {
+      const unsigned level = node.slot / kSlots, slot = node.slot % kSlots;
+      used_[level][slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
+      if (level == 0) least_[slot] = Instant::max();
+    }
+  }
+  node.slot = kUnset;
+}
+
+unsigned TimerWheel::first_used(unsigned level, unsigned from) const {
+  for (unsigned n = 0; n <= kSlots / 64; ++n) {
+    const unsigned word = (from / 64 + n) % (kSlots / 64);
+    std::uint64_t bits = used_[level][word];
+    if (n == 0) bits &= ~std::uint64_t{0} << (from % 64);
+    if (n == kSlots / 64) bits &= from % 64 == 0 ? 0 : ~(~std::uint64_t{0} << (from % 64));
+    if (bits != 0) return word * 64 + static_cast<unsigned>(std::countr_zero(bits));
+  }
+  return kSlots;
+}
+
+Instant TimerWheel::next() const {
+  // The lowest wheel holds what is nearest: all of it is nearer than anything above.
+  const unsigned slot = first_used(0, static_cast<unsigned>(tick_ % kSlots));
+  if (slot != kSlots) return least_[slot];
+  for (unsigned level = 1; level < kLevels; ++level) {
+    const auto from = static_cast<unsigned>(tick_ >> (8 * level)) % kSlots;
+    const unsigned found = first_used(level, from);
+    if (found == kSlots) continue;
+    // When that slot begins: then its timers move down.
+    const std::uint64_t ahead = (found - from) % kSlots;
+    const std::uint64_t tick = ((tick_ >> (8 * level)) + ahead) << (8 * level);
+    return Instant(Duration(static_cast<Duration::rep>(tick << kTickBits)));
+  }
+  return Instant::max();
+}
+
+void TimerWheel::go_to(std::uint64_t tick) {
+  while (tick_ < tick) {
+    // To the next used slot of the lowest wheel, or to its end.
+    const unsigned here = static_cast<unsigned>(tick_ % kSlots);
+    const std::uint64_t turn = tick_ - here + kSlots;
+    bool empty = true;
+    for (std::uint64_t word : used_[0]) empty = empty && word == 0;
+    if (!empty) {
+      // Someone is due in this turn: the caller takes it before the clock goes on.
+      const unsigned slot = first_used(0, here);
+      const std::uint64_t at = tick_ - here + slot + (slot < here ? kSlots : 0);
+      if (at <= tick) {
+        tick_ = at;
+        return;
+      }
+      tick_ = tick;
+      return;
+    }
+    if (turn > tick) {
+      tick_ = tick;
+      return;
+    }
+    tick_ = turn;
+    // Cascade: the slots of the upper wheels that begin here move down.
+    for (unsigned level = 1; level < kLevels; ++level) {
+      const auto slot = static_cast<unsigned>(tick_ >> (8 * level)) % kSlots;
+      Id id = heads_[level * kSlots + slot];
+      heads_[level * kSlots + slot] = kNone;
+      used_[level][slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
+      while (id != kNone) {
+        const Id next = nodes_[id].next;
+        link(id);
+        id = next;
+      }
+      if (slot != 0) break;
+    }
+  }
+}
+
+TimerWheel::Id TimerWheel::take_due(Instant now) {
+  const std::uint64_t target = tick_of(now);
+  for (;;) {
+    const unsigned slot = static_cast<unsigned>(tick_ % kSlots);
+    if (least_[slot] <= now) {
+      Instant later = Instant::max();
+      for (Id id = heads_[slot]; id != kNone; id = nodes_[id].next) {
+        if (nodes_[id].deadline <= now) {
+          unlink(id);
+          return id;
+        }
+        later = std::min(later, nodes_[id].deadline);
+      }
+      least_[slot] = later;
+    }
+    if (tick_ >= target) return kNone;
+    // Nothing due here: whatever is in this slot is later than now, which cannot be when the clock has
+    // passed it.
+    const std::uint64_t before = tick_;
+    go_to(target);
+    if (tick_ == before) return kNone;
+  }
+}
+
+}  // namespace lastack

@@ -1,0 +1,62 @@
+// Timers for many connections: setting and clearing one costs the same however many there are. Four wheels of
+// 256 slots, each slot of one as wide as the whole wheel below it; a timer moves down as its time comes
+// near (Varghese and Lauck, 1987). A slot of the lowest wheel is about a millisecond, and the times inside
+// are kept exactly.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "lastack/time.h"
+
+namespace lastack {
+
+class TimerWheel {
+ public:
+  using Id = std::uint32_t;
+
+  TimerWheel();
+
+  // Replaces what `id` had. Instant::max() clears it.
+  void set(Id id, Instant deadline);
+  void clear(Id id) { unlink(id); }
+  // No timer is due before. May be early: for a timer that was cleared, or is far away.
+  Instant next() const;
+  // Takes one that is due at `now`; kNone when there is none.
+  Id take_due(Instant now);
+
+  static constexpr Id kNone = 0xffffffff;
+
+ private:
+  static constexpr unsigned kLevels = 4;
+  static constexpr unsigned kSlots = 256;
+  static constexpr unsigned kTickBits = 20;  // 1.05 ms
+  static constexpr std::uint16_t kUnset = 0xffff;
+
+  struct Node {
+    Instant deadline{Instant::max()};
+    Id next = kNone;
+    Id previous = kNone;
+    std::uint16_t slot = kUnset;  // level * kSlots + slot
+  };
+
+  static std::uint64_t tick_of(Instant t) {
+    const auto ns = t.time_since_epoch().count();
+    return ns < 0 ? 0 : static_cast<std::uint64_t>(ns) >> kTickBits;
+  }
+  void link(Id id);
+  void unlink(Id id);
+  // Moves the clock to `tick`, cascading what is above.
+  void go_to(std::uint64_t tick);
+  // The first used slot of a level from `from` on, going round; kSlots when there is none.
+  unsigned first_used(unsigned level, unsigned from) const;
+
+  std::vector<Node> nodes_;
+  std::array<Id, std::size_t{kLevels} * kSlots> heads_;
+  std::array<Instant, kSlots> least_;  // of the lowest wheel's slots: no timer in it is earlier
+  std::array<std::array<std::uint64_t, kSlots / 64>, kLevels> used_{};
+  std::uint64_t tick_ = 0;
+};
+
+}  // namespace lastack

@@ -1,0 +1,531 @@
+// What a user asks of the host: POSIX's calls with POSIX's errors.
+#include <algorithm>
+
+#include "stack/host_impl.h"
+#include "tcp/calls.h"
+#include "tcp/output.h"
+#include "tcp/send_space.h"
+#include "tcp/state.h"
+#include "tcp/timers.h"
+
+namespace lastack {
+namespace {
+
+using tl::unexpected;
+
+Err err_of(TcpError error) {
+  switch (error) {
+    case TcpError::None:
+      return Err::none;
+    case TcpError::Refused:
+    case TcpError::PortUnreachable:
+      return Err::connection_refused;
+    case TcpError::Reset:
+      return Err::connection_reset;
+    case TcpError::TimedOut:
+      return Err::timed_out;
+    case TcpError::Aborted:
+      return Err::connection_aborted;
+    case TcpError::BrokenPipe:
+      return Err::broken_pipe;
+    case TcpError::NetworkUnreachable:
+      return Err::network_unreachable;
+    case TcpError::HostUnreachable:
+      return Err::host_unreachable;
+    case TcpError::ProtocolUnreachable:
+      return Err::protocol_unreachable;
+    case TcpError::MessageTooBig:
+      return Err::message_too_big;
+    case TcpError::NoMemory:
+      return Err::no_buffers;
+  }
+  return Err::invalid;
+}
+
+Err take(Connection& c) {
+  const Err error = err_of(c.error);
+  c.error = TcpError::None;
+  return error;
+}
+
+bool opening(const Connection& c) {
+  return c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
+}
+
+PortHolder holder_of(const Connection& c) {
+  PortHolder holder;
+  holder.address = c.tuple.local.address;
+  holder.v6_only = c.options.v6_only;
+  holder.reuse_address = c.options.reuse_address;
+  holder.reuse_port = c.options.reuse_port;
+  return holder;
+}
+
+OwnPortRange own_range(const Connection& c) {
+  OwnPortRange own;
+  if ((c.options.port_range & 0xffff) != 0) own.low = static_cast<Port>(c.options.port_range);
+  if (c.options.port_range >> 16 != 0) own.high = static_cast<Port>(c.options.port_range >> 16);
+  return own;
+}
+
+}  // namespace
+
+Host::Host(HostOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Host::~Host() = default;
+Host::Host(Host&&) noexcept = default;
+Host& Host::operator=(Host&&) noexcept = default;
+
+void Host::add_address(const IpAddress& address) {
+  if (impl_->address_set.insert(address).second) impl_->addresses.push_back(address);
+}
+bool Host::set(std::string_view name, std::string_view value) {
+  return impl_->set(name, value);
+}
+
+// Finds a local port for the four-tuple; a record in TIME_WAIT on it is taken over.
+bool Host::Impl::choose_port(const UserOptions& of, FourTuple& tuple,
+                             std::optional<TimeWaits::Reuse>& reused) {
+  waits.advance(now);  // tells which ports have rested
+  PortUse::Wanted wanted{
+      .source = tuple.local.address, .destination = tuple.remote, .own_range = {}};
+  if ((of.port_range & 0xffff) != 0) wanted.own_range.low = static_cast<Port>(of.port_range);
+  if (of.port_range >> 16 != 0) wanted.own_range.high = static_cast<Port>(of.port_range >> 16);
+  const bool loopback = tuple.local.address.is_loopback() || tuple.remote.address.is_loopback();
+  const TimeWaitSettings::Reuse mode = waits.settings().reuse;
+  wanted.reuse_allowed = mode == TimeWaitSettings::Reuse::On ||
+                         (mode == TimeWaitSettings::Reuse::Loopback && loopback);
+  const auto take_over = [&](const FourTuple& candidate) {
+    if (connections.find(candidate) != kNoConnection) return false;
+    if (!has_record(candidate)) return true;
+    reused = waits.try_reuse(candidate, TimeWaits::PortIs::Automatic, now, counters);
+    return reused.has_value();
+  };
+  if (options.port_choice == PortChoice::LinuxWalk) {
+    const auto port = ports.walk(wanted, random.next(), [&](Port candidate) {
+      tuple.local.port = candidate;
+      return take_over(tuple);
+    });
+    if (!port) return false;
+    tuple.local.port = *port;
+    return true;
+  }
+  // What the flat choice does not know of is rare: a connection that came in on a port of the range.
+  for (int tries = 0; tries < 16; ++tries) {
+    const auto port = ports.choose(wanted, random.next());
+    if (!port) return false;
+    tuple.local.port = *port;
+    if (take_over(tuple)) return true;
+  }
+  return false;
+}
+
+// --- Sockets
+
+Outcome<SocketId> Host::open(Family family) {
+  const auto index = impl_->new_socket();
+  if (!index) return unexpected(Err::too_many_files);
+  Socket& socket = impl_->sockets[*index];
+  socket.v6 = family == Family::V6;
+  socket.connection = impl_->connections.allocate();
+  Connection& c = impl_->connections[socket.connection];
+  c.user = *index + 1;
+  if (!socket.v6) c.tuple.local.address = IpAddress::v4(0);
+  return impl_->id_of(*index);
+}
+
+Outcome<void> Host::bind(SocketId id, const Endpoint& local) {
+  Impl& h = *impl_;
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  Connection& c = h.connections[socket->connection];
+  if (c.bound_port != 0 || c.state != TcpState::Closed || socket->listener != 0 ||
+      socket->was_connected) {
+    return unexpected(Err::invalid);
+  }
+  const bool v4 = local.address.is_v4();
+  if (!socket->v6 && !v4) return unexpected(Err::family_not_supported);
+  if (socket->v6 && v4 && c.options.v6_only) return unexpected(Err::invalid);
+  if (!local.address.is_unspecified() && !h.is_local(local.address) &&
+      h.settings.ip_nonlocal_bind.value_or(0) == 0) {
+    return unexpected(Err::address_not_available);
+  }
+  PortHolder asks = holder_of(c);
+  asks.address = local.address;
+  Port port = local.port;
+  if (port == 0) {
+    if (c.options.bind_no_port) {  // the port can wait for connect() (linux-facts 21)
+      c.tuple.local.address = local.address;
+      return {};
+    }
+    const auto chosen = h.ports.choose_for_bind(asks, own_range(c), h.random.next());
+    if (!chosen) return unexpected(Err::address_in_use);  // linux-facts 20
+    port = *chosen;
+  } else if (!h.ports.bindings().may_bind(port, asks)) {
+    return unexpected(Err::address_in_use);
+  }
+  c.tuple.local = {local.address, port};
+  c.bound_port = port;
+  h.hold(socket->connection, port, asks);
+  return {};
+}
+
+Outcome<void> Host::listen(SocketId id, int backlog) {
+  Impl& h = *impl_;
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  Connection& c = h.connections[socket->connection];
+  const auto most = static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(h.settings.somaxconn.value_or(4096), 0, 1 << 20));
+  const std::uint32_t length =
+      backlog < 0 ? most : std::min(static_cast<std::uint32_t>(backlog), most);
+  if (Listener* listener = h.listener_at(socket->listener)) {
+    listener->backlog = length;
+    return {};
+  }
+  if (c.state != TcpState::Closed || socket->was_connected) return unexpected(Err::invalid);
+  if (c.bound_port == 0) {
+    const auto bound = bind(id, {c.tuple.local.address, 0});
+    if (!bound) return bound;
+  }
+  PortHolder asks = holder_of(c);
+  const PortHolder bound = h.holds[socket->connection].holder;
+  h.let_go(socket->connection);
+  asks.listening = true;
+  if (!h.ports.bindings().may_listen(c.bound_port, asks)) {
+    h.hold(socket->connection, c.bound_port, bound);
+    return unexpected(Err::address_in_use);
+  }
+  h.hold(socket->connection, c.bound_port, asks);
+  auto listener = std::make_unique<Listener>();
+  listener->local = c.tuple.local;
+  listener->socket = socket->connection;
+  listener->v4 = !socket->v6;
+  listener->v6_only = c.options.v6_only;
+  listener->backlog = length;
+  std::uint32_t number = 0;
+  while (number < h.listeners.size() && h.listeners[number] != nullptr) ++number;
+  if (number == h.listeners.size()) h.listeners.emplace_back();
+  h.listeners[number] = std::move(listener);
+  h.listeners_by_port[c.bound_port].push_back(number + 1);
+  socket->listener = number + 1;
+  c.state = TcpState::Listen;
+  return {};
+}
+
+Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
+  Impl& h = *impl_;
+  h.see(at);
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  if (socket->listener != 0) return unexpected(Err::is_connected);
+  const ConnectionIndex index = socket->connection;
+  Connection& c = h.connections[index];
+  if (opening(c)) {
+    return unexpected(socket->connecting ? Err::already : Err::in_progress);
+  }
+  if (c.error != TcpError::None) {
+    socket->connecting = false;
+    return unexpected(take(c));
+  }
+  if (c.state != TcpState::Closed) {
+    if (socket->connecting) {
+      socket->connecting = false;
+      return {};
+    }
+    return unexpected(Err::is_connected);
+  }
+  if (socket->was_connected) return unexpected(Err::is_connected);
+  Endpoint to = remote;
+  const bool v4 = to.address.is_v4();
+  if (!socket->v6 && !v4) return unexpected(Err::family_not_supported);
+  if (v4 && c.options.v6_only) return unexpected(Err::network_unreachable);
+  if (to.address.is_unspecified()) {  // this host, as Linux has it
+    to.address = v4 ? IpAddress::v4(0x7f000001) : *IpAddress::parse("::1");
+  }
+  if (v4 ? to.address.v4_value() >> 28 == 0xe || to.address.v4_value() == 0xffffffff
+         : to.address.bytes()[0] == 0xff) {
+    return unexpected(Err::network_unreachable);  // MUST-46
+  }
+  Endpoint from = c.tuple.local;
+  if (from.address.is_unspecified()) {
+    const auto source = h.source_for(to.address);
+    if (!source) return unexpected(Err::network_unreachable);
+    from.address = *source;
+  }
+  if (from.address.is_v4() != v4) return unexpected(Err::invalid);
+
+  FourTuple tuple{from, to};
+  const bool chosen = c.bound_port != 0;
+  std::optional<TimeWaits::Reuse> reused;
+  if (chosen) {
+    if (h.connections.find(tuple) != kNoConnection) return unexpected(Err::address_not_available);
+    if (h.has_record(tuple)) {
+      reused = h.waits.try_reuse(tuple, TimeWaits::PortIs::Chosen, h.now, h.counters);
+      if (!reused) return unexpected(Err::address_not_available);
+    }
+  } else if (!h.choose_port(c.options, tuple, reused)) {
+    return unexpected(Err::address_not_available);
+  }
+
+  TcpContext x = h.context();
+  SeqNum isn = h.choose_isn(tuple);
+  if (reused) {
+    isn = reused->isn;  // linux-facts 18
+    c.ts_recent = reused->ts_recent;
+    c.ts_recent_at = h.now;
+    c.ts_recent_valid = true;
+  }
+  c.tuple = tuple;
+  if (!chosen) {
+    PortHolder holder = holder_of(c);
+    holder.by_connect = true;
+    h.hold(index, tuple.local.port, holder);
+  }
+  h.ports.take(tuple);
+  c.port_taken = true;
+  c.hashed = true;
+  c.tuple = tuple;
+  h.connections.insert(index);
+  open_active(
+      c, x,
+      {.tuple = tuple, .iss = isn, .ts_offset = h.timestamp_offset(tuple), .mtu = h.options.mtu});
+  socket->connecting = true;
+  socket->was_connected = true;
+  h.settle(index);
+  return unexpected(Err::in_progress);
+}
+
+Outcome<SocketId> Host::accept(SocketId id) {
+  Impl& h = *impl_;
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  Listener* listener = h.listener_at(socket->listener);
+  if (listener == nullptr) return unexpected(Err::invalid);
+  if (listener->ready.empty()) return unexpected(Err::would_block);
+  const bool v6 = socket->v6;
+  const auto fresh = h.new_socket();
+  if (!fresh) return unexpected(Err::too_many_files);
+  const ConnectionIndex index = listener->ready.front();
+  listener->ready.pop_front();
+  Socket& child = h.sockets[*fresh];
+  child.v6 = v6;
+  child.connection = index;
+  child.was_connected = true;
+  Connection& c = h.connections[index];
+  c.user = *fresh + 1;
+  c.in_accept_queue = false;
+  c.listener = 0;
+  h.announce(*fresh);
+  return h.id_of(*fresh);
+}
+
+Outcome<std::size_t> Host::read(SocketId id, std::span<std::byte> out, Instant at, bool peek) {
+  Impl& h = *impl_;
+  h.see(at);
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  if (socket->listener != 0) return unexpected(Err::not_connected);
+  Connection& c = h.connections[socket->connection];
+  if (!c.receive_buffer.empty()) {
+    TcpContext x = h.context();
+    const std::size_t n = lastack::read(c, x, out, peek);
+    h.settle(socket->connection);
+    return n;
+  }
+  if (c.error != TcpError::None) return unexpected(take(c));
+  if (c.fin_received || c.read_shutdown) return 0;
+  if (opening(c)) return unexpected(Err::would_block);
+  if (c.state == TcpState::Closed) {
+    if (!socket->was_connected) return unexpected(Err::not_connected);
+    return 0;
+  }
+  return unexpected(Err::would_block);
+}
+
+Outcome<std::size_t> Host::write(SocketId id, std::span<const std::byte> data, Instant at,
+                                 bool urgent, bool more) {
+  Impl& h = *impl_;
+  h.see(at);
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  if (socket->listener != 0) return unexpected(Err::broken_pipe);
+  Connection& c = h.connections[socket->connection];
+  if (c.error != TcpError::None) return unexpected(take(c));
+  if (opening(c)) return unexpected(Err::would_block);
+  if (c.fin_queued || c.state == TcpState::Closed || c.state == TcpState::TimeWait) {
+    return unexpected(Err::broken_pipe);
+  }
+  if (data.empty()) return 0;
+  TcpContext x = h.context();
+  const std::size_t n = lastack::write(c, x, data, {.urgent = urgent, .more = more});
+  h.settle(socket->connection);
+  if (n == 0) return unexpected(Err::would_block);
+  return n;
+}
+
+Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
+  Impl& h = *impl_;
+  h.see(at);
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  Connection& c = h.connections[socket->connection];
+  if (socket->listener != 0) {
+    if (how == ShutdownHow::Write) return {};
+    h.close_listener(socket->listener);
+    socket->listener = 0;
+    c.state = TcpState::Closed;
+    return {};
+  }
+  if (c.state == TcpState::Closed) return unexpected(Err::not_connected);
+  TcpContext x = h.context();
+  if (how != ShutdownHow::Write) {
+    c.read_shutdown = true;
+    c.news |= news::kReadable;
+  }
+  if (how != ShutdownHow::Read) shutdown_write(c, x);
+  h.settle(socket->connection);
+  return {};
+}
+
+Outcome<void> Host::close(SocketId id, Instant at) {
+  Impl& h = *impl_;
+  h.see(at);
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  const std::uint32_t number = h.index_of(socket);
+  const ConnectionIndex index = socket->connection;
+  if (socket->listener != 0) h.close_listener(socket->listener);
+  h.release_socket(number);
+  Connection& c = h.connections[index];
+  c.user = 0;
+  if (c.state == TcpState::Closed || c.state == TcpState::Listen) {
+    h.forget(index);
+    return {};
+  }
+  TcpContext x = h.context();
+  ++h.orphans;
+  c.orphan_counted = true;
+  // Too many of them: this one is cut off (linux-facts 10).
+  if (static_cast<std::int64_t>(h.orphans) > h.settings.tcp_max_orphans.value_or(65536)) {
+    ++h.counters.TCPAbortOnMemory;
+    lastack::abort(c, x);
+  } else {
+    lastack::close(c, x);
+  }
+  h.settle(index);
+  return {};
+}
+
+Outcome<void> Host::abort(SocketId id, Instant at) {
+  Impl& h = *impl_;
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  Connection& c = h.connections[socket->connection];
+  c.options.linger = true;
+  c.options.linger_seconds = 0;
+  return close(id, at);
+}
+
+// --- What a socket is
+
+Outcome<Err> Host::take_error(SocketId id) {
+  Socket* socket = impl_->find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  return take(impl_->connections[socket->connection]);
+}
+
+Outcome<Endpoint> Host::local(SocketId id) const {
+  const Socket* socket = impl_->find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  return impl_->connections[socket->connection].tuple.local;
+}
+
+Outcome<Endpoint> Host::remote(SocketId id) const {
+  const Socket* socket = impl_->find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  const Connection& c = impl_->connections[socket->connection];
+  if (c.tuple.remote.port == 0 || c.state == TcpState::Closed || c.state == TcpState::SynSent) {
+    return unexpected(Err::not_connected);
+  }
+  return c.tuple.remote;
+}
+
+Outcome<TcpState> Host::state(SocketId id) const {
+  const Socket* socket = impl_->find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  return impl_->connections[socket->connection].state;
+}
+
+Outcome<std::size_t> Host::unread(SocketId id) const {
+  const Socket* socket = impl_->find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  return impl_->connections[socket->connection].receive_buffer.size();
+}
+
+Outcome<std::size_t> Host::unacknowledged(SocketId id) const {
+  const Socket* socket = impl_->find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  return impl_->connections[socket->connection].send_buffer.size();
+}
+
+Readiness Host::readiness(SocketId id) const {
+  Readiness ready;
+  const Socket* socket = impl_->find(id);
+  if (socket == nullptr) {
+    ready.error = true;
+    return ready;
+  }
+  if (const Listener* listener = impl_->listener_at(socket->listener)) {
+    ready.readable = !listener->ready.empty();
+    return ready;
+  }
+  const Connection& c = impl_->connections[socket->connection];
+  const bool over = c.state == TcpState::Closed;
+  ready.error = c.error != TcpError::None;
+  ready.read_hung_up = c.fin_received || c.read_shutdown || (over && socket->was_connected);
+  ready.hung_up = over || (c.fin_received && c.fin_queued) || (c.read_shutdown && c.fin_queued);
+  ready.readable = !c.receive_buffer.empty() || ready.read_hung_up || ready.error;
+  if (!opening(c)) {
+    ready.writable = over || ready.error || c.fin_queued || is_writable(c, impl_->context());
+  }
+  ready.urgent = c.urgent_received;
+  return ready;
+}
+
+std::optional<SocketId> Host::next_event() {
+  Impl& h = *impl_;
+  while (!h.events.empty()) {
+    const std::uint32_t socket = h.events.front();
+    h.events.pop_front();
+    h.sockets[socket].announced = false;
+    if (h.sockets[socket].open) return h.id_of(socket);
+  }
+  return std::nullopt;
+}
+
+// --- Packets and time
+
+void Host::receive(std::span<const std::byte> packet, Instant at) {
+  impl_->receive(packet, at);
+}
+void Host::advance(Instant at) {
+  impl_->advance(at);
+}
+Instant Host::next_deadline() const {
+  return impl_->next_deadline();
+}
+
+std::span<const std::byte> Host::next_packet() {
+  Impl& h = *impl_;
+  if (h.packet_out) h.out.pop();
+  h.packet_out = !h.out.empty();
+  if (!h.packet_out) return {};
+  const OutPacket packet = h.out.front();
+  h.last_segment_size = packet.segment_size;
+  return packet.bytes;
+}
+std::uint16_t Host::segment_size() const {
+  return impl_->last_segment_size;
+}
+
+}  // namespace lastack

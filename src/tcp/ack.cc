@@ -1,0 +1,230 @@
+#include "tcp/ack.h"
+
+#include <algorithm>
+
+#include "tcp/congestion_control.h"
+#include "tcp/output.h"
+#include "tcp/recovery.h"
+#include "tcp/rtt.h"
+#include "tcp/timers.h"
+
+namespace lastack {
+namespace {
+
+// RFC 9293's SND.WL1 and SND.WL2 (a segment with the same numbers and a larger window counts, too).
+bool update_window(Connection& c, const TcpContext& x, const TcpSegment& segment) {
+  const std::uint32_t window = std::uint32_t{segment.window} << (segment.syn() ? 0 : c.snd_wscale);
+  const bool newer = segment.ack > c.snd_una || segment.seq > c.snd_wl1 ||
+                     (segment.seq == c.snd_wl1 && (window > c.snd_wnd || window == 0));
+  if (!newer) return false;
+  c.snd_wl1 = segment.seq;
+  // A window that opens after a long time is no measure of the path (Linux: tcp_ack_update_window).
+  if (c.snd_wnd != window && !c.unsent.empty()) restart_after_idle(c, x);
+  c.snd_wnd = window;
+  c.max_window = std::max(c.max_window, window);
+  return true;
+}
+
+struct Cleaned {
+  std::optional<Instant> first_sent;  // of segments acknowledged that were sent once
+  std::optional<Instant> last_sent;
+  SeqNum reordered;  // the lowest of those that SACK had not told of before
+  bool one_sent_again = false;
+};
+
+// Takes what is acknowledged off the scoreboard.
+Cleaned clean(Connection& c, TcpContext& x, SeqNum ack, AckNews& news) {
+  Cleaned cleaned;
+  cleaned.reordered = c.snd_nxt;
+  while (!c.sent.empty()) {
+    SentSegment& s = c.sent.front();
+    bool whole = true;
+    SentSegment part = s;
+    if (s.end() > ack) {
+      if (!(ack > s.seq) || s.segments <= 1) break;
+      // Some packets of a super-segment.
+      whole = false;
+      part.length = static_cast<std::uint32_t>(ack - s.seq);
+      const std::uint32_t rest = s.length - part.length;
+      const auto left =
+          static_cast<std::uint16_t>(packets_of(rest - (s.fin() ? 1U : 0U), send_mss(c)));
+      part.segments = static_cast<std::uint16_t>(s.segments > left ? s.segments - left : 0);
+      s.seq = ack;
+      s.length = rest;
+      s.segments = static_cast<std::uint16_t>(s.segments - part.segments);
+    }
+    const std::uint32_t packets = part.segments;
+    if (part.ever_resent()) {
+      if (part.resent()) c.retrans_out -= packets;
+      cleaned.one_sent_again = true;
+      news.retransmission_acked = true;
+    } else if (!part.sacked()) {
+      if (!cleaned.first_sent) cleaned.first_sent = part.sent_at;
+      cleaned.last_sent = part.sent_at;
+      if (part.seq < cleaned.reordered) cleaned.reordered = part.seq;
+      if (part.end() <= c.congestion.high_seq) news.original_acked = true;
+    }
+    if (part.sacked()) {
+      c.sacked_out -= packets;
+    } else if (c.sack) {
+      c.delivered += packets;
+      rack_advance(c, x, part);
+    }
+    if (part.lost()) c.lost_out -= packets;
+    c.packets_out -= packets;
+    news.acked_packets += packets;
+    if (part.syn()) {
+      news.syn_acked = true;
+      c.retrans_stamp = 0;
+    } else {
+      news.data_acked = true;
+    }
+    if (!whole) break;
+    c.sent.pop_front();
+  }
+  if (!c.sent.empty() && c.sent.front().sacked()) news.reneging = true;
+  return cleaned;
+}
+
+// Whether a sample was found. Karn: what was sent again gives none, but its timestamp may (RFC 7323, 4.1).
+bool sample_rtt(Connection& c, TcpContext& x, const Cleaned& cleaned, const AckNews& news) {
+  std::optional<Duration> sample;
+  if (cleaned.first_sent && !cleaned.one_sent_again) {
+    sample = x.now - *cleaned.first_sent;
+  } else if (news.first_sacked_sent) {
+    sample = x.now - *news.first_sacked_sent;
+  } else if (c.saw_tstamp && c.rcv_tsecr != 0 && news.acked()) {
+    const std::uint32_t ms = timestamp_clock(x.now) - (c.rcv_tsecr - c.ts_offset);
+    if (ms < 1U << 22) sample = std::chrono::milliseconds(std::max(ms, 1U));
+  }
+  if (!sample) return false;
+  add_rtt_sample(c, x.now, *sample);
+  set_rto(c);
+  c.backoff = 0;
+  return true;
+}
+
+void forget_sent_bytes(Connection& c, SeqNum from, SeqNum to) {
+  // SYN and FIN take sequence numbers and no bytes.
+  auto bytes = static_cast<std::size_t>(to - from);
+  bytes = std::min(bytes, c.send_buffer.size());
+  if (bytes == 0) return;
+  c.send_buffer.drop(bytes);
+}
+
+// An ACK of nothing while a window probe is due: has the window opened?
+void after_probe(Connection& c, TcpContext& x) {
+  if (c.write_seq == c.snd_nxt && !(c.fin_queued && !c.fin_sent)) return;
+  const std::uint32_t wanted =
+      std::min(static_cast<std::uint32_t>(c.write_seq - c.snd_nxt), send_mss(c));
+  if (c.snd_nxt + std::max(wanted, 1U) <= c.send_limit()) {
+    c.backoff = 0;
+    c.probe_since = Instant{};
+    if (c.send_timer_is == SendTimer::WindowProbe) stop_send_timer(c);
+  } else {
+    arm_window_probe(c, x);
+  }
+}
+
+bool may_grow(const Connection& c, const TcpContext& x, const AckNews& news) {
+  if (c.rack.reordering > static_cast<std::uint32_t>(x.settings.reordering)) {
+    return news.acked() || news.data_sacked;
+  }
+  return news.data_acked;
+}
+
+}  // namespace
+
+AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  AckNews news;
+  news.prior_una = c.snd_una;
+  const SeqNum ack = segment.ack;
+  const std::uint32_t prior_packets = c.packets_out;
+  const std::uint32_t prior_delivered = c.delivered;
+  const std::uint32_t prior_lost = c.lost_out;
+
+  if (ack < c.snd_una) {
+    if (x.settings.rules.ack_range_check && ack < c.snd_una - c.max_window)
+      return AckVerdict::TooOld;
+    if (segment.options.sack_count > 0 && c.sack) {
+      tag_sacks(c, x, segment, news);
+      const Resend resend = on_dubious_ack(c, x, news, 0);
+      if (resend != Resend::None) retransmit_lost(c, x);
+    }
+    return AckVerdict::Old;
+  }
+  if (ack > c.snd_nxt) return AckVerdict::Unsent;
+
+  news.una_advanced = ack > c.snd_una;
+  if (news.una_advanced) c.retransmits = 0;
+  news.has_data = segment.length() > 0;
+  news.congestion_echo = c.ecn && segment.has(tcp_flag::kEce) && !segment.syn();
+  const SeqNum prior_fack = c.sacked_out > 0 ? c.rack.fack : c.snd_una;
+  news.window_update = update_window(c, x, segment);
+  c.probes_out = 0;
+  c.last_ack_received = x.now;
+  if (c.sack) tag_sacks(c, x, segment, news);
+
+  if (prior_packets == 0) {
+    if (news.dsack) on_dubious_ack(c, x, news, 0);
+    after_probe(c, x);
+    if (c.rack.probe_high) process_probe_ack(c, x, news, ack);
+    return AckVerdict::Good;
+  }
+
+  // The bytes go before the scoreboard is cut: both count from snd_una.
+  const SeqNum data_from = c.sent.empty() || !c.sent.front().syn() ? c.snd_una : c.snd_una + 1;
+  const Cleaned cleaned = clean(c, x, ack, news);
+  if (ack > data_from) forget_sent_bytes(c, data_from, ack);
+  c.snd_una = ack;
+  if (c.urgent_pending && c.snd_una >= c.snd_up) c.urgent_pending = false;
+
+  const bool sampled = sample_rtt(c, x, cleaned, news);
+  if (cleaned.last_sent && !cleaned.one_sent_again) {
+    note_delay(c, x, x.now - *cleaned.last_sent);
+  } else if (news.last_sacked_sent) {
+    note_delay(c, x, x.now - *news.last_sacked_sent);
+  }
+  if (news.acked()) {
+    news.set_timer = true;
+    if (!c.sack) {
+      remove_reno_sacks(c, news.acked_packets);
+    } else if (cleaned.reordered < prior_fack) {
+      check_reordering(c, x, cleaned.reordered);
+    }
+  } else if (sampled && news.first_sacked_sent && !c.sent.empty() &&
+             *news.first_sacked_sent < c.sent.front().sent_at) {
+    news.set_timer = true;
+  }
+  update_reordering_window(c, news);
+  if (c.rack.probe_high) process_probe_ack(c, x, news, ack);
+
+  Resend resend = Resend::None;
+  const bool dubious = news.dubious(c.ca);
+  if (dubious) {
+    // RFC 5681, 2: no data, the same window, nothing new acknowledged, something outstanding.
+    const bool duplicate =
+        !news.una_advanced && !news.has_data && !news.window_update && !news.acked() && !news.dsack;
+    resend = on_dubious_ack(c, x, news, duplicate ? 1 : 0);
+  }
+  if (news.set_timer && !schedule_loss_probe(c, x, true)) rearm_retransmit(c, x);
+
+  const std::uint32_t delivered = c.delivered - prior_delivered;
+  const std::uint32_t newly_lost = c.lost_out > prior_lost ? c.lost_out - prior_lost : 0;
+  if (in_reduction(c)) {
+    reduce_window(c, delivered, newly_lost, news.una_advanced);
+  } else if (may_grow(c, x, news)) {
+    grow_window(c, x, delivered);
+  }
+  if (resend == Resend::New) {
+    push(c, x);
+    if (!(c.snd_nxt > c.congestion.high_seq)) {
+      c.rack.frto = false;
+      resend = Resend::Lost;
+    }
+  }
+  if (resend == Resend::Lost) retransmit_lost(c, x);
+  return AckVerdict::Good;
+}
+
+}  // namespace lastack

@@ -1,0 +1,290 @@
+#include "tcp/calls.h"
+
+#include <algorithm>
+
+#include "tcp/congestion_control.h"
+#include "tcp/output.h"
+#include "tcp/receive.h"
+#include "tcp/recovery.h"
+#include "tcp/send_space.h"
+#include "tcp/state.h"
+#include "tcp/timers.h"
+
+namespace lastack {
+namespace {
+
+// tcp_select_initial_window: what a SYN offers, and the scale for what may come later.
+void choose_initial_window(Connection& c, const TcpContext& x) {
+  const std::uint32_t whole =
+      c.options.receive_buffer != 0 ? c.options.receive_buffer : x.settings.rmem_default;
+  std::uint32_t space = whole / 2;
+  if (c.options.window_clamp != 0) space = std::min(space, c.options.window_clamp);
+  if (space > c.announced && c.announced > 0) space = space / c.announced * c.announced;
+  c.rcv_wnd = space;
+  c.rcv_wscale = 0;
+  if (x.settings.window_scaling) {
+    const std::uint32_t most = std::max(x.settings.rmem_max, whole);
+    for (std::uint32_t s = most; s > 65535 && c.rcv_wscale < 14; s >>= 1) ++c.rcv_wscale;
+  }
+  c.rcv_window_limit = std::min(c.rcv_wnd, std::uint32_t{65535} << c.rcv_wscale);
+}
+
+void queue_fin(Connection& c, TcpContext& x) {
+  c.fin_queued = true;
+  c.nonagle_push = true;  // the FIN lets a short segment go
+  push(c, x);
+  c.nonagle_push = false;
+}
+
+TcpError error_of(IcmpKind kind) {
+  switch (kind) {
+    case IcmpKind::NetworkUnreachable:
+      return TcpError::NetworkUnreachable;
+    case IcmpKind::ProtocolUnreachable:
+      return TcpError::ProtocolUnreachable;
+    case IcmpKind::PortUnreachable:
+      return TcpError::Refused;
+    case IcmpKind::PacketTooBig:
+      return TcpError::MessageTooBig;
+    case IcmpKind::HostUnreachable:
+    case IcmpKind::SourceRouteFailed:
+    case IcmpKind::Prohibited:
+    case IcmpKind::TimeExceeded:
+    case IcmpKind::ParameterProblem:
+    case IcmpKind::SourceQuench:
+      return TcpError::HostUnreachable;
+  }
+  return TcpError::HostUnreachable;
+}
+
+// Path MTU discovery (RFC 1191, 8201): what is too long is cut and sent again, without blaming congestion.
+void shrink_path(Connection& c, TcpContext& x, std::uint32_t mtu) {
+  constexpr std::uint32_t kLeastV4 = 552, kLeastV6 = 1280;
+  const std::uint32_t least = c.tuple.local.address.is_v4() ? kLeastV4 : kLeastV6;
+  mtu = std::max(mtu, least);
+  if (mtu >= c.path_mtu) return;
+  c.path_mtu = static_cast<std::uint16_t>(mtu);
+  c.mss = std::min(c.peer_mss, path_mss(c));
+  if (!c.synchronized()) return;
+  const std::uint32_t mss = send_mss(c);
+  bool lost = false;
+  for (std::uint32_t i = 0; i < c.sent.size(); ++i) {
+    SentSegment& s = c.sent[i];
+    if (s.length <= mss || s.sacked() || s.syn()) continue;
+    if (s.resent()) {
+      s.flags &= static_cast<std::uint8_t>(~SentSegment::kResent);
+      c.retrans_out -= s.segments;
+    }
+    if (!s.lost()) {
+      s.flags |= SentSegment::kLost;
+      c.lost_out += s.segments;
+    }
+    lost = true;
+  }
+  if (!lost) return;
+  if (c.ca != CongestionState::Loss) {
+    c.congestion.high_seq = c.snd_nxt;
+    c.congestion.prior_ssthresh = 0;
+    c.congestion.can_undo = false;
+    c.ca = CongestionState::Loss;
+  }
+  retransmit_lost(c, x);
+}
+
+}  // namespace
+
+void begin(Connection& c, TcpContext& x, const Opening& opening) {
+  c.tuple = opening.tuple;
+  c.iss = opening.iss;
+  c.snd_una = c.snd_nxt = opening.iss;
+  c.write_seq = opening.iss + 1;
+  c.snd_small = c.pushed = c.snd_up = opening.iss;
+  c.ts_offset = opening.ts_offset;
+  c.path_mtu = opening.mtu;
+  c.announced = path_mss(c);
+  if (c.options.max_segment != 0) c.announced = std::min(c.announced, c.options.max_segment);
+  c.peer_mss = c.mss = c.announced;
+  c.rtt.rto = kInitialRto;
+  c.rtt.variance = c.rtt.deviation_max = kLeastRto / 4;
+  c.congestion.cwnd = x.settings.initial_cwnd;
+  c.congestion.high_seq = opening.iss;
+  c.rack.reordering = static_cast<std::uint32_t>(x.settings.reordering);
+  choose_initial_window(c, x);
+}
+
+void open_active(Connection& c, TcpContext& x, const Opening& opening) {
+  begin(c, x, opening);
+  c.timestamps_offered = x.settings.timestamps;
+  c.syn_sent_clock = timestamp_clock(x.now);
+  set_state(c, TcpState::SynSent);
+  c.origin = TcpState::SynSent;
+  c.snd_nxt = c.iss + 1;
+  c.sent.push_back({c.iss, 1, x.now, 1, SentSegment::kSyn});
+  c.packets_out = 1;
+  ++x.counters.ActiveOpens;
+  send_syn(c, x, false);
+  arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
+}
+
+std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data, WriteHow how) {
+  if (c.fin_queued || c.state == TcpState::Closed) return 0;
+  // What is not pushed by half of the peer's window has waited long enough (Linux: forced_push).
+  const auto push_is_due = [&] { return c.write_seq > c.pushed + c.max_window / 2; };
+  const auto end_of_push = [&] {
+    if (!c.unsent.empty()) c.unsent.back().flags |= SentSegment::kPush;
+    c.pushed = c.write_seq;
+  };
+  std::size_t taken = 0;
+  while (taken < data.size()) {
+    const std::uint32_t goal = how.urgent ? send_mss(c) : piece_goal(c, x);
+    if (c.unsent.empty() || c.unsent.back().length >= goal ||
+        (c.unsent.back().flags & SentSegment::kEndOfRecord) != 0) {
+      if (!may_queue(c, x)) {
+        c.no_space = true;
+        break;
+      }
+      restart_after_idle(c, x);
+      c.unsent.push_back({c.write_seq, 0, {}, 0, 0});
+    }
+    SentSegment& piece = c.unsent.back();
+    if (taken == 0) piece.flags &= static_cast<std::uint8_t>(~SentSegment::kPush);
+    const std::size_t n = std::min<std::size_t>(data.size() - taken, goal - piece.length);
+    c.send_buffer.write(data.subspan(taken, n));
+    piece.length += static_cast<std::uint32_t>(n);
+    c.write_seq += static_cast<std::uint32_t>(n);
+    taken += n;
+    if (taken == data.size()) {
+      if (how.end_of_record) piece.flags |= SentSegment::kEndOfRecord;
+      break;
+    }
+    if (piece.length < goal) continue;
+    if (push_is_due()) {
+      end_of_push();
+      c.nonagle_push = true;
+      push(c, x);
+      c.nonagle_push = false;
+    } else if (c.unsent.size() == 1) {
+      push_one(c, x);
+    }
+  }
+  if (taken == 0) return 0;
+  c.trim_timer = x.now + 1s;
+  if (!how.more || push_is_due()) end_of_push();
+  if (how.urgent) {
+    c.snd_up = c.write_seq;
+    c.urgent_pending = true;
+  }
+  const bool corked = c.options.cork;
+  c.options.cork = corked || how.more;
+  push(c, x);
+  c.options.cork = corked;
+  if (!is_writable(c, x)) c.no_space = true;
+  return taken;
+}
+
+std::size_t read(Connection& c, TcpContext& x, std::span<std::byte> out, bool peek) {
+  const std::size_t n = std::min(out.size(), c.receive_buffer.size());
+  if (n == 0) return 0;
+  c.receive_buffer.peek(0, out.first(n));
+  if (peek) return n;
+  c.receive_buffer.drop(n);
+  c.trim_timer = x.now + 1s;
+  after_read(c, x, n);
+  return n;
+}
+
+void shutdown_write(Connection& c, TcpContext& x) {
+  switch (c.state) {
+    case TcpState::SynReceived:
+    case TcpState::Established:
+      set_state(c, TcpState::FinWait1);
+      queue_fin(c, x);
+      break;
+    case TcpState::CloseWait:
+      set_state(c, TcpState::LastAck);
+      queue_fin(c, x);
+      break;
+    case TcpState::SynSent:
+      finish(c, x, TcpError::None);
+      break;
+    case TcpState::FinWait1:
+    case TcpState::FinWait2:
+    case TcpState::Closing:
+    case TcpState::LastAck:
+    case TcpState::TimeWait:
+    case TcpState::Listen:
+    case TcpState::Closed:
+      break;
+  }
+}
+
+void close(Connection& c, TcpContext& x) {
+  c.orphan = true;
+  c.read_shutdown = true;
+  if (c.state == TcpState::Closed) return;
+  const bool unread = !c.receive_buffer.empty();
+  if (unread && x.settings.rules.reset_on_unread && c.state != TcpState::SynSent) {
+    ++x.counters.TCPAbortOnClose;
+    abort_connection(c, x, TcpError::None);
+    return;
+  }
+  c.receive_buffer.drop(c.receive_buffer.size());
+  if (c.options.linger && c.options.linger_seconds == 0) {
+    ++x.counters.TCPAbortOnData;
+    abort_connection(c, x, TcpError::None);
+    return;
+  }
+  shutdown_write(c, x);
+  if (c.state == TcpState::FinWait2) {
+    if (c.options.linger2.value_or(0) < 0) {
+      ++x.counters.TCPAbortOnLinger;
+      abort_connection(c, x, TcpError::None);
+      return;
+    }
+    limit_fin_wait_2(c, x);
+  }
+}
+
+void abort(Connection& c, TcpContext& x) {
+  c.orphan = true;
+  if (c.state != TcpState::Closed) abort_connection(c, x, TcpError::Aborted);
+}
+
+void options_changed(Connection& c, TcpContext& x, bool let_go) {
+  if (c.state == TcpState::Closed || !c.synchronized()) return;
+  if (c.options.keepalive && c.keep_timer == Instant::max() && !c.orphan) {
+    arm_keepalive(c, x,
+                  std::chrono::seconds(c.options.keep_idle.value_or(x.settings.keepalive_time)));
+  } else if (!c.options.keepalive && !c.orphan) {
+    c.keep_timer = Instant::max();
+  }
+  if (!c.options.cork || let_go) {
+    c.nonagle_push = c.options.no_delay || let_go;
+    push(c, x);
+    c.nonagle_push = false;
+  }
+}
+
+void on_icmp(Connection& c, TcpContext& x, const IcmpError& error) {
+  if (error.kind == IcmpKind::SourceQuench) return;  // MUST-55
+  // A forger has to guess a number that is on its way (RFC 5927).
+  if (!(error.seq >= c.snd_una && error.seq <= c.snd_nxt)) {
+    ++x.counters.OutOfWindowIcmps;
+    return;
+  }
+  if (error.kind == IcmpKind::PacketTooBig) {
+    // Routers before RFC 1191 do not say; half is a guess that ends somewhere.
+    shrink_path(c, x, error.mtu != 0 ? error.mtu : c.path_mtu / 2U);
+    return;
+  }
+  const TcpError what = error_of(error.kind);
+  const bool opening = c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
+  // Hard errors end an attempt; for a connection they are a hint (MUST-56; RFC 5461).
+  if (opening && error.kind != IcmpKind::TimeExceeded) {
+    finish(c, x, what);
+    return;
+  }
+  c.soft_error = what;
+}
+
+}  // namespace lastack

@@ -1,0 +1,204 @@
+#include "tcp/congestion_control.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tcp/output.h"
+
+namespace lastack {
+namespace {
+
+// RFC 9438: C is 0.4, beta is 0.7 (as Linux: 717/1024).
+constexpr double kC = 0.4;
+constexpr double kBeta = 717.0 / 1024;
+
+// Segments for one round trip of slow start; what is beyond ssthresh is given back.
+std::uint32_t slow_start(Congestion& g, std::uint32_t acked) {
+  const std::uint32_t cwnd = std::min(g.cwnd + acked, g.ssthresh);
+  acked -= cwnd - g.cwnd;
+  g.cwnd = cwnd;
+  return acked;
+}
+
+// One more segment for every `every` that are acknowledged (RFC 5681, 3.1; appropriate byte counting).
+void avoid_congestion(Congestion& g, std::uint32_t every, std::uint32_t acked) {
+  every = std::max(every, 1U);
+  if (g.cwnd_count >= every) {
+    g.cwnd_count = 0;
+    ++g.cwnd;
+  }
+  g.cwnd_count += acked;
+  if (g.cwnd_count >= every) {
+    g.cwnd += g.cwnd_count / every;
+    g.cwnd_count %= every;
+  }
+}
+
+// How many ACKs one more segment takes now.
+std::uint32_t cubic_count(Connection& c, const TcpContext& x, std::uint32_t acked) {
+  Congestion& g = c.congestion;
+  Cubic& k = g.cubic;
+  k.acked += acked;
+  // The window moves at most every 32 ms.
+  if (k.w_last == g.cwnd && k.epoch != Instant{} && x.now - k.updated <= 32ms) return k.count;
+  if (k.epoch != Instant{} && k.updated == x.now && k.w_last == g.cwnd) return k.count;
+  k.w_last = g.cwnd;
+  k.updated = x.now;
+  if (k.epoch == Instant{}) {
+    k.epoch = x.now;
+    k.acked = acked;
+    k.tcp_cwnd = g.cwnd;
+    if (k.w_max <= g.cwnd) {
+      k.k_ms = 0;
+      k.origin = g.cwnd;
+    } else {
+      k.k_ms = static_cast<std::uint32_t>(std::cbrt((k.w_max - g.cwnd) / kC) * 1000);
+      k.origin = k.w_max;
+    }
+  }
+  const Duration least = c.rtt.least == Duration::max() ? Duration::zero() : c.rtt.least;
+  const double t = seconds(x.now - k.epoch + least) - k.k_ms / 1000.0;
+  const double target = k.origin + kC * t * t * t;
+  if (target > g.cwnd) {
+    k.count = static_cast<std::uint32_t>(g.cwnd / std::max(target - g.cwnd, 0.01));
+  } else {
+    k.count = 100 * g.cwnd;  // hardly at all
+  }
+  // A first epoch without a known maximum grows no slower than 5 % in a round trip.
+  if (k.w_max == 0) k.count = std::min(k.count, 20U);
+  // RFC 9438, 4.3: never slower than Reno.
+  const double delta = g.cwnd * (1 + kBeta) / (3 * (1 - kBeta));
+  while (delta >= 1 && k.acked > delta) {
+    k.acked -= static_cast<std::uint32_t>(delta);
+    ++k.tcp_cwnd;
+  }
+  if (k.tcp_cwnd > g.cwnd) k.count = std::min(k.count, g.cwnd / (k.tcp_cwnd - g.cwnd));
+  k.count = std::max(k.count, 2U);
+  return k.count;
+}
+
+// How far apart the ACKs of one burst may be because the sender's device sends in bursts (Linux:
+// hystart_ack_delay).
+Duration burst_time(const Connection& c, const TcpContext& x) {
+  if (c.rtt.smoothed == Duration::zero() || x.settings.gso_max_size == 0) return Duration::zero();
+  const double rate = pacing_rate(c);
+  const double time = 4.0 * x.settings.gso_max_size / rate;
+  return time >= 0.001 ? Duration(1ms) : Duration(static_cast<Duration::rep>(time * 1e9));
+}
+
+void look_for_queue(Connection& c, const TcpContext& x, Duration sample) {
+  constexpr std::uint32_t kLowWindow = 16;
+  constexpr std::uint8_t kSamples = 8;
+  constexpr Duration kTrain = 2ms;
+  Congestion& g = c.congestion;
+  Cubic& k = g.cubic;
+  if (k.round_start == Instant{} || c.snd_una > k.round_end) {
+    k.round_start = k.train_end = x.now;
+    k.round_end = c.snd_nxt;
+    k.round_delay = Duration::max();
+    k.samples = 0;
+  }
+  if (g.cwnd < kLowWindow) return;
+  // ACKs that come without a pause for half of the least round trip: the pipe is full.
+  if (x.now - k.train_end <= kTrain) {
+    k.train_end = x.now;
+    if (x.now - k.round_start > (k.least_delay + burst_time(c, x)) / 2) k.found = true;
+  }
+  // Or all of some samples are clearly longer than the least round trip.
+  k.round_delay = std::min(k.round_delay, sample);
+  if (k.samples < kSamples) {
+    ++k.samples;
+  } else if (k.round_delay > k.least_delay + std::clamp<Duration>(k.least_delay / 8, 4ms, 16ms)) {
+    k.found = true;
+  }
+  if (k.found) g.ssthresh = g.cwnd;
+}
+
+bool is_cwnd_limited(const Connection& c) {
+  const Congestion& g = c.congestion;
+  if (g.cwnd_limited) return true;
+  return g.cwnd < g.ssthresh && g.cwnd < 2 * g.max_packets_out;
+}
+
+}  // namespace
+
+std::uint32_t slow_start_threshold(Connection& c, const TcpContext& x) {
+  Congestion& g = c.congestion;
+  if (x.settings.congestion_control == CongestionControl::NewReno) {
+    return std::max(g.cwnd / 2, 2U);
+  }
+  Cubic& k = g.cubic;
+  k.epoch = Instant{};
+  // Fast convergence: leave room for a newcomer (RFC 9438, 4.7).
+  k.w_max = g.cwnd < k.w_max ? static_cast<std::uint32_t>(g.cwnd * (1 + kBeta) / 2) : g.cwnd;
+  return std::max(static_cast<std::uint32_t>(g.cwnd * kBeta), 2U);
+}
+
+void grow_window(Connection& c, const TcpContext& x, std::uint32_t acked) {
+  if (!is_cwnd_limited(c) || acked == 0) return;
+  Congestion& g = c.congestion;
+  if (g.cwnd < g.ssthresh) {
+    acked = slow_start(g, acked);
+    if (acked == 0) return;
+  }
+  const std::uint32_t every = x.settings.congestion_control == CongestionControl::NewReno
+                                  ? g.cwnd
+                                  : cubic_count(c, x, acked);
+  avoid_congestion(g, every, acked);
+}
+
+void note_delay(Connection& c, const TcpContext& x, Duration sample) {
+  if (x.settings.congestion_control != CongestionControl::Cubic) return;
+  Cubic& k = c.congestion.cubic;
+  // Samples just after a recovery say little.
+  if (k.epoch != Instant{} && x.now - k.epoch < 1s) return;
+  sample = std::max<Duration>(sample, 1us);
+  if (k.least_delay == Duration::zero() || sample < k.least_delay) k.least_delay = sample;
+  if (!k.found && c.congestion.cwnd < c.congestion.ssthresh) look_for_queue(c, x, sample);
+}
+
+void validate_cwnd(Connection& c, const TcpContext& x, bool limited) {
+  Congestion& g = c.congestion;
+  if (g.cwnd_usage_seq <= c.snd_una || limited ||
+      (!g.cwnd_limited && c.packets_out > g.max_packets_out)) {
+    g.cwnd_limited = limited;
+    g.max_packets_out = c.packets_out;
+    g.cwnd_usage_seq = c.snd_nxt;
+  }
+  if (limited) {
+    g.used = 0;
+    g.used_at = x.now;
+    return;
+  }
+  g.used = std::max(g.used, c.packets_out);
+  if (!x.settings.slow_start_after_idle || x.now - g.used_at < c.rtt.rto) return;
+  // Used less than allowed for a whole time-out: the window decays towards what was used (RFC 2861).
+  if (c.ca == CongestionState::Open && !is_cwnd_limited(c)) {
+    const std::uint32_t used = std::max(g.used, x.settings.initial_cwnd);
+    if (used < g.cwnd) {
+      g.ssthresh = std::max(g.ssthresh, g.cwnd / 4 * 3);
+      g.cwnd = (g.cwnd + used) / 2;
+    }
+    g.used = 0;
+  }
+  g.used_at = x.now;
+}
+
+void restart_after_idle(Connection& c, const TcpContext& x) {
+  Congestion& g = c.congestion;
+  if (!x.settings.slow_start_after_idle || c.packets_out > 0 || c.last_sent == Instant{}) return;
+  Duration idle = x.now - c.last_sent;
+  if (idle <= c.rtt.rto) return;
+  const std::uint32_t restart = std::min(x.settings.initial_cwnd, g.cwnd);
+  g.ssthresh = std::max(g.ssthresh == kUnlimited ? kUnlimited : g.ssthresh, g.cwnd / 4 * 3);
+  while ((idle -= c.rtt.rto) > Duration::zero() && g.cwnd > restart) g.cwnd /= 2;
+  g.cwnd = std::max(g.cwnd, restart);
+  g.used = 0;
+  g.used_at = x.now;
+}
+
+void forget_epoch(Connection& c) {
+  c.congestion.cubic = Cubic{};
+}
+
+}  // namespace lastack

@@ -1,0 +1,37 @@
+// What one event of a connection may use: the time, the rules, and where counts and packets go. Made by the
+// stack for each call; nothing of it is kept.
+#pragma once
+
+#include <cstdint>
+
+#include "lastack/counters.h"
+#include "lastack/time.h"
+#include "tcp/settings.h"
+#include "wire/packet_queue.h"
+
+namespace lastack {
+
+// Challenge ACKs of a whole host are limited, to a number in each second that an attacker cannot learn
+// (RFC 5961, 10; CVE-2016-5696). Linux 6 has a limit per namespace only when asked for: the default is
+// unlimited there, but each connection sends one per tcp_invalid_ratelimit.
+struct ChallengeLimit {
+  std::uint32_t per_second = 0x7fffffff;  // tcp_challenge_ack_limit
+  std::uint32_t left = 0;
+  Instant second{};
+};
+
+struct TcpContext {
+  Instant now;
+  const TcpSettings& settings;
+  Counters& counters;
+  PacketQueue& out;
+  ChallengeLimit& challenges;
+  bool checksum_offload = false;  // the device, or nobody, cares for checksums
+};
+
+// The clock of RFC 7323 timestamps: milliseconds, as Linux's.
+inline std::uint32_t timestamp_clock(Instant now) {
+  return static_cast<std::uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
+}
+
+}  // namespace lastack

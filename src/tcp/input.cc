@@ -1,0 +1,437 @@
+#include "tcp/input.h"
+
+#include <algorithm>
+
+#include "tcp/ack.h"
+#include "tcp/output.h"
+#include "tcp/receive.h"
+#include "tcp/rtt.h"
+#include "tcp/send_space.h"
+#include "tcp/state.h"
+#include "tcp/timers.h"
+#include "wire/ip_packet.h"
+
+namespace lastack {
+namespace {
+
+// --- Options
+
+void take_timestamps(Connection& c, const TcpSegment& segment) {
+  c.saw_tstamp = c.timestamps && segment.options.timestamps.has_value();
+  if (!c.saw_tstamp) return;
+  c.rcv_tsval = segment.options.timestamps->value;
+  c.rcv_tsecr = segment.options.timestamps->echo;
+}
+
+// RFC 7323, 4.3: only what is not beyond what was acknowledged last.
+void update_ts_recent(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  if (!c.saw_tstamp || segment.seq > c.rcv_wup) return;
+  if (c.ts_recent_valid && static_cast<std::int32_t>(c.rcv_tsval - c.ts_recent) < 0 &&
+      x.now - c.ts_recent_at < std::chrono::hours(24 * 24)) {
+    return;
+  }
+  c.ts_recent = c.rcv_tsval;
+  c.ts_recent_at = x.now;
+  c.ts_recent_valid = true;
+}
+
+// PAWS (RFC 7323, 5.3). A pure ACK that came out of order is no reason to answer: Linux lets one pass that
+// repeats the last ACK, is no older than a time-out, and changes nothing.
+bool fails_paws(const Connection& c, TcpContext& x, const TcpSegment& segment) {
+  if (!c.saw_tstamp || !c.ts_recent_valid) return false;
+  if (static_cast<std::int32_t>(c.rcv_tsval - c.ts_recent) >= 0) return false;
+  // After 24 days without a segment the peer's clock may have wrapped.
+  if (x.now - c.ts_recent_at >= std::chrono::hours(24 * 24)) return false;
+  const bool pure_repeat = segment.ack_flag() && segment.seq == segment.end() &&
+                           segment.seq == c.rcv_nxt && segment.ack == c.snd_una &&
+                           (std::uint32_t{segment.window} << c.snd_wscale) == c.snd_wnd;
+  if (pure_repeat) {
+    const auto behind = static_cast<std::int32_t>(c.ts_recent - c.rcv_tsval);
+    if (std::chrono::milliseconds(behind) <= c.rtt.rto) return false;
+  }
+  return true;
+}
+
+// What both SYNs agree upon.
+void agree(Connection& c, TcpContext& x, const TcpSegment& syn) {
+  const TcpOptions& o = syn.options;
+  c.timestamps = x.settings.timestamps && o.timestamps.has_value();
+  c.sack = x.settings.sack && !c.options.sack_off && o.sack_permitted;
+  c.window_scaling = x.settings.window_scaling && o.window_scale.has_value();
+  // RFC 3168, 6.1.1: both flags in a SYN, ECE alone in the SYN,ACK. A SYN is not marked itself.
+  if (syn.ack_flag()) {
+    c.ecn = c.ecn_offered && syn.has(tcp_flag::kEce) && !syn.has(tcp_flag::kCwr);
+  } else {
+    c.ecn = x.settings.ecn != 0 && syn.has(tcp_flag::kEce) && syn.has(tcp_flag::kCwr) &&
+            syn.ecn == ecn::kNotCapable;
+  }
+  if (c.window_scaling) {
+    c.snd_wscale = std::min<std::uint8_t>(*o.window_scale, 14);
+  } else {
+    c.snd_wscale = c.rcv_wscale = 0;
+    c.rcv_wnd = std::min<std::uint32_t>(c.rcv_wnd, 65535);
+  }
+  // MUST-15: 536 (IPv4) or 1220 (IPv6) without the option.
+  const std::uint16_t usual = c.tuple.local.address.is_v4() ? 536 : 1220;
+  std::uint16_t peer = o.mss.value_or(usual);
+  if (c.options.max_segment != 0) peer = std::min(peer, c.options.max_segment);
+  c.peer_mss = peer;
+  const auto floor = static_cast<std::uint16_t>(x.settings.min_snd_mss);
+  c.mss = std::max(std::min<std::uint16_t>(peer, path_mss(c)), floor);
+  if (c.timestamps) {
+    c.saw_tstamp = true;
+    c.rcv_tsval = o.timestamps->value;
+    c.rcv_tsecr = o.timestamps->echo;
+    c.ts_recent = c.rcv_tsval;
+    c.ts_recent_at = x.now;
+    c.ts_recent_valid = true;
+  }
+}
+
+void start_receiving(Connection& c, const TcpSegment& syn) {
+  c.irs = syn.seq;
+  c.rcv_nxt = c.rcv_wup = syn.seq + 1;
+  c.snd_wl1 = syn.seq;
+}
+
+// --- Reset
+
+void on_reset(Connection& c, TcpContext& x) {
+  // MUST-12: the user hears that this was no normal end.
+  switch (c.state) {
+    case TcpState::SynSent:
+      finish(c, x, TcpError::Refused);
+      break;
+    case TcpState::CloseWait:
+      finish(c, x, TcpError::BrokenPipe);
+      break;
+    case TcpState::SynReceived:
+    case TcpState::Established:
+    case TcpState::FinWait1:
+    case TcpState::FinWait2:
+    case TcpState::Closing:
+    case TcpState::LastAck:
+    case TcpState::TimeWait:
+      finish(c, x, TcpError::Reset);
+      break;
+    case TcpState::Listen:
+    case TcpState::Closed:
+      break;
+  }
+}
+
+// RFC 5961, 3.2: a RST ends the connection only with exactly the number expected. One more is good (Linux):
+// the right edge of what SACK told, for a peer that lost track behind a gap; and one less, from a peer that
+// did not count our ACK of its FIN.
+bool reset_is_exact(const Connection& c, const TcpSegment& segment) {
+  if (segment.seq == c.rcv_nxt) return true;
+  if (segment.seq == c.rcv_nxt - 1 &&
+      (c.state == TcpState::CloseWait || c.state == TcpState::LastAck ||
+       c.state == TcpState::Closing)) {
+    return true;
+  }
+  if (!c.sack || c.out_of_order.recent_count == 0) return false;
+  SeqNum highest = c.out_of_order.recent[0].right;
+  for (std::uint8_t i = 1; i < c.out_of_order.recent_count; ++i) {
+    highest = max(highest, c.out_of_order.recent[i].right);
+  }
+  return segment.seq == highest;
+}
+
+// --- 3.10.7.4, first to fourth: may this segment be looked at?
+
+// Whether any of the segment is inside the window. Data beyond it is taken only where the buffer is empty, as
+// a peer may have missed that the window was closed.
+bool acceptable(const Connection& c, const TcpSegment& segment) {
+  const SeqNum end = segment.end();
+  if (end < c.rcv_wup) return false;
+  const SeqNum right = c.rcv_nxt + c.receive_window();
+  if (end <= right) return true;
+  if (segment.seq > right) return false;
+  return c.receive_buffer.empty();
+}
+
+enum class Step { GoOn, Done };
+
+Step validate(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  const bool challenge_syn = segment.syn() && c.state != TcpState::SynSent;
+  if (fails_paws(c, x, segment) && !segment.rst()) {
+    if (challenge_syn) {
+      ++x.counters.TCPSYNChallenge;
+      send_challenge_ack(c, x);
+      return Step::Done;
+    }
+    ++x.counters.PAWSEstab;
+    send_ack_out_of_window(c, x, segment);
+    return Step::Done;
+  }
+
+  // First, check the sequence number (U3).
+  if (!acceptable(c, segment)) {
+    if (segment.rst()) {
+      if (reset_is_exact(c, segment)) on_reset(c, x);
+      return Step::Done;
+    }
+    if (challenge_syn && x.settings.rules.rfc5961) {
+      ++x.counters.TCPSYNChallenge;
+      send_challenge_ack(c, x);
+      return Step::Done;
+    }
+    if (segment.end() < c.rcv_nxt || segment.seq < c.rcv_nxt) {
+      note_duplicate(c, x, segment.seq, min(segment.end(), c.rcv_nxt));
+    }
+    send_ack_out_of_window(c, x, segment);
+    return Step::Done;
+  }
+
+  // Second, check the RST bit (U4).
+  if (segment.rst()) {
+    if (reset_is_exact(c, segment) || !x.settings.rules.rfc5961) {
+      on_reset(c, x);
+    } else {
+      send_challenge_ack(c, x);
+    }
+    return Step::Done;
+  }
+
+  // Fourth, check the SYN bit (U5).
+  if (segment.syn()) {
+    // The other half of a simultaneous open: SYN,ACK with the number of the SYN.
+    if (c.state == TcpState::SynReceived && segment.ack_flag() && segment.seq + 1 == c.rcv_nxt &&
+        segment.end() == c.rcv_nxt && segment.ack == c.snd_nxt) {
+      return Step::GoOn;
+    }
+    ++x.counters.TCPSYNChallenge;
+    if (x.settings.rules.rfc5961) {
+      send_challenge_ack(c, x);
+    } else {
+      abort_connection(c, x, TcpError::Reset);  // RFC 793: a SYN in the window is an error
+    }
+    return Step::Done;
+  }
+  return Step::GoOn;
+}
+
+// --- 3.10.7.3: SYN_SENT
+
+Reply in_syn_sent(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  // First, the ACK bit.
+  if (segment.ack_flag()) {
+    if (!(segment.ack > c.snd_una) || segment.ack > c.snd_nxt) {
+      // A stranger's, or an old connection's. RFC 9293: RST, unless it is one. When a SYN of ours met the
+      // peer's old half, this RST is what frees the way (claim A5): our SYN goes again soon.
+      if (segment.rst()) return Reply::None;
+      if (c.retransmits == 0) arm_send_timer(c, x, SendTimer::Retransmit, kLeastTimer * 4);
+      return Reply::Reset;
+    }
+    if (c.timestamps_offered && segment.options.timestamps &&
+        segment.options.timestamps->echo != 0) {
+      const std::uint32_t echo = segment.options.timestamps->echo - c.ts_offset;
+      const std::uint32_t now = timestamp_clock(x.now);
+      if (static_cast<std::int32_t>(now - echo) < 0 ||
+          static_cast<std::int32_t>(echo - c.syn_sent_clock) < 0) {
+        ++x.counters.PAWSActive;
+        return Reply::Reset;
+      }
+    }
+  }
+  // Second, the RST bit.
+  if (segment.rst()) {
+    if (segment.ack_flag()) on_reset(c, x);
+    return Reply::None;
+  }
+  // Fourth, the SYN bit.
+  if (!segment.syn()) return Reply::None;
+
+  start_receiving(c, segment);
+  agree(c, x, segment);
+  if (segment.ack_flag()) {
+    c.snd_wnd = segment.window;
+    c.max_window = std::max<std::uint32_t>(c.max_window, c.snd_wnd);
+    process_ack(c, x, segment);
+    c.snd_wnd = segment.window;
+    stop_send_timer(c);
+    establish(c, x);
+    if (c.fin_queued || c.write_seq > c.snd_nxt) {
+      c.ack_wanted = true;
+      push(c, x);  // the data carries the ACK
+      if (c.ack_wanted) send_ack(c, x);
+    } else {
+      send_ack(c, x);
+    }
+    if (segment.length() > 1) {
+      receive_data(c, x, segment);
+      acknowledge(c, x);
+    }
+    return Reply::None;
+  }
+
+  // Simultaneous open (MUST-10): our SYN again, with an ACK.
+  c.snd_wnd = segment.window;
+  c.max_window = c.snd_wnd;
+  set_state(c, TcpState::SynReceived);
+  c.origin = TcpState::SynSent;
+  send_syn(c, x, false);
+  return Reply::None;
+}
+
+// --- 3.10.7.4, fifth: the ACK, and what it means for each state
+
+// Whether our FIN has been acknowledged.
+bool fin_acked(const Connection& c) {
+  return c.fin_sent && c.snd_una == c.snd_nxt;
+}
+
+enum class AckStep { GoOn, Done, Reset };
+
+AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  const bool opening = c.state == TcpState::SynReceived;
+  if (opening && !(segment.ack > c.iss && segment.ack <= c.snd_nxt)) return AckStep::Reset;
+  update_ts_recent(c, x, segment);
+  if (opening) {
+    c.snd_wnd = std::uint32_t{segment.window} << c.snd_wscale;
+    c.snd_wl1 = segment.seq;
+    c.max_window = std::max(c.max_window, c.snd_wnd);
+  }
+  switch (process_ack(c, x, segment)) {
+    case AckVerdict::Good:
+      break;
+    case AckVerdict::Old:
+      break;
+    case AckVerdict::TooOld:
+      send_challenge_ack(c, x);
+      return AckStep::Done;
+    case AckVerdict::Unsent:
+      // U3's sibling: an ACK for what was not sent draws an ACK.
+      send_challenge_ack(c, x);
+      return AckStep::Done;
+  }
+
+  switch (c.state) {
+    case TcpState::SynReceived:
+      establish(c, x);
+      if (c.fin_queued) set_state(c, TcpState::FinWait1);
+      break;
+    case TcpState::FinWait1:
+      if (!fin_acked(c)) break;
+      set_state(c, TcpState::FinWait2);
+      stop_send_timer(c);
+      if (!c.orphan) break;
+      if (c.options.linger2.value_or(0) < 0) {
+        ++x.counters.TCPAbortOnLinger;
+        finish(c, x, TcpError::None);
+        return AckStep::Reset;
+      }
+      // Data after close() (RFC 1122, 4.2.2.13).
+      if (!segment.payload.empty() && segment.end() - (segment.fin() ? 1U : 0U) > c.rcv_nxt &&
+          x.settings.rules.reset_on_data_after_close) {
+        ++x.counters.TCPAbortOnData;
+        finish(c, x, TcpError::None);
+        return AckStep::Reset;
+      }
+      if (!segment.fin()) {
+        limit_fin_wait_2(c, x);
+        if ((c.news & news::kFinWait2) != 0) return AckStep::Done;
+      }
+      break;
+    case TcpState::Closing:
+      if (!fin_acked(c)) break;
+      enter_time_wait(c);
+      return AckStep::Done;
+    case TcpState::LastAck:
+      if (!fin_acked(c)) break;
+      finish(c, x, TcpError::None);  // no TIME_WAIT (linux-facts 1)
+      return AckStep::Done;
+    case TcpState::Established:
+    case TcpState::FinWait2:
+    case TcpState::CloseWait:
+    case TcpState::TimeWait:
+    case TcpState::Listen:
+    case TcpState::SynSent:
+    case TcpState::Closed:
+      break;
+  }
+  return AckStep::GoOn;
+}
+
+// Sixth, the URG bit (RFC 9293, 3.8.5; MUST-31: any length of urgent data, 32: the user is told).
+void on_urgent(Connection& c, const TcpSegment& segment) {
+  if (!segment.has(tcp_flag::kUrg) || segment.urgent == 0) return;
+  const SeqNum up =
+      segment.seq + segment.urgent;  // one past the last urgent byte (RFC 6093: as everyone)
+  if (up <= c.rcv_nxt) return;
+  if (c.urgent_received && up <= c.rcv_up) return;
+  c.rcv_up = up;
+  c.urgent_received = true;
+  c.news |= news::kUrgent;
+}
+
+// Seventh, the segment text; eighth, the FIN. Whether a RST is due.
+bool on_text(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  switch (c.state) {
+    case TcpState::FinWait1:
+    case TcpState::FinWait2:
+      // The user can read no more: data that is new draws a RST.
+      if ((c.orphan || c.read_shutdown) && x.settings.rules.reset_on_data_after_close &&
+          !segment.payload.empty() && segment.end() - (segment.fin() ? 1U : 0U) > c.rcv_nxt) {
+        ++x.counters.TCPAbortOnData;
+        finish(c, x, TcpError::None);
+        return true;
+      }
+      [[fallthrough]];
+    case TcpState::Established:
+      receive_data(c, x, segment);
+      return false;
+    case TcpState::CloseWait:
+    case TcpState::Closing:
+    case TcpState::LastAck:
+      // After the FIN nothing comes. What is known is acknowledged again.
+      if (segment.length() > 0) receive_data(c, x, segment);
+      return false;
+    case TcpState::SynReceived:
+    case TcpState::TimeWait:
+    case TcpState::Listen:
+    case TcpState::SynSent:
+    case TcpState::Closed:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+void accept_syn(Connection& c, TcpContext& x, const TcpSegment& syn) {
+  start_receiving(c, syn);
+  agree(c, x, syn);
+  c.snd_wnd = syn.window;
+  c.max_window = syn.window;
+  set_state(c, TcpState::SynReceived);
+  c.origin = TcpState::Listen;
+}
+
+Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  if (c.state == TcpState::Closed || c.state == TcpState::Listen) return Reply::None;
+  if (c.state == TcpState::SynSent) return in_syn_sent(c, x, segment);
+
+  take_timestamps(c, segment);
+  if (validate(c, x, segment) == Step::Done) return Reply::None;
+  // Fifth: without an ACK there is nothing to do.
+  if (!segment.ack_flag()) return Reply::None;
+  switch (on_ack(c, x, segment)) {
+    case AckStep::Done:
+      return Reply::None;
+    case AckStep::Reset:
+      return Reply::Reset;
+    case AckStep::GoOn:
+      break;
+  }
+  on_urgent(c, segment);
+  if (on_text(c, x, segment)) return Reply::Reset;
+  if (c.state == TcpState::Closed || c.state == TcpState::TimeWait) return Reply::None;
+  push(c, x);
+  check_send_space(c, x);
+  acknowledge(c, x);
+  return Reply::None;
+}
+
+}  // namespace lastack

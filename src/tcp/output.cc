@@ -1,0 +1,531 @@
+#include "tcp/output.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tcp/congestion_control.h"
+#include "tcp/timers.h"
+#include "wire/ip_packet.h"
+
+namespace lastack {
+namespace {
+
+constexpr std::uint32_t kTimestampOption = 12;
+constexpr std::uint32_t kMostPayload = 65535 - 60 - 60;
+
+TcpOptions usual_options(const Connection& c, const TcpContext& x) {
+  TcpOptions options;
+  if (c.timestamps) {
+    options.timestamps = Timestamps{timestamp_clock(x.now) + c.ts_offset, c.ts_recent};
+  }
+  const OutOfOrder& o = c.out_of_order;
+  if (c.sack && (o.recent_count > 0 || o.has_duplicate)) {
+    const std::size_t most = c.timestamps ? 3 : 4;
+    if (o.has_duplicate) {
+      options.sack[options.sack_count++] = {o.duplicate.left, o.duplicate.right};
+    }
+    for (std::uint8_t i = 0; i < o.recent_count && options.sack_count < most; ++i) {
+      options.sack[options.sack_count++] = {o.recent[i].left, o.recent[i].right};
+    }
+  }
+  return options;
+}
+
+// Writes one packet: headers, and `length` bytes of the send buffer from `seq` on.
+bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t length,
+          std::uint16_t segment_size = 0) {
+  segment.source = c.tuple.local.port;
+  segment.destination = c.tuple.remote.port;
+  const std::size_t ip_length = ip_header_length(c.tuple.local.address);
+  const std::size_t tcp_length = header_length(segment.options);
+  std::byte* packet = x.out.reserve(ip_length + tcp_length + length);
+  if (packet == nullptr) return false;
+  const IpHeader ip{
+      .source = c.tuple.local.address,
+      .destination = c.tuple.remote.address,
+      .hop_limit = c.options.hop_limit,
+      .traffic_class = static_cast<std::uint8_t>(c.options.traffic_class | segment.ecn)};
+  write_ip(packet, ip, tcp_length + length);
+  write_tcp_header(packet + ip_length, segment);
+  if (length > 0) {
+    c.send_buffer.peek(static_cast<std::size_t>(segment.seq - c.snd_una),
+                       {packet + ip_length + tcp_length, length});
+  }
+  if (!x.checksum_offload && segment_size == 0) {
+    write_tcp_checksum({packet + ip_length, tcp_length + length}, ip.source, ip.destination);
+  }
+  x.out.commit(segment_size);
+  x.counters.OutSegs += segment_size == 0 ? 1 : packets_of(length, segment_size);
+  if (segment.rst()) ++x.counters.OutRsts;
+  return true;
+}
+
+// What every segment with an ACK does to the connection: it announces a window, and no ACK is owed any more.
+void note_ack_sent(Connection& c) {
+  if (c.quick > 0) --c.quick;
+  c.ack_wanted = c.ack_pending = c.ack_now = false;
+  c.pushed_in = 0;
+  c.ack_timer = Instant::max();
+  c.out_of_order.has_duplicate = false;
+}
+
+TcpSegment with_ack(Connection& c, TcpContext& x, std::uint16_t flags) {
+  TcpSegment segment;
+  segment.seq = c.snd_nxt;
+  segment.ack = c.rcv_nxt;
+  segment.flags = flags | tcp_flag::kAck;
+  if (c.congestion_seen) segment.flags |= tcp_flag::kEce;
+  segment.window = choose_window(c, x);
+  segment.options = usual_options(c, x);
+  return segment;
+}
+
+// Data (and the FIN) from `seq` on, `length` in sequence space.
+void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,
+               std::uint32_t mss, bool fresh) {
+  const bool fin = (flags & SentSegment::kFin) != 0;
+  const std::uint32_t bytes = length - (fin ? 1 : 0);
+  const auto one = [&](SeqNum from, std::uint32_t n, bool last, std::uint16_t segment_size) {
+    TcpSegment segment = with_ack(c, x, 0);
+    segment.seq = from;
+    // A super-segment always says PSH, on its last piece: the peer that puts it together again (GRO) need not
+    // wait for more (Linux: __tcp_transmit_skb).
+    if (last && ((flags & SentSegment::kPush) != 0 || segment_size != 0)) {
+      segment.flags |= tcp_flag::kPsh;
+    }
+    if (last && fin) segment.flags |= tcp_flag::kFin;
+    // Only new data may be marked (RFC 3168, 6.1.5), and tells of a reduction (6.1.2).
+    if (c.ecn && fresh && n > 0) {
+      segment.ecn = ecn::kCapable0;
+      if (c.congestion_answered) segment.flags |= tcp_flag::kCwr;
+      c.congestion_answered = false;
+    }
+    if (c.urgent_pending && c.snd_up > from) {
+      const std::uint32_t distance = static_cast<std::uint32_t>(c.snd_up - from);
+      if (distance <= 0xffff) {
+        segment.flags |= tcp_flag::kUrg;
+        segment.urgent = static_cast<std::uint16_t>(distance);
+      }
+    }
+    emit(c, x, segment, n, segment_size);
+    note_ack_sent(c);
+  };
+  if (bytes <= mss || x.settings.gso_max_size != 0) {
+    one(seq, bytes, true, bytes > mss ? static_cast<std::uint16_t>(mss) : std::uint16_t{0});
+  } else {
+    for (std::uint32_t at = 0; at < bytes; at += mss) {
+      const std::uint32_t n = std::min(mss, bytes - at);
+      one(seq + at, n, at + n == bytes, 0);
+    }
+  }
+  c.last_sent = x.now;
+  // An answer within the delayed ACK's time makes this an interactive session (Linux: pingpong).
+  if (x.now - c.last_received < c.ato && c.pingpong < 255) ++c.pingpong;
+}
+
+// How many packets one super-segment may have: enough for a millisecond at the present rate, as Linux has
+// it, and all that the device takes when the round trip is short.
+std::uint32_t super_segment(const Connection& c, const TcpContext& x, std::uint32_t mss) {
+  const std::uint32_t most_bytes =
+      x.settings.gso_max_size == 0 ? kMostPayload : std::min(kMostPayload, x.settings.gso_max_size);
+  const std::uint32_t most = std::max<std::uint32_t>(1, most_bytes / mss);
+  if (x.settings.gso_max_size == 0) return 1;
+  if (c.rtt.smoothed == Duration::zero()) return most;
+  double bytes = pacing_rate(c) / 1024;
+  const auto shift = c.rtt.least / std::chrono::microseconds(512);
+  if (c.rtt.least != Duration::max() && shift < 17) bytes += most_bytes >> shift;
+  const auto goal = static_cast<std::uint32_t>(std::min(bytes / mss, 65535.0));
+  return std::min(most, std::max(goal, static_cast<std::uint32_t>(x.settings.min_tso_segs)));
+}
+
+// RFC 1122, 4.2.3.4, as refined by Minshall: a short segment waits while another short one is on its way.
+bool nagle_holds(const Connection& c) {
+  if (c.nonagle_push) return false;
+  if (c.options.cork) return true;
+  if (c.options.no_delay) return false;
+  return c.packets_out > 0 && c.snd_small > c.snd_una && c.snd_small <= c.snd_nxt;
+}
+
+// A segment of several packets waits for more when the window is nearly used up anyway and an ACK is about to
+// come (Linux: tcp_tso_should_defer; RFC 9293, 3.8.6.2.1).
+bool defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_t window,
+                         std::uint32_t mss, std::uint32_t waiting, bool last_piece,
+                         std::uint32_t most_segments) {
+  if (c.ca >= CongestionState::Recovery) return false;
+  if (c.last_sent == Instant{} || x.now - c.last_sent > 1ms) return false;
+  const std::uint32_t flight = c.in_flight();
+  const std::uint32_t quota = c.congestion.cwnd > flight ? c.congestion.cwnd - flight : 0;
+  const std::uint32_t limit = std::min(window, quota * mss);
+  if (limit >= most_segments * mss) return false;
+  // In the middle of the queue it will not become longer.
+  if (!last_piece && limit >= waiting) return false;
+  const std::uint32_t chunk = std::min(c.snd_wnd, c.congestion.cwnd * mss) / 3;
+  if (limit >= chunk) return false;
+  // What was sent last half a round trip ago is not acknowledged soon.
+  if (c.sent.empty() || x.now - c.sent.front().sent_at < c.rtt.smoothed / 2) return false;
+  return true;
+}
+
+enum class Push { Usual, One, LossProbe, WindowProbe };
+
+// Whether there is data left that nothing on its way will let go: the window probe has to.
+bool push_data(Connection& c, TcpContext& x, Push how) {
+  if (c.state == TcpState::SynSent || c.state == TcpState::SynReceived ||
+      c.state == TcpState::Closed || c.state == TcpState::Listen) {
+    return false;
+  }
+  const std::uint32_t mss = send_mss(c);
+  const std::uint32_t most_segments = super_segment(c, x, mss);
+  std::uint32_t sent_packets = 0;
+  bool cwnd_limited = false;
+  for (;;) {
+    const bool fin_waits = c.fin_queued && !c.fin_sent && c.unsent.size() <= 1;
+    if (c.fin_sent || (c.unsent.empty() && !fin_waits)) break;
+    // Only the last piece may still grow, and be worth waiting for.
+    const bool last_piece = c.unsent.size() <= 1;
+    const std::uint32_t waiting = c.unsent.empty() ? 0 : c.unsent.front().length;
+    std::uint32_t quota = c.congestion.cwnd > c.in_flight() ? c.congestion.cwnd - c.in_flight() : 0;
+    // A lone FIN goes even so (Linux: tcp_cwnd_test).
+    if (quota == 0 && waiting == 0) quota = 1;
+    if (quota == 0) {
+      if (how != Push::LossProbe) {
+        cwnd_limited = true;
+        break;
+      }
+      quota = 1;
+    }
+    // A super-segment takes at most half of the window, so that ACKs go on coming (Linux: tcp_cwnd_test).
+    quota = std::min(quota, std::max(c.congestion.cwnd / 2, 1U));
+    const std::int32_t window_left = c.send_limit() - c.snd_nxt;
+    const std::uint32_t window = window_left < 0 ? 0 : static_cast<std::uint32_t>(window_left);
+    std::uint32_t bytes = std::min({waiting, mss * std::min(quota, most_segments), window});
+    if (bytes == 0 && waiting > 0) break;    // closed window
+    if (waiting == 0 && window == 0) break;  // the FIN takes a place as well
+    // A silly piece of window: wait for more, unless it was waited for long enough (RFC 9293, 3.8.6.2.1).
+    if (bytes < std::min(waiting, mss) && how != Push::WindowProbe) break;
+    if (bytes > mss) {
+      if (bytes < waiting) bytes -= bytes % mss;
+      if (bytes % mss != 0 && last_piece && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
+      if (how == Push::Usual && !fin_waits &&
+          defer_super_segment(c, x, window, mss, waiting, last_piece, most_segments)) {
+        cwnd_limited = quota * mss <= window;
+        break;
+      }
+    } else if (bytes < mss && last_piece && !fin_waits && how == Push::Usual && nagle_holds(c)) {
+      break;
+    }
+    const bool all = bytes == waiting;
+    const bool fin = fin_waits && all && window > bytes;
+    std::uint8_t flags = 0;
+    if (all && waiting > 0) {
+      flags |= static_cast<std::uint8_t>(c.unsent.front().flags & SentSegment::kPush);
+    }
+    if (how == Push::WindowProbe) flags |= SentSegment::kPush;  // Linux: tcp_write_wakeup
+    if (fin) flags |= SentSegment::kFin;
+    if (fin && bytes == 0) flags &= static_cast<std::uint8_t>(~SentSegment::kPush);
+    const std::uint32_t length = bytes + (fin ? 1 : 0);
+    const auto packets = static_cast<std::uint16_t>(packets_of(bytes, mss));
+    const SeqNum seq = c.snd_nxt;
+    const std::uint32_t before = c.packets_out;
+    c.snd_nxt += length;
+    if (fin) c.fin_sent = true;
+    if (all && waiting > 0) {
+      c.unsent.pop_front();
+    } else if (waiting > 0) {
+      c.unsent.front().seq += bytes;
+      c.unsent.front().length -= bytes;
+    }
+    c.sent.push_back({seq, length, x.now, packets, flags});
+    c.packets_out += packets;
+    sent_packets += packets;
+    if (bytes < mss * packets) c.snd_small = seq + length;
+    emit_data(c, x, seq, length, flags, mss, true);
+    if (before == 0 || c.send_timer_is == SendTimer::LossProbe) rearm_retransmit(c, x);
+    if (how != Push::Usual) break;
+  }
+  if (c.in_flight() >= c.congestion.cwnd) cwnd_limited = true;
+  if (sent_packets > 0 || cwnd_limited) validate_cwnd(c, x, cwnd_limited);
+  if (sent_packets > 0) {
+    if (c.ca == CongestionState::Recovery || c.ca == CongestionState::CwndReduced) {
+      c.congestion.prr_out += sent_packets;
+    }
+    if (how != Push::LossProbe) schedule_loss_probe(c, x, false);
+    return false;
+  }
+  return c.packets_out == 0 && (c.write_seq != c.snd_nxt || (c.fin_queued && !c.fin_sent));
+}
+
+}  // namespace
+
+std::uint32_t send_mss(const Connection& c) {
+  std::uint32_t mss = c.mss - (c.timestamps ? kTimestampOption : 0);
+  const OutOfOrder& o = c.out_of_order;
+  if (c.sack && (o.recent_count > 0 || o.has_duplicate)) {
+    const std::uint32_t blocks =
+        std::min<std::uint32_t>(o.recent_count + (o.has_duplicate ? 1U : 0U), c.timestamps ? 3 : 4);
+    const std::uint32_t taken = 4 + 8 * blocks;
+    mss = mss > taken + 8 ? mss - taken : mss;
+  }
+  return std::max<std::uint32_t>(mss, 8);
+}
+
+void push(Connection& c, TcpContext& x) {
+  if (!push_data(c, x, Push::Usual)) return;
+  if (c.send_timer_is == SendTimer::None) arm_window_probe(c, x);
+}
+
+double pacing_rate(const Connection& c) {
+  const double gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 2.0 : 1.2;
+  const std::uint32_t window = std::max(c.congestion.cwnd, c.packets_out);
+  return gain * window * send_mss(c) / seconds(c.rtt.smoothed);
+}
+
+void push_one(Connection& c, TcpContext& x) {
+  push_data(c, x, Push::One);
+}
+
+std::uint32_t piece_goal(const Connection& c, const TcpContext& x) {
+  const std::uint32_t mss = send_mss(c);
+  std::uint32_t most =
+      x.settings.gso_max_size == 0 ? kMostPayload : std::min(kMostPayload, x.settings.gso_max_size);
+  constexpr std::uint32_t kUsualMss = 536;
+  const std::uint32_t half = c.max_window > kUsualMss ? c.max_window / 2 : c.max_window;
+  if (half != 0) most = std::min(most, half);
+  return std::max(most / mss * mss, mss);
+}
+
+bool push_loss_probe(Connection& c, TcpContext& x) {
+  const std::uint32_t before = c.packets_out;
+  push_data(c, x, Push::LossProbe);
+  return c.packets_out > before;
+}
+
+void push_window_probe(Connection& c, TcpContext& x) {
+  push_data(c, x, Push::WindowProbe);
+}
+
+void send_ack(Connection& c, TcpContext& x) {
+  if (c.state == TcpState::Closed) return;
+  TcpSegment segment = with_ack(c, x, 0);
+  emit(c, x, segment, 0);
+  note_ack_sent(c);
+}
+
+void send_ack_out_of_window(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  // Data, or a SYN, is always told; only empty ACKs could go back and forth for ever.
+  if (!segment.payload.empty() && !segment.syn()) {
+    send_ack(c, x);
+    return;
+  }
+  const auto limit = std::chrono::milliseconds(x.settings.invalid_ratelimit_ms);
+  if (c.last_out_of_window != Instant{} && x.now - c.last_out_of_window < limit) return;
+  c.last_out_of_window = x.now;
+  send_ack(c, x);
+}
+
+void send_challenge_ack(Connection& c, TcpContext& x) {
+  const auto limit = std::chrono::milliseconds(x.settings.invalid_ratelimit_ms);
+  if (c.last_out_of_window != Instant{} && x.now - c.last_out_of_window < limit) return;
+  c.last_out_of_window = x.now;
+  ChallengeLimit& host = x.challenges;
+  if (host.per_second != 0x7fffffff) {
+    if (x.now - host.second >= 1s || host.second == Instant{}) {
+      host.second = x.now;
+      host.left = host.per_second;
+    }
+    if (host.left == 0) return;
+    --host.left;
+  }
+  ++x.counters.TCPChallengeACK;
+  send_ack(c, x);
+}
+
+void send_reset(Connection& c, TcpContext& x) {
+  TcpSegment segment = with_ack(c, x, tcp_flag::kRst);
+  segment.options.sack_count = 0;
+  emit(c, x, segment, 0);
+}
+
+void send_probe(Connection& c, TcpContext& x) {
+  // Below snd_una: the peer has it, and must answer (RFC 1122, 4.2.3.6; Linux: tcp_xmit_probe_skb). Of urgent
+  // data the peer is told in one of its own, to which it need not answer.
+  const bool urgent = c.urgent_pending && c.snd_up > c.snd_una && c.snd_up <= c.snd_una + 0xffff;
+  if (urgent) {
+    TcpSegment segment = with_ack(c, x, tcp_flag::kUrg);
+    segment.seq = c.snd_una;
+    segment.urgent = static_cast<std::uint16_t>(c.snd_up - c.snd_una);
+    emit(c, x, segment, 0);
+  }
+  TcpSegment segment = with_ack(c, x, 0);
+  segment.seq = c.snd_una - 1;
+  emit(c, x, segment, 0);
+  note_ack_sent(c);
+}
+
+void send_syn(Connection& c, TcpContext& x, bool again) {
+  TcpSegment segment;
+  segment.seq = c.iss;
+  segment.flags = tcp_flag::kSyn;
+  const bool answer = c.state == TcpState::SynReceived;
+  if (answer) {
+    segment.flags |= tcp_flag::kAck;
+    segment.ack = c.rcv_nxt;
+    if (c.ecn) segment.flags |= tcp_flag::kEce;
+  } else if (x.settings.ecn == 1 && !again) {
+    // Not when the SYN has to be repeated: something on the path may dislike it (Linux: tcp_ecn_fallback).
+    segment.flags |= tcp_flag::kEce | tcp_flag::kCwr;
+    c.ecn_offered = true;
+  }
+  // Not scaled in a SYN (RFC 7323, 2.2).
+  segment.window = static_cast<std::uint16_t>(std::min<std::uint32_t>(c.rcv_wnd, 65535));
+  segment.options.mss = c.announced;
+  const bool offer = !answer;
+  if (offer ? x.settings.timestamps : c.timestamps) {
+    segment.options.timestamps =
+        Timestamps{timestamp_clock(x.now) + c.ts_offset, answer ? c.ts_recent : 0};
+  }
+  if (offer ? x.settings.sack && !c.options.sack_off : c.sack)
+    segment.options.sack_permitted = true;
+  if (offer ? x.settings.window_scaling : c.window_scaling) {
+    segment.options.window_scale = c.rcv_wscale;
+  }
+  emit(c, x, segment, 0);
+  if (again) {
+    ++x.counters.RetransSegs;
+    ++x.counters.TCPSynRetrans;
+    ++c.total_retrans;
+  }
+}
+
+void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes) {
+  SentSegment& first = c.sent[index];
+  if (bytes == 0 || bytes >= first.length) return;
+  const std::uint32_t mss = send_mss(c);
+  SentSegment second = first;
+  second.seq = first.seq + bytes;
+  second.length = first.length - bytes;
+  const std::uint32_t old = first.segments;
+  const auto data = [](const SentSegment& s) { return s.length - (s.fin() || s.syn() ? 1U : 0U); };
+  second.segments = static_cast<std::uint16_t>(packets_of(data(second), mss));
+  first.length = bytes;
+  first.flags &= static_cast<std::uint8_t>(~(SentSegment::kFin | SentSegment::kPush));
+  first.segments = static_cast<std::uint16_t>(packets_of(bytes, mss));
+  // The counts follow: a split may make more packets than were counted.
+  const std::uint32_t now = std::uint32_t{first.segments} + second.segments;
+  const auto adjust = [&](std::uint32_t& count) { count = count + now - old; };
+  adjust(c.packets_out);
+  if (first.sacked()) adjust(c.sacked_out);
+  if (first.lost()) adjust(c.lost_out);
+  if (first.resent()) adjust(c.retrans_out);
+  c.sent.insert(index + 1, second);
+}
+
+bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t most) {
+  if (c.sent[index].syn()) {
+    SentSegment& syn = c.sent[index];
+    syn.sent_at = x.now;
+    if (!syn.resent()) c.retrans_out += syn.segments;
+    syn.flags |= SentSegment::kResent | SentSegment::kEverResent;
+    send_syn(c, x, true);
+    if (c.retrans_stamp == 0) c.retrans_stamp = timestamp_clock(x.now) | 1;
+    return true;
+  }
+  const std::uint32_t mss = send_mss(c);
+  if (c.sent[index].seq < c.snd_una) return false;
+  // Beyond the window only the first may go, to probe it.
+  const std::int32_t room = c.send_limit() - c.sent[index].seq;
+  const bool fin_only = c.sent[index].length == 1 && c.sent[index].fin();
+  if (room <= 0 && c.sent[index].seq != c.snd_una) return false;
+  std::uint32_t bytes = mss * most;
+  if (room > 0) {
+    bytes = std::min(bytes, std::max<std::uint32_t>(static_cast<std::uint32_t>(room), 1));
+  } else {
+    bytes = std::min(bytes, mss);
+  }
+  const std::uint32_t data = c.sent[index].length - (c.sent[index].fin() ? 1 : 0);
+  if (!fin_only && data > bytes) split_sent(c, index, bytes);
+  SentSegment& segment = c.sent[index];
+  if (c.retrans_stamp == 0) c.retrans_stamp = timestamp_clock(x.now) | 1;
+  if (!segment.resent()) c.retrans_out += segment.segments;
+  segment.flags |= SentSegment::kResent | SentSegment::kEverResent;
+  segment.sent_at = x.now;
+  if (c.congestion.undo_retrans < 0) c.congestion.undo_retrans = 0;
+  c.congestion.undo_retrans += segment.segments;
+  c.total_retrans += segment.segments;
+  x.counters.RetransSegs += segment.segments;
+  emit_data(c, x, segment.seq, segment.length, segment.flags, mss, false);
+  return true;
+}
+
+void retransmit_lost(Connection& c, TcpContext& x) {
+  if (c.lost_out == 0 && c.packets_out == 0) return;
+  bool rearm = false;
+  const std::uint32_t mss = send_mss(c);
+  const std::uint32_t most_segments = super_segment(c, x, mss);
+  for (std::uint32_t i = 0; i < c.sent.size(); ++i) {
+    const SentSegment& segment = c.sent[i];
+    if (!segment.lost() || segment.resent() || segment.sacked()) continue;
+    const std::uint32_t flight = c.in_flight();
+    if (c.congestion.cwnd <= flight) break;
+    const std::uint32_t most = std::min(c.congestion.cwnd - flight, most_segments);
+    const std::uint32_t out_before = c.retrans_out;
+    if (!retransmit(c, x, i, most)) break;
+    if (c.ca == CongestionState::Recovery || c.ca == CongestionState::CwndReduced) {
+      c.congestion.prr_out += c.retrans_out - out_before;
+    }
+    if (i == 0 && c.send_timer_is != SendTimer::Reorder) rearm = true;
+  }
+  if (rearm) arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
+}
+
+std::uint32_t receive_buffer_limit(const Connection& c, const TcpContext& x) {
+  return c.options.receive_buffer != 0 ? c.options.receive_buffer : x.settings.rmem_max;
+}
+
+std::uint32_t receive_space(const Connection& c, const TcpContext& x) {
+  const std::uint32_t limit = receive_buffer_limit(c, x);
+  // Half of it, as Linux has it by default: the rest is for what a packet costs besides its data.
+  const std::uint32_t most = limit / 2;
+  const auto used = static_cast<std::uint32_t>(c.receive_buffer.size());
+  return used >= most ? 0 : most - used;
+}
+
+std::uint16_t choose_window(Connection& c, TcpContext& x) {
+  if (c.state == TcpState::Closed) return 0;
+  const std::uint32_t old = c.receive_window();
+  const std::uint32_t whole = receive_buffer_limit(c, x) / 2;
+  std::uint32_t window = std::min(receive_space(c, x), c.rcv_window_limit);
+  const std::uint32_t mss = std::min<std::uint32_t>(c.rcv_mss, whole);
+  const std::uint32_t unit = 1U << c.rcv_wscale;
+  // Less than half the buffer free: no silly window (RFC 1122, 4.2.3.3).
+  if (receive_space(c, x) < whole / 2) {
+    if (window < std::max(mss, unit)) window = 0;
+  }
+  if (c.rcv_wscale > 0) {
+    window = (window + unit - 1) / unit * unit;
+  } else if (window > 0 && old <= window - std::min(window, mss)) {
+    window = window / std::max<std::uint32_t>(mss, 1) * std::max<std::uint32_t>(mss, 1);
+  } else if (window > 0 && old > 0 && window > old && window - old < mss) {
+    window = old;
+  }
+  // What was offered is not taken back (RFC 9293, SHLD-14).
+  if (window < old) window = (old + unit - 1) / unit * unit;
+  c.rcv_wnd = window;
+  c.rcv_wup = c.rcv_nxt;
+  const std::uint32_t most = c.rcv_wscale > 0 || c.window_scaling ? 65535U << c.rcv_wscale : 65535U;
+  c.rcv_wnd = std::min(c.rcv_wnd, most);
+  return static_cast<std::uint16_t>(c.rcv_wnd >> c.rcv_wscale);
+}
+
+bool window_update_due(const Connection& c, const TcpContext& x) {
+  // At least twice of what the peer believes (Linux: tcp_cleanup_rbuf), and something to speak of.
+  const std::uint32_t old = c.receive_window();
+  if (c.read_shutdown || c.fin_received) return false;
+  // Without a scale no more can be told than 65535 (Linux: window_clamp).
+  const std::uint32_t clamp =
+      std::min(c.rcv_window_limit, 65535U << (c.window_scaling ? c.rcv_wscale : 0));
+  const std::uint32_t window = std::min(receive_space(c, x), clamp);
+  return 2 * old <= clamp && window > 0 && window >= 2 * old;
+}
+
+}  // namespace lastack

@@ -1,0 +1,70 @@
+// Segments out: what may be sent now (RFC 9293, 3.8.6; Nagle, silly windows), and how it is written.
+#pragma once
+
+#include <cstdint>
+
+#include "tcp/connection.h"
+#include "tcp/context.h"
+
+namespace lastack {
+
+// Data bytes that fit into one packet now: the MSS less the options that this segment will carry.
+std::uint32_t send_mss(const Connection& c);
+
+// What the path takes: its MTU less the two headers (MUST-14, 16).
+inline std::uint16_t path_mss(const Connection& c) {
+  const std::uint16_t headers = c.tuple.local.address.is_v4() ? 40 : 60;
+  return c.path_mtu > headers + 8 ? static_cast<std::uint16_t>(c.path_mtu - headers)
+                                  : std::uint16_t{8};
+}
+
+// Sends what may be sent of the data that is waiting. Arms the timers that go with it.
+void push(Connection& c, TcpContext& x);
+// The first piece, as far as it may, whatever Nagle says: more is being written at this moment.
+void push_one(Connection& c, TcpContext& x);
+// How long a piece of the write queue may become: a super-segment, at most half of the largest window that the
+// peer had (Linux: tcp_xmit_size_goal).
+std::uint32_t piece_goal(const Connection& c, const TcpContext& x);
+// Bytes a second at which the window goes out in a round trip, and somewhat more, so that it can grow (Linux:
+// tcp_update_pacing_rate). There has to be a sample of the round trip.
+double pacing_rate(const Connection& c);
+// One segment beyond the congestion window, as a tail loss probe; whether it was sent.
+bool push_loss_probe(Connection& c, TcpContext& x);
+// What fits into the window, however little.
+void push_window_probe(Connection& c, TcpContext& x);
+
+void send_ack(Connection& c, TcpContext& x);
+// An ACK for a segment that is out of window, at most one in tcp_invalid_ratelimit.
+void send_ack_out_of_window(Connection& c, TcpContext& x, const TcpSegment& segment);
+// RFC 5961, 7: rate-limited.
+void send_challenge_ack(Connection& c, TcpContext& x);
+// The RST of an abort.
+void send_reset(Connection& c, TcpContext& x);
+// A segment that the peer has seen already and must answer: for a zero window, or to keep alive.
+void send_probe(Connection& c, TcpContext& x);
+// SYN or SYN,ACK; the first time or again.
+void send_syn(Connection& c, TcpContext& x, bool again);
+
+// Sends an unacknowledged segment again, at most `most` packets of it (it is split there). False when the
+// peer's window leaves no room for any of it.
+bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t most);
+// Everything that is marked lost, as far as the congestion window goes.
+void retransmit_lost(Connection& c, TcpContext& x);
+
+// Splits a segment of the scoreboard after `bytes`; the second part is at index + 1.
+void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes);
+
+// What a receiver may send us (RFC 9293, 3.8.6.2.2: not shrunk, no silly windows); announced with the
+// segment that is about to be written.
+std::uint16_t choose_window(Connection& c, TcpContext& x);
+// Whether reading has opened the window so far that the peer should hear of it at once.
+bool window_update_due(const Connection& c, const TcpContext& x);
+
+// Bytes there may be in the receive buffer, and how many more the peer may be told of.
+std::uint32_t receive_buffer_limit(const Connection& c, const TcpContext& x);
+std::uint32_t receive_space(const Connection& c, const TcpContext& x);
+inline std::uint32_t packets_of(std::uint32_t bytes, std::uint32_t mss) {
+  return bytes == 0 ? 1 : (bytes + mss - 1) / mss;
+}
+
+}  // namespace lastack

@@ -1,0 +1,286 @@
+#include "tcp/receive.h"
+
+#include <algorithm>
+
+#include "tcp/output.h"
+#include "tcp/state.h"
+#include "tcp/timers.h"
+#include "wire/ip_packet.h"
+
+namespace lastack {
+namespace {
+
+// The newest range first (RFC 2018, 4); what it has swallowed goes.
+void put_first(OutOfOrder& o, SeqRange range) {
+  OutOfOrder kept = o;
+  o.recent_count = 0;
+  o.recent[o.recent_count++] = range;
+  for (std::uint8_t i = 0; i < kept.recent_count && o.recent_count < o.recent.size(); ++i) {
+    const SeqRange& old = kept.recent[i];
+    if (old.left >= range.left && old.right <= range.right) continue;
+    o.recent[o.recent_count++] = old;
+  }
+}
+
+// Adds a range beyond rcv_nxt. Gives the part of it that was there already, as far as it is one piece.
+void add_gap_data(Connection& c, TcpContext& x, SeqRange fresh) {
+  if (!c.gaps) c.gaps = std::make_unique<std::vector<SeqRange>>();
+  std::vector<SeqRange>& gaps = *c.gaps;
+  auto at = std::find_if(gaps.begin(), gaps.end(),
+                         [&](const SeqRange& g) { return g.right >= fresh.left; });
+  SeqRange merged = fresh;
+  auto last = at;
+  for (; last != gaps.end() && last->left <= fresh.right; ++last) {
+    const SeqNum left = max(last->left, fresh.left);
+    const SeqNum right = min(last->right, fresh.right);
+    if (left < right) note_duplicate(c, x, left, right);
+    merged.left = min(merged.left, last->left);
+    merged.right = max(merged.right, last->right);
+  }
+  at = gaps.erase(at, last);
+  gaps.insert(at, merged);
+  if (c.sack) put_first(c.out_of_order, merged);
+}
+
+// In-order data may have closed gaps.
+void absorb_gaps(Connection& c) {
+  if (!c.gaps) return;
+  std::vector<SeqRange>& gaps = *c.gaps;
+  std::size_t n = 0;
+  while (n < gaps.size() && gaps[n].left <= c.rcv_nxt) {
+    if (gaps[n].right > c.rcv_nxt) {
+      c.receive_buffer.advance(static_cast<std::size_t>(gaps[n].right - c.rcv_nxt));
+      c.rcv_nxt = gaps[n].right;
+    }
+    ++n;
+  }
+  gaps.erase(gaps.begin(), gaps.begin() + static_cast<std::ptrdiff_t>(n));
+  if (gaps.empty()) c.gaps.reset();
+  OutOfOrder& o = c.out_of_order;
+  std::uint8_t kept = 0;
+  for (std::uint8_t i = 0; i < o.recent_count; ++i) {
+    if (o.recent[i].right > c.rcv_nxt) o.recent[kept++] = o.recent[i];
+  }
+  o.recent_count = kept;
+}
+
+// How large the peer's segments are, and whether it seems to have said all it has to say (Linux:
+// tcp_measure_rcv_mss).
+void measure(Connection& c, const TcpSegment& segment) {
+  const auto length = static_cast<std::uint32_t>(segment.payload.size());
+  if (length >= c.rcv_mss) {
+    c.rcv_mss = static_cast<std::uint16_t>(std::min<std::uint32_t>(length, c.announced));
+    if (segment.has(tcp_flag::kPsh) && length == c.rcv_mss)
+      c.pushed_in = std::max<std::uint8_t>(c.pushed_in, 1);
+    return;
+  }
+  constexpr std::uint32_t kDefault = 536, kLeast = 88;
+  if (length >= kDefault || (length >= kLeast && !segment.has(tcp_flag::kPsh | tcp_flag::kFin |
+                                                              tcp_flag::kUrg | tcp_flag::kSyn))) {
+    const std::uint16_t last = c.last_segment_size;
+    c.last_segment_size = static_cast<std::uint16_t>(length);
+    if (length == last) {
+      c.rcv_mss = static_cast<std::uint16_t>(length);
+      return;
+    }
+  }
+  c.pushed_in = c.pushed_in > 0 ? 2 : 1;
+}
+
+// RFC 3168, 6.1.3: a mark is told in every ACK until the sender says that it has heard (Linux:
+// tcp_ecn_check_ce, tcp_ecn_accept_cwr).
+void note_marks(Connection& c, const TcpSegment& segment) {
+  if (!c.ecn) return;
+  if (segment.has(tcp_flag::kCwr)) {
+    c.congestion_seen = false;
+    c.ack_now = true;
+  }
+  constexpr std::uint32_t kQuick = 2;
+  if (segment.ecn == ecn::kNotCapable) {
+    // A retransmission most likely.
+    if (c.peer_marks) quick_acks(c, kQuick);
+    return;
+  }
+  c.peer_marks = true;
+  if (segment.ecn != ecn::kCongestion || c.congestion_seen) return;
+  c.congestion_seen = true;
+  quick_acks(c, kQuick);
+  c.pingpong = 0;
+}
+
+// Linux's tcp_event_data_recv: how long an ACK may wait follows how often data comes.
+void note_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  c.ack_wanted = true;
+  note_marks(c, segment);
+  measure(c, segment);
+  if (c.ato == Duration::zero()) {
+    quick_acks(c, kMostQuickAcks);
+    c.ato = kLeastDelayedAck;
+  } else {
+    const Duration since = x.now - c.last_received;
+    if (since <= kLeastDelayedAck / 2) {
+      c.ato = c.ato / 2 + kLeastDelayedAck / 2;
+    } else if (since < c.ato) {
+      c.ato = std::min<Duration>(c.ato / 2 + since, c.rtt.rto);
+    } else if (since > c.rtt.rto) {
+      quick_acks(c, kMostQuickAcks);
+    }
+  }
+  c.last_received = x.now;
+  // The window grows with what arrives in good order (Linux: tcp_grow_window).
+  if (segment.payload.size() >= 128) {
+    const std::uint64_t grown = std::uint64_t{c.rcv_window_limit} + 2 * segment.payload.size();
+    c.rcv_window_limit =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(grown, receive_buffer_limit(c, x) / 2));
+  }
+}
+
+void receive_fin(Connection& c, TcpContext& x) {
+  c.fin_received = true;
+  c.rcv_nxt += 1;
+  c.news |= news::kPeerClosed | news::kReadable;
+  c.ack_wanted = true;
+  c.gaps.reset();
+  c.out_of_order.recent_count = 0;
+  switch (c.state) {
+    case TcpState::SynReceived:
+    case TcpState::Established:
+      set_state(c, TcpState::CloseWait);
+      if (c.pingpong == 0) c.pingpong = 1;  // an answer may carry the ACK
+      break;
+    case TcpState::FinWait1:  // simultaneous close
+      send_ack(c, x);
+      set_state(c, TcpState::Closing);
+      break;
+    case TcpState::FinWait2:
+      send_ack(c, x);
+      enter_time_wait(c);
+      break;
+    case TcpState::CloseWait:
+    case TcpState::Closing:
+    case TcpState::LastAck:
+    case TcpState::TimeWait:
+    case TcpState::Listen:
+    case TcpState::SynSent:
+    case TcpState::Closed:
+      break;
+  }
+}
+
+void out_of_window(Connection& c) {
+  quick_acks(c, kMostQuickAcks);
+  c.pingpong = 0;
+  c.ack_wanted = true;
+}
+
+}  // namespace
+
+void quick_acks(Connection& c, std::uint32_t most) {
+  std::uint32_t n = c.rcv_wnd / (2 * std::max<std::uint32_t>(c.rcv_mss, 1));
+  if (n == 0) n = 2;
+  n = std::min(n, most);
+  if (n > c.quick) c.quick = static_cast<std::uint8_t>(n);
+}
+
+void note_duplicate(Connection& c, TcpContext& x, SeqNum left, SeqNum right) {
+  if (!c.sack || !x.settings.dsack) return;
+  c.out_of_order.duplicate = {left, right};
+  c.out_of_order.has_duplicate = true;
+}
+
+void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  SeqNum seq = segment.seq + (segment.syn() ? 1 : 0);
+  const SeqNum end = segment.end();
+  if (seq == end) return;
+  if (end <= c.rcv_nxt) {  // all of it is known
+    note_duplicate(c, x, seq, end);
+    quick_acks(c, kMostQuickAcks);
+    c.pingpong = 0;
+    c.ack_wanted = true;
+    return;
+  }
+  std::uint32_t window = c.receive_window();
+  if (seq == c.rcv_nxt && window == 0) {
+    // A FIN alone needs no room.
+    if (!(segment.payload.empty() && segment.fin())) {
+      out_of_window(c);
+      return;
+    }
+    window = 1;
+  }
+  if (seq >= c.rcv_nxt + window) {
+    out_of_window(c);
+    return;
+  }
+  std::span<const std::byte> data = segment.payload;
+  if (seq < c.rcv_nxt) {
+    const auto known = static_cast<std::size_t>(c.rcv_nxt - seq);
+    note_duplicate(c, x, seq, c.rcv_nxt);
+    if (window == 0) {
+      out_of_window(c);
+      return;
+    }
+    data = data.subspan(std::min(known, data.size()));
+    seq = c.rcv_nxt;
+  }
+  const auto offset = static_cast<std::size_t>(seq - c.rcv_nxt);
+  const SeqNum data_end = seq + static_cast<std::uint32_t>(data.size());
+  if (!c.read_shutdown || c.state == TcpState::Established) {
+    c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
+  }
+  c.trim_timer = x.now + 1s;
+  if (offset > 0) {
+    // Beyond a gap: told at once, so that the sender can see the loss (RFC 5681, 4.2).
+    note_data(c, x, segment);
+    if (segment.fin()) c.fin_at = end - 1;
+    if (!data.empty()) add_gap_data(c, x, {seq, data_end});
+    c.ack_now = true;
+    return;
+  }
+  if (!data.empty()) {
+    c.receive_buffer.advance(data.size());
+    c.rcv_nxt = data_end;
+    note_data(c, x, segment);
+    c.news |= news::kReadable;
+    const bool had_gaps = c.gaps != nullptr;
+    absorb_gaps(c);
+    // A gap has closed, or part of one: at once (RFC 5681, 4.2).
+    if (had_gaps) c.ack_now = true;
+  }
+  if (segment.fin()) c.fin_at = end - 1;
+  if (c.fin_at && c.rcv_nxt == *c.fin_at && !c.fin_received) {
+    c.fin_at.reset();
+    receive_fin(c, x);
+  }
+}
+
+void acknowledge(Connection& c, TcpContext& x) {
+  if (!c.ack_wanted && !c.ack_now) return;
+  if (c.state == TcpState::Closed || c.state == TcpState::TimeWait) return;
+  const auto unannounced = static_cast<std::uint32_t>(c.rcv_nxt - c.rcv_wup);
+  const bool quick = c.quick > 0 && !interactive(c);
+  // Every second full segment (MUST-58), if the window can keep its size.
+  const bool second =
+      unannounced > c.rcv_mss && std::min(receive_space(c, x), c.rcv_window_limit) >= c.rcv_wnd;
+  if (second || quick || c.ack_now) {
+    send_ack(c, x);
+  } else if (c.gaps) {
+    send_ack(c, x);
+  } else {
+    arm_delayed_ack(c, x);
+  }
+}
+
+void after_read(Connection& c, TcpContext& x, std::size_t n) {
+  if (c.state == TcpState::Closed) return;
+  bool now = false;
+  if (c.ack_wanted) {
+    const auto unannounced = static_cast<std::uint32_t>(c.rcv_nxt - c.rcv_wup);
+    now = unannounced > c.rcv_mss || (n > 0 && c.receive_buffer.empty() &&
+                                      (c.pushed_in > 1 || (c.pushed_in > 0 && !interactive(c))));
+  }
+  if (!now && n > 0) now = window_update_due(c, x);
+  if (now) send_ack(c, x);
+}
+
+}  // namespace lastack

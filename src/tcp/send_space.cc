@@ -1,0 +1,59 @@
+#include "tcp/send_space.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace lastack {
+namespace {
+
+// Of an empty sk_buff of Linux 6 on a 64-bit machine, with its head and its shared information.
+constexpr std::uint32_t kPieceCost = 960;
+constexpr std::uint32_t kMostHeaders = 320;  // MAX_TCP_HEADER
+constexpr std::uint32_t kSharedInfo = 320, kSkBuff = 256;
+
+std::uint32_t cost(const Connection& c) {
+  return static_cast<std::uint32_t>(c.send_buffer.size()) +
+         kPieceCost * (c.sent.size() + c.unsent.size());
+}
+std::uint64_t not_sent(const Connection& c) {
+  return static_cast<std::uint32_t>(c.write_seq - c.snd_nxt);
+}
+std::uint32_t not_sent_low(const Connection& c, const TcpContext& x) {
+  return c.options.not_sent_low != 0 ? c.options.not_sent_low : x.settings.notsent_lowat;
+}
+
+}  // namespace
+
+std::uint32_t send_buffer_limit(const Connection& c, const TcpContext& x) {
+  if (c.options.send_buffer != 0) return c.options.send_buffer;
+  return std::max(c.send_buffer_size, x.settings.wmem_default);
+}
+
+bool may_queue(const Connection& c, const TcpContext& x) {
+  return cost(c) < send_buffer_limit(c, x) && not_sent(c) < not_sent_low(c, x);
+}
+
+bool is_writable(const Connection& c, const TcpContext& x) {
+  const std::uint64_t used = cost(c);
+  const std::uint64_t limit = send_buffer_limit(c, x);
+  return used + used / 2 <= limit && 2 * not_sent(c) < not_sent_low(c, x);
+}
+
+void grow_send_buffer(Connection& c, const TcpContext& x) {
+  const std::uint32_t segment = std::bit_ceil(c.mss + kMostHeaders + kSharedInfo) + kSkBuff;
+  constexpr std::uint32_t kInitialWindow = 10;
+  const std::uint64_t segments =
+      std::max({kInitialWindow, c.congestion.cwnd, c.rack.reordering + 1});
+  const std::uint64_t wanted = std::min<std::uint64_t>(2 * segments * segment, x.settings.wmem_max);
+  c.send_buffer_size = std::max(c.send_buffer_size, static_cast<std::uint32_t>(wanted));
+}
+
+void check_send_space(Connection& c, const TcpContext& x) {
+  if (!c.no_space) return;
+  if (c.options.send_buffer == 0 && c.in_flight() < c.congestion.cwnd) grow_send_buffer(c, x);
+  if (!is_writable(c, x)) return;
+  c.no_space = false;
+  c.news |= news::kWritable;
+}
+
+}  // namespace lastack

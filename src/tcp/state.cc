@@ -1,0 +1,106 @@
+#include "tcp/state.h"
+
+#include <algorithm>
+
+#include "tcp/output.h"
+#include "tcp/receive.h"
+#include "tcp/rtt.h"
+#include "tcp/send_space.h"
+#include "tcp/timers.h"
+
+namespace lastack {
+
+void set_state(Connection& c, TcpState state) {
+  if (c.state == state) return;
+  c.state = state;
+  c.news |= news::kState;
+}
+
+void finish(Connection& c, TcpContext& x, TcpError error) {
+  if (c.state == TcpState::Closed) return;
+  if (c.state == TcpState::SynSent || c.state == TcpState::SynReceived) {
+    ++x.counters.AttemptFails;
+  } else if (c.state == TcpState::Established || c.state == TcpState::CloseWait) {
+    if (error != TcpError::None) ++x.counters.EstabResets;
+  }
+  if (error != TcpError::None) c.error = error;
+  set_state(c, TcpState::Closed);
+  stop_send_timer(c);
+  c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
+  c.send_buffer.release();
+  c.sent.release();
+  c.unsent.release();
+  c.gaps.reset();
+  c.packets_out = c.sacked_out = c.lost_out = c.retrans_out = 0;
+  c.snd_nxt = c.write_seq;
+  c.news |= news::kClosed | news::kReadable | news::kWritable;
+}
+
+void abort_connection(Connection& c, TcpContext& x, TcpError error) {
+  // RFC 9293, 3.10.5: in SYN_SENT there is nobody to tell.
+  if (c.synchronized() || c.state == TcpState::SynReceived) send_reset(c, x);
+  finish(c, x, error);
+}
+
+void establish(Connection& c, TcpContext& x) {
+  set_state(c, TcpState::Established);
+  c.news |= news::kConnected | news::kWritable;
+  c.congestion.cwnd = std::max<std::uint32_t>(x.settings.initial_cwnd, 1);
+  if (c.total_retrans > 0 && c.rtt.smoothed == Duration::zero()) {
+    // RFC 6298, 5.7; RFC 5681, 3.1: a SYN that had to be repeated says little good of the path.
+    c.congestion.cwnd = 1;
+  }
+  c.rack.reordering = static_cast<std::uint32_t>(x.settings.reordering);
+  grow_send_buffer(c, x);
+  c.last_ack_received = x.now;
+  c.last_received = x.now;  // what tcpi_last_data_recv counts from (Linux: tcp_finish_connect)
+  c.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(
+      88, std::min<std::uint32_t>({c.announced, send_mss(c), c.rcv_wnd / 2, 536})));
+  c.backoff = 0;
+  c.retransmits = 0;
+  if (c.options.keepalive) {
+    arm_keepalive(c, x,
+                  std::chrono::seconds(c.options.keep_idle.value_or(x.settings.keepalive_time)));
+  }
+}
+
+void enter_time_wait(Connection& c) {
+  set_state(c, TcpState::TimeWait);
+  stop_send_timer(c);
+  c.ack_timer = c.keep_timer = Instant::max();
+  c.news |= news::kTimeWait;
+}
+
+void limit_fin_wait_2(Connection& c, TcpContext& x) {
+  if (!x.settings.rules.fin_wait_2_limit) return;
+  Duration limit = std::chrono::seconds(c.options.linger2.value_or(x.settings.fin_timeout));
+  // Not before the peer had a chance to send its FIN again.
+  limit = std::max(limit, c.rtt.rto * 4 - c.rtt.rto / 2);
+  if (limit > kTimeWaitLength) {
+    // Linux keeps the whole socket for the time beyond 60 s first (linux-facts 7).
+    arm_keepalive(c, x, limit - kTimeWaitLength);
+    return;
+  }
+  c.fin_wait_2_until = x.now + limit;
+  c.news |= news::kFinWait2;
+}
+
+void on_fin_wait_2_limit(Connection& c, TcpContext& x) {
+  if (c.options.linger2.value_or(0) >= 0) {
+    const Duration limit = std::chrono::seconds(c.options.linger2.value_or(x.settings.fin_timeout));
+    const Duration rest = limit - kTimeWaitLength;
+    if (rest > Duration::zero()) {
+      c.fin_wait_2_until = x.now + rest;
+      c.news |= news::kFinWait2;
+      return;
+    }
+  }
+  send_reset(c, x);
+  finish(c, x, TcpError::None);
+}
+
+void probe_with_data(Connection& c, TcpContext& x) {
+  push_window_probe(c, x);
+}
+
+}  // namespace lastack

@@ -1,0 +1,27 @@
+// The changes of state that more than one event leads to.
+#pragma once
+
+#include "tcp/connection.h"
+#include "tcp/context.h"
+
+namespace lastack {
+
+void set_state(Connection& c, TcpState state);
+// CLOSED, with what the user shall hear of it. Everything that was waiting is forgotten.
+void finish(Connection& c, TcpContext& x, TcpError error);
+// Sends a RST and closes.
+void abort_connection(Connection& c, TcpContext& x, TcpError error);
+// ESTABLISHED, from either side.
+void establish(Connection& c, TcpContext& x);
+// FIN_WAIT_2 and TIME_WAIT are kept by the stack as small records (linux-facts 3, 4).
+void enter_time_wait(Connection& c);
+// The user has gone while the connection is in FIN_WAIT_2: how long it may wait (linux-facts 6, 7).
+void limit_fin_wait_2(Connection& c, TcpContext& x);
+void on_fin_wait_2_limit(Connection& c, TcpContext& x);
+// Window probe by data: one piece as large as the window allows.
+void probe_with_data(Connection& c, TcpContext& x);
+
+inline constexpr int kLinearSyns = 4;
+inline constexpr Duration kTimeWaitLength = 60s;
+
+}  // namespace lastack

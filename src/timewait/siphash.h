@@ -1,0 +1,61 @@
+// SipHash-1-3 (Aumasson and Bernstein) over whole 64-bit words: the keyed hash of every table that a
+// stranger can fill, so that nobody outside can aim at a bucket. The key is an argument; whoever starts a
+// host draws it once.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace lastack {
+
+struct SipKey {
+  std::uint64_t k0 = 0;
+  std::uint64_t k1 = 0;
+};
+
+class SipHash {
+ public:
+  constexpr explicit SipHash(const SipKey& key)
+      : v0_(key.k0 ^ 0x736f6d6570736575),
+        v1_(key.k1 ^ 0x646f72616e646f6d),
+        v2_(key.k0 ^ 0x6c7967656e657261),
+        v3_(key.k1 ^ 0x7465646279746573) {}
+
+  // Eight bytes of the message, the first of them lowest.
+  constexpr SipHash& add(std::uint64_t word) {
+    v3_ ^= word;
+    round();
+    v0_ ^= word;
+    length_ += 8;
+    return *this;
+  }
+  // The last `bytes` < 8 of the message.
+  constexpr std::uint64_t finish(std::uint64_t rest = 0, unsigned bytes = 0) {
+    add(rest | (length_ + bytes) << 56);
+    v2_ ^= 0xff;
+    round();
+    round();
+    round();
+    return v0_ ^ v1_ ^ v2_ ^ v3_;
+  }
+
+ private:
+  constexpr void round() {
+    v0_ += v1_;
+    v1_ = std::rotl(v1_, 13) ^ v0_;
+    v0_ = std::rotl(v0_, 32);
+    v2_ += v3_;
+    v3_ = std::rotl(v3_, 16) ^ v2_;
+    v0_ += v3_;
+    v3_ = std::rotl(v3_, 21) ^ v0_;
+    v2_ += v1_;
+    v1_ = std::rotl(v1_, 17) ^ v2_;
+    v2_ = std::rotl(v2_, 32);
+  }
+
+  std::uint64_t v0_, v1_, v2_, v3_;
+  std::uint64_t length_ = 0;
+};
+
+}  // namespace lastack

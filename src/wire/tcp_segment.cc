@@ -1,0 +1,178 @@
+#include "wire/tcp_segment.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "wire/bytes.h"
+#include "wire/checksum.h"
+
+namespace lastack {
+namespace {
+
+using tl::unexpected;
+
+enum OptionKind : std::uint8_t {
+  kEnd = 0,
+  kNop = 1,
+  kMss = 2,
+  kWindowScale = 3,
+  kSackPermitted = 4,
+  kSack = 5,
+  kTimestamps = 8,
+};
+constexpr std::size_t kTimestampsLength = 10;
+// Two NOPs before them keep the numbers aligned, as everyone does (RFC 7323, appendix A).
+constexpr std::size_t kAlignedTimestamps = 12;
+constexpr std::uint32_t kTimestampsWithNops = 0x0101080a;
+
+// An option whose length cannot be ends the list, and the segment counts without what follows (MUST-7).
+void parse_options(std::span<const std::byte> bytes, TcpOptions& out) {
+  // Nearly every segment of a connection with timestamps has these and nothing else.
+  if (bytes.size() == kAlignedTimestamps && load32(bytes.data()) == kTimestampsWithNops) {
+    out.timestamps = Timestamps{load32(&bytes[4]), load32(&bytes[8])};
+    return;
+  }
+  while (!bytes.empty()) {
+    const std::uint8_t kind = load8(&bytes[0]);
+    if (kind == kEnd) return;
+    if (kind == kNop) {
+      bytes = bytes.subspan(1);
+      continue;
+    }
+    if (bytes.size() < 2) return;
+    const std::size_t length = load8(&bytes[1]);
+    if (length < 2 || length > bytes.size()) return;
+    const std::byte* value = bytes.data() + 2;
+    switch (kind) {
+      case kMss:
+        if (length == 4) out.mss = load16(value);
+        break;
+      case kWindowScale:
+        if (length == 3) out.window_scale = load8(value);
+        break;
+      case kSackPermitted:
+        if (length == 2) out.sack_permitted = true;
+        break;
+      case kSack:
+        if (length < 10 || (length - 2) % 8 != 0) break;
+        out.sack_count = 0;
+        for (std::size_t at = 0; at < length - 2 && out.sack_count < TcpOptions::kMostSackBlocks;
+             at += 8) {
+          out.sack[out.sack_count++] = {SeqNum(load32(value + at)), SeqNum(load32(value + at + 4))};
+        }
+        break;
+      case kTimestamps:
+        if (length == kTimestampsLength)
+          out.timestamps = Timestamps{load32(value), load32(value + 4)};
+        break;
+      default:
+        break;  // MUST-6
+    }
+    bytes = bytes.subspan(length);
+  }
+}
+
+// How many of the SACK blocks there is room for beside the other options.
+std::size_t sack_blocks_that_fit(const TcpOptions& options, std::size_t others) {
+  if (options.sack_count == 0 || others + 12 > kMostTcpOptions) return 0;
+  return std::min<std::size_t>(options.sack_count, (kMostTcpOptions - others - 4) / 8);
+}
+
+std::size_t length_without_sack(const TcpOptions& options) {
+  std::size_t length = 0;
+  if (options.mss) length += 4;
+  if (options.timestamps) {
+    length += kAlignedTimestamps;  // with SACK-permitted in place of the NOPs
+  } else if (options.sack_permitted) {
+    length += 4;
+  }
+  if (options.window_scale) length += 4;
+  return length;
+}
+
+}  // namespace
+
+tl::expected<TcpSegment, WireError> parse_tcp(std::span<const std::byte> bytes, const IpHeader& ip,
+                                              Checksum checksum) {
+  if (bytes.size() < kTcpHeaderLength) return unexpected(WireError::Truncated);
+  const std::uint16_t offset_and_flags = load16(&bytes[12]);
+  const std::size_t header = std::size_t{offset_and_flags} / 0x1000 * 4;
+  if (header < kTcpHeaderLength) return unexpected(WireError::BadHeaderLength);
+  if (header > bytes.size()) return unexpected(WireError::Truncated);
+  if (checksum == Checksum::Verify) {
+    ChecksumSum sum;
+    sum.add_pseudo_header(ip.source, ip.destination, kProtocolTcp, bytes.size());
+    sum.add(bytes);
+    if (sum.checksum() != 0) return unexpected(WireError::BadChecksum);
+  }
+  TcpSegment segment;
+  segment.source = load16(&bytes[0]);
+  segment.destination = load16(&bytes[2]);
+  segment.seq = SeqNum(load32(&bytes[4]));
+  segment.ack = SeqNum(load32(&bytes[8]));
+  segment.flags = offset_and_flags & 0x1ff;
+  segment.window = load16(&bytes[14]);
+  segment.urgent = load16(&bytes[18]);
+  segment.ecn = ip.traffic_class & ecn::kMask;
+  parse_options(bytes.subspan(kTcpHeaderLength, header - kTcpHeaderLength), segment.options);
+  segment.payload = bytes.subspan(header);
+  return segment;
+}
+
+std::size_t options_length(const TcpOptions& options) {
+  const std::size_t others = length_without_sack(options);
+  const std::size_t blocks = sack_blocks_that_fit(options, others);
+  return blocks == 0 ? others : others + 4 + 8 * blocks;
+}
+
+void write_tcp_header(std::byte* out, const TcpSegment& segment) {
+  const TcpOptions& options = segment.options;
+  const std::size_t length = header_length(options);
+  store16(out, segment.source);
+  store16(out + 2, segment.destination);
+  store32(out + 4, segment.seq.value());
+  store32(out + 8, segment.ack.value());
+  store16(out + 12, static_cast<std::uint16_t>(length / 4 << 12 | (segment.flags & 0x1ff)));
+  store16(out + 14, segment.window);
+  store16(out + 16, 0);
+  store16(out + 18, segment.urgent);
+
+  std::byte* at = out + kTcpHeaderLength;
+  if (options.mss) {
+    store32(at, std::uint32_t{kMss} << 24 | 4U << 16 | *options.mss);
+    at += 4;
+  }
+  if (options.timestamps) {
+    store32(at, options.sack_permitted ? 0x0402080a : kTimestampsWithNops);
+    store32(at + 4, options.timestamps->value);
+    store32(at + 8, options.timestamps->echo);
+    at += kAlignedTimestamps;
+  } else if (options.sack_permitted) {
+    store32(at, 0x01010402);
+    at += 4;
+  }
+  if (options.window_scale) {
+    store32(at, 0x01030300U | *options.window_scale);
+    at += 4;
+  }
+  const std::size_t blocks = sack_blocks_that_fit(options, length_without_sack(options));
+  if (blocks > 0) {
+    store32(at, 0x01010500U | static_cast<std::uint32_t>(2 + 8 * blocks));
+    at += 4;
+    for (std::size_t i = 0; i < blocks; ++i, at += 8) {
+      store32(at, options.sack[i].left.value());
+      store32(at + 4, options.sack[i].right.value());
+    }
+  }
+}
+
+void write_tcp_checksum(std::span<std::byte> header_and_payload, const IpAddress& source,
+                        const IpAddress& destination) {
+  ChecksumSum sum;
+  sum.add_pseudo_header(source, destination, kProtocolTcp, header_and_payload.size());
+  sum.add(header_and_payload);
+  const std::uint16_t checksum = sum.checksum();
+  std::memcpy(header_and_payload.data() + 16, &checksum, sizeof checksum);
+}
+
+}  // namespace lastack

@@ -1,0 +1,177 @@
+// How connections end, seen from both sides: every path through the diagram of tcp/connection.h.
+#include "unit/stack/world.h"
+
+namespace lastack::test {
+namespace {
+
+TEST(Closing, TheSideThatClosesFirstIsLeftInTimeWait) {
+  for (const bool client_first : {true, false}) {
+    World w;
+    const SocketId at = w.listen(80);
+    auto [c, s] = w.connect(at, 80);
+    Host& first = client_first ? w.client : w.server;
+    Host& second = client_first ? w.server : w.client;
+    const SocketId of_first = client_first ? c : s, of_second = client_first ? s : c;
+    ASSERT_TRUE(first.close(of_first, w.now));
+    w.run_for(100ms);
+    EXPECT_EQ(second.state(of_second), TcpState::CloseWait);
+    std::array<std::byte, 8> buffer;
+    EXPECT_EQ(second.read(of_second, buffer, w.now), 0u) << "the end";
+    ASSERT_TRUE(second.close(of_second, w.now));
+    w.run_for(100ms);
+    EXPECT_EQ(first.time_waits(), 1u);
+    EXPECT_EQ(second.time_waits(), 0u) << "LAST_ACK ends in CLOSED";
+    EXPECT_EQ(first.counters().TW, 1u);
+    EXPECT_EQ(first.connections() + second.connections(), 0u);
+    w.run_for(59s);
+    EXPECT_EQ(first.time_waits(), 1u);
+    w.run_for(1s);
+    EXPECT_EQ(first.time_waits(), 0u);
+  }
+}
+
+TEST(Closing, BothAtOnceMeetInClosing) {
+  World w;
+  const SocketId at = w.listen(80);
+  auto [c, s] = w.connect(at, 80);
+  ASSERT_TRUE(w.client.close(c, w.now));
+  ASSERT_TRUE(w.server.close(s, w.now));
+  w.run_for(100ms);
+  EXPECT_EQ(w.client.time_waits(), 1u);
+  EXPECT_EQ(w.server.time_waits(), 1u);
+}
+
+TEST(Closing, HalfClosedDataStillFlows) {
+  World w;
+  const SocketId at = w.listen(80);
+  auto [c, s] = w.connect(at, 80);
+  ASSERT_TRUE(w.client.shutdown(c, ShutdownHow::Write, w.now));
+  w.run_for(50ms);
+  EXPECT_EQ(w.client.state(c), TcpState::FinWait2);
+  const Bytes data = bytes_of("still here");
+  EXPECT_EQ(w.server.write(s, data, w.now), data.size());
+  w.run_for(50ms);
+  Bytes buffer(64);
+  EXPECT_EQ(w.client.read(c, buffer, w.now), data.size());
+  EXPECT_EQ(w.client.write(c, data, w.now).error(), Err::broken_pipe);
+  // linux-facts 8: no limit while the socket is open.
+  w.run_for(300s);
+  EXPECT_EQ(w.client.state(c), TcpState::FinWait2);
+}
+
+TEST(Closing, UnreadDataResets) {
+  World w;
+  const SocketId at = w.listen(80);
+  auto [c, s] = w.connect(at, 80);
+  ASSERT_TRUE(w.server.write(s, bytes_of("x"), w.now));
+  w.run_for(50ms);
+  ASSERT_TRUE(w.client.close(c, w.now));
+  w.run_for(50ms);
+  EXPECT_EQ(w.client.counters().TCPAbortOnClose, 1u);
+  std::array<std::byte, 8> buffer;
+  EXPECT_EQ(w.server.read(s, buffer, w.now).error(), Err::connection_reset);
+  EXPECT_EQ(w.client.time_waits() + w.server.time_waits(), 0u);
+}
+
+TEST(Closing, LingerZeroResets) {
+  World w;
+  const SocketId at = w.listen(80);
+  auto [c, s] = w.connect(at, 80);
+  ASSERT_TRUE(w.client.set_option(c, Option::linger, 0, w.now));
+  ASSERT_TRUE(w.client.close(c, w.now));
+  w.run_for(50ms);
+  EXPECT_EQ(w.client.counters().TCPAbortOnData, 1u);
+  std::array<std::byte, 8> buffer;
+  EXPECT_EQ(w.server.read(s, buffer, w.now).error(), Err::connection_reset);
+  EXPECT_EQ(w.client.time_waits() + w.server.time_waits(), 0u);
+}
+
+// linux-facts 4, 6, 7.
+TEST(Closing, AnOrphanInFinWait2HasALimit) {
+  struct Case {
+    const char* timeout;
+    Duration gone_after;
+  };
+  for (const Case& c : {Case{"3", 4s}, Case{"30", 31s}, Case{"61", 3s}, Case{"70", 22s}}) {
+    World w;
+    ASSERT_TRUE(w.client.set("tcp_fin_timeout", c.timeout));
+    const SocketId at = w.listen(80);
+    const auto pair = w.connect(at, 80);
+    ASSERT_TRUE(w.client.close(pair.client, w.now));
+    w.run_for(c.gone_after / 2);
+    EXPECT_EQ(w.client.time_waits() + w.client.connections(), 1u) << c.timeout;
+    w.run_for(c.gone_after / 2 + 1s);
+    EXPECT_EQ(w.client.time_waits() + w.client.connections(), 0u) << c.timeout;
+  }
+}
+
+TEST(Closing, AFullTableRefusesTheRecord) {
+  World w;
+  ASSERT_TRUE(w.client.set("tcp_max_tw_buckets", "5"));
+  const SocketId at = w.listen(80);
+  for (int i = 0; i < 8; ++i) {
+    auto [c, s] = w.connect(at, 80);
+    ASSERT_TRUE(w.client.close(c, w.now));
+    w.run_for(20ms);
+    ASSERT_TRUE(w.server.close(s, w.now));
+    w.run_for(20ms);
+  }
+  EXPECT_EQ(w.client.time_waits(), 5u);
+  EXPECT_EQ(w.client.counters().TCPTimeWaitOverflow, 3u);
+  EXPECT_EQ(w.client.counters().TW, 5u);
+}
+
+// linux-facts 13: the listener takes the SYN on a four-tuple in TIME_WAIT, 65,537 on.
+TEST(Closing, AServersRecordMakesRoomForTheSameClient) {
+  World w;
+  const SocketId at = w.listen(80);
+  SeqNum last;
+  for (int round = 0; round < 20; ++round) {
+    w.sent.clear();
+    w.capture = true;
+    auto [c, s] = w.connect(at, 80, Port{40000});
+    ASSERT_EQ(w.client.state(c), TcpState::Established) << round;
+    for (const auto& [from, packet] : w.sent) {
+      const TcpSegment segment = segment_of(packet);
+      if (from == 1 && segment.syn()) {
+        if (round > 0) {
+          EXPECT_EQ(segment.seq, last + 65537);
+        }
+        last = segment.seq + 2;  // the SYN and the FIN
+      }
+    }
+    ASSERT_TRUE(w.server.close(s, w.now));
+    w.run_for(20ms);
+    ASSERT_TRUE(w.client.close(c, w.now));
+    w.run_for(20ms);
+    ASSERT_EQ(w.server.time_waits(), 1u);
+    // Timestamps have a clock of a millisecond.
+    w.run_for(5ms);
+  }
+}
+
+// Claim A5, as RFC 9293 and today's kernels have it: a SYN to a peer in LAST_ACK.
+TEST(Closing, ASynToLastAckEndsTheOldConnectionAndOpensTheNew) {
+  World w;
+  const SocketId at = w.listen(80);
+  auto [c, s] = w.connect(at, 80, Port{40000});
+  // The client's last ACK is lost, and the client forgets all it knew.
+  ASSERT_TRUE(w.client.close(c, w.now));
+  w.run_for(20ms);
+  w.fault = [](const Bytes&, int from) {
+    return from == 0 ? std::vector<Duration>{} : std::vector<Duration>{1ms};
+  };
+  ASSERT_TRUE(w.server.close(s, w.now));
+  w.run_for(5ms);
+  EXPECT_EQ(w.server.connections(), 1u) << "LAST_ACK";
+  Host fresh({.name = "client", .seed = 77});
+  fresh.add_address(kClientAddress);
+  w.client = std::move(fresh);
+  w.fault = nullptr;
+  const SocketId again = w.dial(80, Port{40000});
+  w.run_for(2s);
+  EXPECT_EQ(w.client.state(again), TcpState::Established);
+}
+
+}  // namespace
+}  // namespace lastack::test

@@ -1,0 +1,55 @@
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "stack/timer_wheel.h"
+
+namespace lastack::test {
+namespace {
+
+// Against an ordinary map: nothing is late, nothing fires early, nothing is lost.
+TEST(TimerWheel, AgreesWithAMap) {
+  for (unsigned seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    TimerWheel wheel;
+    std::map<TimerWheel::Id, Instant> model;
+    Instant now{};
+    for (int step = 0; step < 3000; ++step) {
+      const auto id = static_cast<TimerWheel::Id>(random() % 200);
+      const auto op = random() % 10;
+      if (op < 5) {
+        constexpr std::uint64_t kSpans[] = {2'000'000, 1'000'000'000, 300'000'000'000,
+                                            100'000'000'000'000};
+        const Instant at =
+            now + Duration(static_cast<Duration::rep>(random() % kSpans[random() % 4]));
+        wheel.set(id, at);
+        model[id] = at;
+      } else if (op < 6) {
+        wheel.clear(id);
+        model.erase(id);
+      } else {
+        Instant least = Instant::max();
+        for (const auto& [i, at] : model) least = std::min(least, at);
+        const Instant next = wheel.next();
+        ASSERT_LE(next, least);
+        ASSERT_EQ(next == Instant::max(), least == Instant::max());
+        if (next == Instant::max()) continue;
+        now = std::max(
+            now,
+            op < 8 ? next : now + Duration(static_cast<Duration::rep>(random() % 5'000'000'000)));
+        for (auto due = wheel.take_due(now); due != TimerWheel::kNone; due = wheel.take_due(now)) {
+          const auto found = model.find(due);
+          ASSERT_NE(found, model.end());
+          ASSERT_LE(found->second, now);
+          model.erase(found);
+        }
+        for (const auto& [i, at] : model) ASSERT_GT(at, now) << i;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lastack::test
