@@ -161,7 +161,6 @@ HostSnapshot Host::snapshot(Instant at) const {
     details.since_data_received = at - c.last_received;
     details.since_ack_received = at - c.last_ack_received;
     census.add_details(r, details);
-    if (inode != 0) census.own(inode, kUser);
   }
   const auto add_small = [&](const FourTuple& tuple, TcpState state, Instant until) {
     SocketRecord r;
@@ -178,6 +177,12 @@ HostSnapshot Host::snapshot(Instant at) const {
   h.waits.for_each_fin_wait_2([&](const FinWait2Record& record) {
     add_small(record.tuple, TcpState::FinWait2, record.deadline);
   });
+  // After all have been added (census.h).
+  for (ConnectionIndex i = 0; i < h.connections.capacity(); ++i) {
+    if (h.connections.is_live(i) && h.connections[i].user != 0) {
+      census.own(std::uint64_t{i} + 1, kUser);
+    }
+  }
   space.sockets = census.finish([](std::int32_t) { return kNone; });
   space.sockets.owners_looked_up = true;
   host.namespaces.push_back(std::move(space));

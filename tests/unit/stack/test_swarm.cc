@@ -24,7 +24,11 @@ std::byte expected(std::uint32_t flow, std::size_t at) {
   return static_cast<std::byte>((flow * 2654435761U + at * 40503U) >> 7);
 }
 
-void one_run(std::uint64_t seed) {
+struct Totals {
+  std::size_t bytes = 0, whole = 0, failed = 0, reused = 0;
+};
+
+void one_run(std::uint64_t seed, Totals& totals) {
   SCOPED_TRACE("replay: LASTACK_SEED=" + std::to_string(seed) +
                " test_stack --gtest_filter=Swarm.*");
   std::mt19937_64 random(seed);
@@ -140,6 +144,12 @@ void one_run(std::uint64_t seed) {
     }
     w.run_for(500ms);
   }
+  for (const Flow& flow : flows) {
+    totals.bytes += flow.read;
+    totals.whole += flow.got_end && flow.read == flow.size ? 1 : 0;
+    totals.failed += flow.failed ? 1 : 0;
+  }
+  totals.reused += w.client.counters().TWRecycled;
   EXPECT_EQ(w.client.connections(), 0u) << "stuck";
   EXPECT_EQ(w.server.connections(), 0u) << "stuck";
   EXPECT_EQ(w.client.time_waits() + w.server.time_waits(), 0u) << "TIME_WAIT does not end";
@@ -147,15 +157,16 @@ void one_run(std::uint64_t seed) {
 }
 
 TEST(Swarm, EveryByteOnceInOrderOrAnError) {
+  Totals totals;
   if (const char* seed = std::getenv("LASTACK_SEED")) {
-    one_run(std::strtoull(seed, nullptr, 10));
+    one_run(std::strtoull(seed, nullptr, 10), totals);
     return;
   }
-  for (std::uint64_t seed = 1;
-       seed <= 25 && !::testing::Test::HasFatalFailure() && !::testing::Test::HasNonfatalFailure();
-       ++seed) {
-    one_run(seed);
-  }
+  for (std::uint64_t seed = 1; seed <= 25 && !HasFailure(); ++seed) one_run(seed, totals);
+  // It must have been worth the trouble.
+  EXPECT_GT(totals.bytes, 1'000'000u);
+  EXPECT_GT(totals.whole, 200u);
+  EXPECT_GT(totals.reused, 10u);
 }
 
 }  // namespace

@@ -47,14 +47,17 @@ TEST(Icmp, TellsWhatItIsAbout) {
     std::uint8_t type, code;
     IcmpKind kind;
   };
-  for (const Case& c : {Case{true, 3, 0, IcmpKind::NetworkUnreachable}, Case{true, 3, 1, IcmpKind::HostUnreachable},
-                        Case{true, 3, 2, IcmpKind::ProtocolUnreachable}, Case{true, 3, 3, IcmpKind::PortUnreachable},
-                        Case{true, 3, 13, IcmpKind::Prohibited}, Case{true, 4, 0, IcmpKind::SourceQuench},
-                        Case{true, 11, 0, IcmpKind::TimeExceeded}, Case{true, 12, 0, IcmpKind::ParameterProblem},
-                        Case{false, 1, 0, IcmpKind::NetworkUnreachable}, Case{false, 1, 4, IcmpKind::PortUnreachable},
-                        Case{false, 1, 1, IcmpKind::Prohibited}, Case{false, 3, 0, IcmpKind::TimeExceeded},
-                        Case{false, 4, 1, IcmpKind::ParameterProblem}}) {
-    const auto error = parse_icmp(error_about(c.v4 ? v4 : v6, c.type, c.code, 0, 1000), c.v4 ? kBack4 : kBack6);
+  for (const Case& c :
+       {Case{true, 3, 0, IcmpKind::NetworkUnreachable}, Case{true, 3, 1, IcmpKind::HostUnreachable},
+        Case{true, 3, 2, IcmpKind::ProtocolUnreachable},
+        Case{true, 3, 3, IcmpKind::PortUnreachable}, Case{true, 3, 13, IcmpKind::Prohibited},
+        Case{true, 4, 0, IcmpKind::SourceQuench}, Case{true, 11, 0, IcmpKind::TimeExceeded},
+        Case{true, 12, 0, IcmpKind::ParameterProblem},
+        Case{false, 1, 0, IcmpKind::NetworkUnreachable},
+        Case{false, 1, 4, IcmpKind::PortUnreachable}, Case{false, 1, 1, IcmpKind::Prohibited},
+        Case{false, 3, 0, IcmpKind::TimeExceeded}, Case{false, 4, 1, IcmpKind::ParameterProblem}}) {
+    const auto error =
+        parse_icmp(error_about(c.v4 ? v4 : v6, c.type, c.code, 0, 1000), c.v4 ? kBack4 : kBack6);
     ASSERT_TRUE(error && *error) << int{c.type} << " " << int{c.code};
     EXPECT_EQ((*error)->kind, c.kind);
     EXPECT_EQ((*error)->tuple.local, (Endpoint{c.v4 ? kFrom : kFrom6, 40000}));
@@ -68,7 +71,8 @@ TEST(Icmp, TooBigTellsTheMtu) {
   ASSERT_TRUE(v4 && *v4);
   EXPECT_EQ((*v4)->kind, IcmpKind::PacketTooBig);
   EXPECT_EQ((*v4)->mtu, 1400u);
-  const auto v6 = parse_icmp(error_about(packet_of(segment(), kFrom6, kTo6), 2, 0, 1280, 48), kBack6);
+  const auto v6 =
+      parse_icmp(error_about(packet_of(segment(), kFrom6, kTo6), 2, 0, 1280, 48), kBack6);
   ASSERT_TRUE(v6 && *v6);
   EXPECT_EQ((*v6)->mtu, 1280u);
 }

@@ -56,7 +56,8 @@ TEST(IpPacket, PaddingOfTheLinkIsNotPayload) {
 
 TEST(IpPacket, EveryTruncationIsAnError) {
   for (const IpAddress& from : {kFrom, kFrom6}) {
-    const Bytes packet = with_payload({.source = from, .destination = from.is_v4() ? kTo : kTo6}, 9);
+    const Bytes packet =
+        with_payload({.source = from, .destination = from.is_v4() ? kTo : kTo6}, 9);
     for (std::size_t length = 0; length < packet.size(); ++length) {
       const auto read = parse_ip(std::span(packet).first(length));
       ASSERT_FALSE(read) << length;
@@ -94,7 +95,7 @@ TEST(IpPacket, HeadersThatLie) {
 }
 
 TEST(IpPacket, FragmentsAreNotTaken) {
-  for (const std::uint16_t field : {0x2000, 0x0001, 0x1fff}) {
+  for (const std::uint16_t field : std::initializer_list<std::uint16_t>{0x2000, 0x0001, 0x1fff}) {
     Bytes packet = with_payload({.source = kFrom, .destination = kTo}, 8);
     store16(&packet[6], field);
     mend_checksum(packet);
@@ -111,7 +112,7 @@ TEST(IpPacket, ExtensionHeaders) {
     return packet;
   };
   const Bytes options = bytes_of({6, 0, 1, 4, 0, 0, 0, 0});
-  for (const std::uint8_t kind : {0, 60}) {
+  for (const std::uint8_t kind : std::initializer_list<std::uint8_t>{0, 60}) {
     const auto read = parse_ip(packet_with(kind, options));
     ASSERT_TRUE(read);
     EXPECT_EQ(read->header.protocol, kProtocolTcp);
@@ -119,8 +120,10 @@ TEST(IpPacket, ExtensionHeaders) {
   }
   // An atomic fragment (RFC 6946) is whole; others are not taken.
   EXPECT_TRUE(parse_ip(packet_with(44, bytes_of({6, 0, 0, 0, 1, 2, 3, 4}))));
-  EXPECT_EQ(parse_ip(packet_with(44, bytes_of({6, 0, 0, 1, 1, 2, 3, 4}))).error(), WireError::Fragment);
-  EXPECT_EQ(parse_ip(packet_with(44, bytes_of({6, 0, 0, 8, 1, 2, 3, 4}))).error(), WireError::Fragment);
+  EXPECT_EQ(parse_ip(packet_with(44, bytes_of({6, 0, 0, 1, 1, 2, 3, 4}))).error(),
+            WireError::Fragment);
+  EXPECT_EQ(parse_ip(packet_with(44, bytes_of({6, 0, 0, 8, 1, 2, 3, 4}))).error(),
+            WireError::Fragment);
   // A routing header that has not been gone through.
   EXPECT_EQ(parse_ip(packet_with(43, bytes_of({6, 0, 0, 1, 0, 0, 0, 0}))).error(),
             WireError::UnknownHeader);

@@ -74,7 +74,8 @@ TEST(TcpSegment, AsManySackBlocksAsFit) {
     segment.flags = tcp_flag::kAck;
     if (timestamps) segment.options.timestamps = Timestamps{1, 2};
     segment.options.sack_count = 4;
-    for (std::uint32_t i = 0; i < 4; ++i) segment.options.sack[i] = {SeqNum(i * 10), SeqNum(i * 10 + 5)};
+    for (std::uint32_t i = 0; i < 4; ++i)
+      segment.options.sack[i] = {SeqNum(i * 10), SeqNum(i * 10 + 5)};
     const Bytes packet = packet_of(segment);
     const TcpSegment read = parsed(packet);
     EXPECT_EQ(read.options.sack_count, timestamps ? 3 : 4);
@@ -99,7 +100,7 @@ TEST(TcpSegment, MUST_6_unknown_options_are_skipped_MUST_7_lying_ones_end_the_li
   store16(&packet[36], 0);
   EXPECT_FALSE(reread().options.mss);
   EXPECT_EQ(parsed(packet).options.window_scale, 3);
-  for (const std::uint8_t length : {0, 1, 9, 255}) {
+  for (const std::uint8_t length : std::initializer_list<std::uint8_t>{0, 1, 9, 255}) {
     store8(&packet[41], length);
     store16(&packet[36], 0);
     const TcpSegment read = reread();
@@ -109,9 +110,10 @@ TEST(TcpSegment, MUST_6_unknown_options_are_skipped_MUST_7_lying_ones_end_the_li
 }
 
 TEST(TcpSegment, KnownOptionsOfAWrongLengthAreNotTaken) {
-  for (const auto& options : {bytes_of({2, 3, 5, 1}), bytes_of({3, 4, 7, 7}), bytes_of({4, 4, 0, 0}),
-                              bytes_of({8, 4, 1, 1}), bytes_of({5, 4, 0, 0}),
-                              bytes_of({5, 9, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1})}) {
+  for (const auto& options :
+       {bytes_of({2, 3, 5, 1}), bytes_of({3, 4, 7, 7}), bytes_of({4, 4, 0, 0}),
+        bytes_of({8, 4, 1, 1}), bytes_of({5, 4, 0, 0}),
+        bytes_of({5, 9, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1})}) {
     TcpSegment segment;
     segment.flags = tcp_flag::kSyn;
     Bytes packet = packet_of(segment);
