@@ -8,14 +8,6 @@
 #include "tcp/timers.h"
 
 namespace lastack {
-namespace {
-
-SipKey sip_key(SeededRandom& random) {
-  const SecretKey key = random.key();
-  return {key.first, key.second};
-}
-
-}  // namespace
 
 Host::Impl::Impl(HostOptions chosen)
     : options(std::move(chosen)),
@@ -26,8 +18,8 @@ Host::Impl::Impl(HostOptions chosen)
       port_key(random.key()),
       cookie_key(random.key()),
       connections(random.key()),
-      waits(sip_key(random), TimeWaitSettings::from(settings), *this),
-      ports(sip_key(random), sip_key(random)),
+      waits(random.key(), TimeWaitSettings::from(settings), *this),
+      ports{random.key(), random.key()},  // braces: from left to right, whatever the compiler
       address_set(8, AddressHash{random.key()}) {
   tcp.gso_max_size = options.gso_max_size;
   resolve_settings();

@@ -1,62 +1,31 @@
-// A keyed hash nobody outside can compute (SipHash-1-3): initial sequence numbers (RFC 6528), timestamp
-// offsets, the choice of ports (RFC 6056) and hash tables that cannot be aimed at.
+// What nobody outside can compute: initial sequence numbers (RFC 6528), timestamp offsets, the choice of ports
+// (RFC 6056) and hash tables that cannot be aimed at, all by SipHash with keys of the host's own.
 #pragma once
 
 #include <bit>
 #include <cstdint>
-#include <cstring>
-#include <span>
 
 #include "lastack/four_tuple.h"
+#include "timewait/siphash.h"
 
 namespace lastack {
 
-struct SecretKey {
-  std::uint64_t first = 0;
-  std::uint64_t second = 0;
-};
+using SecretKey = SipKey;
 
 class SecretHash {
  public:
-  explicit SecretHash(const SecretKey& key)
-      : v0_(0x736f6d6570736575ULL ^ key.first),
-        v1_(0x646f72616e646f6dULL ^ key.second),
-        v2_(0x6c7967656e657261ULL ^ key.first),
-        v3_(0x7465646279746573ULL ^ key.second) {}
+  explicit SecretHash(const SecretKey& key) : hash_(key) {}
 
-  void add(std::uint64_t word) {
-    v3_ ^= word;
-    round();
-    v0_ ^= word;
-  }
+  void add(std::uint64_t word) { hash_.add(word); }
   void add(const IpAddress& address) {
     const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(address.bytes());
-    if (!address.is_v4()) add(words[0]);
-    add(words[1]);
+    if (!address.is_v4()) hash_.add(words[0]);
+    hash_.add(words[1]);
   }
-  std::uint64_t finish() {
-    v2_ ^= 0xff;
-    round();
-    round();
-    round();
-    return v0_ ^ v1_ ^ v2_ ^ v3_;
-  }
+  std::uint64_t finish() { return hash_.finish(); }
 
  private:
-  void round() {
-    v0_ += v1_;
-    v1_ = std::rotl(v1_, 13) ^ v0_;
-    v0_ = std::rotl(v0_, 32);
-    v2_ += v3_;
-    v3_ = std::rotl(v3_, 16) ^ v2_;
-    v0_ += v3_;
-    v3_ = std::rotl(v3_, 21) ^ v0_;
-    v2_ += v1_;
-    v1_ = std::rotl(v1_, 17) ^ v2_;
-    v2_ = std::rotl(v2_, 32);
-  }
-
-  std::uint64_t v0_, v1_, v2_, v3_;
+  SipHash hash_;
 };
 
 inline std::uint64_t hash_tuple(const SecretKey& key, const FourTuple& tuple) {
