@@ -177,7 +177,6 @@ NamespaceOptions stage() {
   return options;
 }
 
-
 // `count` TIME_WAIT records towards ten destinations, closed by the connecting side, and a thousand open
 // connections.
 void burn(std::uint32_t count) {
