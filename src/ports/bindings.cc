@@ -106,7 +106,8 @@ std::uint64_t Bindings::holders(Port port) const {
 std::size_t Bindings::bytes() const {
   std::size_t bytes = sizeof *this + ports_.bucket_count() * sizeof(void*);
   for (const auto& [port, all] : ports_) {
-    bytes += sizeof port + sizeof all + 2 * sizeof(void*) + all.capacity() * sizeof(Entry);
+    bytes += sizeof port + sizeof(std::vector<Entry>) + 2 * sizeof(void*) +
+             all.capacity() * sizeof(Entry);
   }
   return bytes;
 }

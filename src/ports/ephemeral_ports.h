@@ -117,7 +117,7 @@ class EphemeralPorts {
   PortBitmap excluded_;  // reserved, or bound
   PortSet reserved_;
   std::unordered_map<Port, std::uint32_t> bound_;
-  const Taken none_{};
+  Taken none_;
   std::uint64_t exhausted_ = 0;
 };
 

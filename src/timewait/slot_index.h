@@ -35,9 +35,7 @@ class IndexedRecords {
  public:
   virtual std::uint64_t hash_of(Place place) const = 0;
   virtual void touch(Place place) const = 0;
-
- protected:
-  ~IndexedRecords() = default;
+  virtual ~IndexedRecords() = default;
 };
 
 class SlotIndex {

@@ -11,8 +11,9 @@ bool earlier(std::uint32_t a, std::uint32_t b) {
 }
 
 // RFC 7323, 5.3, as Linux does it: a remembered 0 is not believed (some send zeros with their SYN), and
-// neither is one of a minute ago against a RST. That the remembered one may be older than 24 days cannot
-// happen here.
+// neither is one of a minute ago against a RST. Its age is taken to be that of the stay, as a record has no
+// other time; so after a repeated FIN it counts as younger than Linux has it. That it may be older than 24
+// days cannot happen here.
 bool paws_rejects(const Numbers& record, const SegmentSummary& s, bool rst_is_exempt) {
   if (!record.ts_recent || !s.ts_val || *record.ts_recent == 0) return false;
   if (!earlier(*s.ts_val, *record.ts_recent)) return false;

@@ -138,6 +138,7 @@ class TimeWaits {
   // Call advance() then. There may be nothing to do yet.
   std::optional<Instant> next_expiry();
 
+  // These have no time, and see what the last call that had one left.
   std::optional<TimeWaitRecord> find(const FourTuple& tuple) const;
   std::optional<FinWait2Record> find_fin_wait_2(const FourTuple& tuple) const;
   // For a snapshot. The records of one local address come in the order of age, but for those that began again.

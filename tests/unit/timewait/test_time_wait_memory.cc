@@ -53,7 +53,7 @@ template <class Address>
 void check(std::uint32_t n, double least, double most) {
   Deaf<Address> deaf;
   ::malloc_trim(0);  // what earlier tests left would be taken again, and not be seen
-  const std::size_t before = resident();
+  [[maybe_unused]] const std::size_t before = resident();
   {
     TimeWaitTable<Address> table({1, 2}, deaf);
     for (std::uint32_t i = 0; i < n; ++i) {
