@@ -158,7 +158,7 @@ TEST(Closing, ASynToLastAckEndsTheOldConnectionAndOpensTheNew) {
   // The client's last ACK is lost, and the client forgets all it knew.
   ASSERT_TRUE(w.client.close(c, w.now));
   w.run_for(20ms);
-  w.fault = [](const Bytes&, int from) {
+  w.fault = [](const Bytes&, std::size_t from) {
     return from == 0 ? std::vector<Duration>{} : std::vector<Duration>{1ms};
   };
   ASSERT_TRUE(w.server.close(s, w.now));

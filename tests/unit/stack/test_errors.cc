@@ -53,7 +53,7 @@ TEST(Errors, OfConnect) {
   w.run_for(100ms);
   EXPECT_EQ(w.client.take_error(refused), Err::connection_refused);
   EXPECT_EQ(w.client.take_error(refused), Err::none) << "told once";
-  w.fault = [](const Bytes&, int) { return std::vector<Duration>{}; };
+  w.fault = [](const Bytes&, std::size_t) { return std::vector<Duration>{}; };
   const SocketId unheard = w.dial(80);
   w.run_for(200s);
   EXPECT_EQ(w.client.take_error(unheard), Err::timed_out);

@@ -29,7 +29,7 @@ inline const IpAddress kServerAddress = IpAddress::v4(0x0a000002);
 class World {
  public:
   // When a packet arrives, counted from now; several for copies, none for a loss.
-  using Fault = std::function<std::vector<Duration>(const Bytes& packet, int from)>;
+  using Fault = std::function<std::vector<Duration>(const Bytes& packet, std::size_t from)>;
 
   explicit World(HostOptions of_client = {.name = "client", .seed = 1},
                  HostOptions of_server = {.name = "server", .seed = 2})
@@ -44,12 +44,12 @@ class World {
   Instant now = Instant(1s);
   Duration delay = 1ms;
   Fault fault;
-  std::vector<std::pair<int, Bytes>> sent;  // all packets, when `capture`
+  std::vector<std::pair<std::size_t, Bytes>> sent;  // all packets, when `capture`
   bool capture = false;
 
   // Takes what the hosts have to send onto the wire.
   void collect() {
-    for (int from = 0; from < 2; ++from) {
+    for (std::size_t from = 0; from < 2; ++from) {
       for (auto p = hosts[from].next_packet(); !p.empty(); p = hosts[from].next_packet()) {
         Bytes packet(p.begin(), p.end());
         if (capture) sent.emplace_back(from, packet);
@@ -111,7 +111,7 @@ class World {
   }
 
  private:
-  std::multimap<Instant, std::pair<int, Bytes>> on_wire_;
+  std::multimap<Instant, std::pair<std::size_t, Bytes>> on_wire_;
 };
 
 inline TcpSegment segment_of(const Bytes& packet) {
