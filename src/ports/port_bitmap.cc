@@ -2,6 +2,16 @@
 
 namespace lastack {
 
+namespace {
+
+// Where a port is cannot be foretold, and a branch that depends on it costs more than all the rest: so there is
+// none.
+constexpr std::uint32_t all_ones_if(bool condition) {
+  return 0U - static_cast<std::uint32_t>(condition);
+}
+
+}  // namespace
+
 // Sums the bits of neighbours, then of pairs, and so on.
 std::uint32_t ones(std::uint64_t x) {
   x -= x >> 1 & 0x5555555555555555;
@@ -16,9 +26,9 @@ std::uint32_t nth_one(std::uint64_t word, std::uint32_t k) {
   for (std::uint32_t width = 32; width > 0; width /= 2) {
     const std::uint64_t low = word >> at & ((std::uint64_t{1} << width) - 1);
     const std::uint32_t n = ones(low);
-    const bool above = k >= n;
-    k -= above ? n : 0;
-    at += above ? width : 0;
+    const std::uint32_t above = all_ones_if(k >= n);
+    k -= n & above;
+    at += width & above;
   }
   return at;
 }
@@ -63,18 +73,22 @@ Port PortBitmap::select(std::uint32_t k) const {
   for (std::uint32_t step = kGroups / 2; step > 0; step /= 2) {
     const std::uint32_t there = tree_[group + step];
     const std::uint32_t n = kPresent ? there : step * kGroupPorts - there;
-    const bool beyond = k >= n;
-    k -= beyond ? n : 0;
-    group += beyond ? step : 0;
+    const std::uint32_t beyond = all_ones_if(k >= n);
+    k -= n & beyond;
+    group += step & beyond;
   }
+  std::uint32_t before = 0;
+  std::uint32_t sum = 0;
   std::uint32_t w = group * kGroupWords;
-  while (true) {
-    const std::uint64_t word = kPresent ? words_[w] : ~words_[w];
-    const std::uint32_t n = ones(word);
-    if (k < n) return static_cast<Port>(w * 64 + nth_one(word, k));
-    k -= n;
-    ++w;
+  const std::uint32_t first = w;
+  for (std::uint32_t i = first; i < first + kGroupWords; ++i) {
+    sum += ones(kPresent ? words_[i] : ~words_[i]);
+    const std::uint32_t beyond = all_ones_if(k >= sum);
+    before += (sum - before) & beyond;
+    w += 1 & beyond;
   }
+  const std::uint64_t word = kPresent ? words_[w] : ~words_[w];
+  return static_cast<Port>(w * 64 + nth_one(word, k - before));
 }
 
 template Port PortBitmap::select<true>(std::uint32_t k) const;

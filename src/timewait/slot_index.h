@@ -64,8 +64,9 @@ class SlotIndex {
     timewait::touch(lines.first);
     timewait::touch(lines.second);
   }
-  // The place that find() would look at first, without a look at it; nothing if it would not look at any.
-  std::optional<Place> likely(const Lines& lines, std::uint64_t hash, Place begin) const;
+  // The places that find() might look at, without a look at them; so many at most.
+  static constexpr std::size_t kMostLikely = 4;
+  std::size_t likely(const Lines& lines, std::uint64_t hash, Place begin, Place* places) const;
 
   std::size_t size() const { return size_; }
   std::size_t bytes() const;
@@ -169,15 +170,18 @@ inline std::uint32_t SlotIndex::equal(const Bucket& b, std::uint32_t mask, std::
 #endif
 }
 
-inline std::optional<Place> SlotIndex::likely(const Lines& lines, std::uint64_t hash,
-                                              Place begin) const {
+inline std::size_t SlotIndex::likely(const Lines& lines, std::uint64_t hash, Place begin,
+                                     Place* places) const {
   const std::uint32_t tag = tag_of(hash) << slot_bits_;
   const auto* const first = reinterpret_cast<const Bucket*>(lines.first);
   const auto* const second = reinterpret_cast<const Bucket*>(lines.second);
-  const auto found = equal(*first, ~slot_mask(), tag) | equal(*second, ~slot_mask(), tag) << kWords;
-  if (found == 0) return std::nullopt;
-  const std::uint32_t bit = first_of(found);
-  return place_of((bit < kWords ? first : second)->words[bit % kWords], begin);
+  auto found = equal(*first, ~slot_mask(), tag) | equal(*second, ~slot_mask(), tag) << kWords;
+  std::size_t n = 0;
+  for (; found != 0 && n < kMostLikely; found &= found - 1) {
+    const std::uint32_t bit = first_of(found);
+    places[n++] = place_of((bit < kWords ? first : second)->words[bit % kWords], begin);
+  }
+  return n;
 }
 
 template <class IsIt>

@@ -95,7 +95,7 @@ void TimeWaitTable<Address>::find_burst(std::span<const RecordKey> keys,
                                         std::span<std::optional<Found>> found) const {
   std::array<std::uint64_t, kBurst> hashes;
   std::array<SlotIndex::Lines, kBurst> lines;
-  std::array<Place, kBurst> likely;
+  std::array<Place, kBurst * SlotIndex::kMostLikely> likely;
   for (std::size_t from = 0; from < keys.size(); from += kBurst) {
     const auto burst = keys.subspan(from, std::min(kBurst, keys.size() - from));
     for (std::size_t i = 0; i < burst.size(); ++i) {
@@ -105,7 +105,7 @@ void TimeWaitTable<Address>::find_burst(std::span<const RecordKey> keys,
     for (std::size_t i = 0; i < burst.size(); ++i) SlotIndex::touch(lines[i]);
     std::size_t n = 0;
     for (std::size_t i = 0; i < burst.size(); ++i) {
-      if (const auto p = index_.likely(lines[i], hashes[i], ring_.begin())) likely[n++] = *p;
+      n += index_.likely(lines[i], hashes[i], ring_.begin(), &likely[n]);
     }
     for (std::size_t i = 0; i < n; ++i) ring_.touch(likely[i]);
     for (std::size_t i = 0; i < burst.size(); ++i) found[from + i] = find(burst[i], hashes[i]);
