@@ -120,7 +120,8 @@ Verdict judge(const Case& c, const PortUse& use) {
     const bool trend = use.activity >= 5s || (share >= 0.25 && use.activity >= 2s) || c.sampled();
     if (trend && *h.exhausted_in_s <= 600) return {true, false, Severity::Problem};
     // But what has only begun may be the worst: said with less certainty.
-    if (!trend && share >= 0.1 && use.activity >= 2s && *h.exhausted_in_s <= 60) return {true, false, Severity::Warning};
+    if (!trend && share >= 0.1 && use.activity >= 2s && *h.exhausted_in_s <= 60)
+      return {true, false, Severity::Warning};
     if (trend && *h.exhausted_in_s <= 86400 && share >= 0.5)
       return {true, false, Severity::Warning};
   }
