@@ -6,7 +6,7 @@
 //   the user   -> open(), bind(), listen(), connect(), accept(), read(), write(), shutdown(), close()
 //
 // Nothing blocks: what cannot be done yet is Err::would_block, and next_event() names the sockets for which
-// something has changed. The calls are POSIX's, with POSIX's errors (docs/errors.md has the table).
+// something has changed. The calls are POSIX's, with POSIX's errors.
 //
 // Not thread-safe: a host belongs to one thread at a time. Hosts share nothing; there may be any number in a
 // process. No exceptions are thrown but std::bad_alloc.
@@ -67,7 +67,7 @@ using Outcome = tl::expected<T, Err>;
 // Names a socket of one host until close(); never the same number again soon.
 enum class SocketId : std::uint32_t {};
 
-// Where RFC 793, today's RFCs and Linux part ways, the profile decides (docs/profiles.md).
+// Where RFC 793, today's RFCs and Linux part ways, the profile decides.
 enum class Profile : std::uint8_t { Linux, Rfc9293, Rfc793 };
 
 enum class PortChoice : std::uint8_t { Flat, LinuxWalk };

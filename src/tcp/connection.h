@@ -51,7 +51,7 @@
 
 namespace lastack {
 
-// Why a connection is over, or what the user should hear about it. The errno of POSIX is in calls.h.
+// Why a connection is over, or what the user should hear about it. stack/user_calls.cc gives it as an errno.
 enum class TcpError : std::uint8_t {
   None,
   Refused,             // a RST answered the SYN

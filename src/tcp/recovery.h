@@ -33,9 +33,6 @@ struct AckNews {
   std::uint32_t acked_packets = 0;
 
   bool acked() const { return data_acked || syn_acked; }
-  bool duplicate_ack() const {
-    return !una_advanced && !has_data && !window_update && !acked() && !dsack;
-  }
   bool dubious(CongestionState ca) const {
     const bool not_duplicate = has_data || window_update || acked();
     return !not_duplicate || data_sacked || dsack || congestion_echo || ca != CongestionState::Open;

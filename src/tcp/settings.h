@@ -11,7 +11,7 @@ namespace lastack {
 enum class CongestionControl : std::uint8_t { NewReno, Cubic };
 
 // Where RFC 793, today's RFCs and Linux part ways, and a connection has to take sides. One object a profile:
-// profiles.cc has the three of them.
+// stack/settings.cc has the three of them.
 struct TcpRules {
   // RFC 5961: a RST or SYN inside the window, but not exact, draws a challenge ACK. Without it they end the
   // connection, as in RFC 793.

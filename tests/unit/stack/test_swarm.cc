@@ -38,14 +38,17 @@ void one_run(std::uint64_t seed, Totals& totals) {
   const std::uint64_t loss = random() % 15, doubled = random() % 10, late = random() % 20,
                       corrupt = random() % 5;
   bool faults = true;
-  w.fault = [&](const Bytes&, std::size_t) -> std::vector<Duration> {
+  w.fault = [&](Bytes& packet, std::size_t) -> std::vector<Duration> {
     const auto delay = [&] {
       auto d = Duration(static_cast<Duration::rep>(1'000'000 + random() % 2'000'000));
       if (random() % 100 < late) d += std::chrono::milliseconds(random() % 400);
       return d;
     };
     if (!faults) return {1ms};
-    if (random() % 100 < loss + corrupt) return {};
+    if (random() % 100 < loss) return {};
+    if (random() % 100 < corrupt) {
+      packet[random() % packet.size()] ^= static_cast<std::byte>(1U << (random() % 8));
+    }
     if (random() % 100 < doubled) return {delay(), delay()};
     return {delay()};
   };

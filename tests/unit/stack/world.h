@@ -1,5 +1,5 @@
 // Hosts on a wire in memory, in virtual time: what the tests of the endpoint share. Packets arrive after
-// `delay`, and a `Fault` may drop, hold back or double any of them.
+// `delay`, and a `Fault` may drop, hold back, double or change any of them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ inline const IpAddress kServerAddress = IpAddress::v4(0x0a000002);
 class World {
  public:
   // When a packet arrives, counted from now; several for copies, none for a loss.
-  using Fault = std::function<std::vector<Duration>(const Bytes& packet, std::size_t from)>;
+  using Fault = std::function<std::vector<Duration>(Bytes& packet, std::size_t from)>;
 
   explicit World(HostOptions of_client = {.name = "client", .seed = 1},
                  HostOptions of_server = {.name = "server", .seed = 2})
