@@ -25,6 +25,7 @@
 #include "lastack/counters.h"
 #include "lastack/four_tuple.h"
 #include "lastack/host_snapshot.h"
+#include "lastack/observer.h"
 #include "lastack/settings.h"
 #include "lastack/tcp_state.h"
 #include "lastack/time.h"
@@ -90,6 +91,8 @@ struct HostOptions {
   // Bytes of the longest packet that the device takes and cuts itself (TSO), 0: none.
   std::uint32_t gso_max_size = 0;
   std::uint16_t mtu = 1500;
+  // Is told what happens, as it happens; not owned, and lives longer than the host.
+  HostObserver* observer = nullptr;
 };
 
 // Option values are in the units of POSIX and Linux: seconds, bytes, milliseconds for the user time-out.

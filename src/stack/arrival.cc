@@ -6,6 +6,7 @@
 #include "tcp/calls.h"
 #include "tcp/input.h"
 #include "tcp/output.h"
+#include "tcp/seen.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
 
@@ -74,6 +75,10 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at) {
 
 void Host::Impl::on_tcp(const TcpSegment& segment, const IpHeader& ip) {
   const FourTuple tuple{{ip.destination, segment.destination}, {ip.source, segment.source}};
+  if (options.observer != nullptr) {
+    options.observer->received(now, tuple,
+                               seen(segment, static_cast<std::uint32_t>(segment.payload.size())));
+  }
   const ConnectionIndex index = connections.find(tuple);
   if (index != kNoConnection) {
     Connection& c = connections[index];
@@ -102,8 +107,11 @@ void Host::Impl::on_tcp(const TcpSegment& segment, const IpHeader& ip) {
       case Action::Drop:
       case Action::Removed:
         return;
-      case Action::Ack:
       case Action::EnteredTimeWait:
+        if (waits.find(tuple)) saw_state(tuple, TcpState::FinWait2, TcpState::TimeWait);
+        answer();
+        return;
+      case Action::Ack:
         answer();
         return;
       case Action::RstAndRemoved:
@@ -184,6 +192,8 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
   Connection& c = connections[index];
   c.options = connections[listener.socket].options;
   TcpContext x = context();
+  if (want_cookie && !reopen_isn) x.observer = nullptr;  // nothing is kept of it
+  if (reopen_isn) c.state = TcpState::TimeWait;
   SeqNum isn = reopen_isn ? *reopen_isn : choose_isn(tuple);
   std::uint32_t ts_offset = timestamp_offset(tuple);
   if (want_cookie && !reopen_isn) {
@@ -191,6 +201,7 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     ts_offset = encode_in_timestamp(segment, tcp, timestamp_clock(now), ts_offset);
   }
   begin(c, x, {.tuple = tuple, .iss = isn, .ts_offset = ts_offset, .mtu = options.mtu});
+  c.listener = number;
   accept_syn(c, x, segment);
   if (want_cookie) {
     // Nothing is kept: what the client sends back must be enough.
@@ -198,6 +209,7 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     cookies_sent = true;
     ++counters.SyncookiesSent;
     c.ecn = false;  // a cookie has no room for it
+    x.observer = options.observer;
     send_syn(c, x, false);
     c.news = 0;
     connections.release(index);
@@ -207,7 +219,6 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     if (const auto record = waits.reopen(tuple, now)) reopened.emplace(index, *record);
   }
   hold_as_child(index, listener);
-  c.listener = number;
   c.half_open_counted = true;
   ++listener.half_open;
   connections.insert(index);

@@ -4,6 +4,7 @@
 
 #include "tcp/calls.h"
 #include "tcp/output.h"
+#include "tcp/seen.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
 
@@ -188,9 +189,37 @@ void Host::Impl::let_go(ConnectionIndex index) {
 }
 
 void Host::Impl::ended(const TimeWaitRecord& record, TimeWaitEnd how) {
+  if (options.observer != nullptr) saw_end(record, how);
   ports.let_go(record.tuple.local.port, holder_of(record));
   // A new connection takes the four-tuple over with its port.
   if (how != TimeWaitEnd::Reused) ports.release(record.tuple);
+}
+
+void Host::Impl::saw_end(const TimeWaitRecord& record, TimeWaitEnd how) {
+  const bool fin_wait_2 = record.armed == Instant{};
+  const TcpState from = fin_wait_2 ? TcpState::FinWait2 : TcpState::TimeWait;
+  SeenEnd end = SeenEnd::Other;
+  switch (how) {
+    case TimeWaitEnd::Over:
+      options.observer->timer_fired(now, record.tuple,
+                                    fin_wait_2 ? SeenTimer::FinWait2 : SeenTimer::TimeWait);
+      break;
+    case TimeWaitEnd::Reset:
+      end = SeenEnd::Reset;
+      break;
+    case TimeWaitEnd::Reused:
+      end = SeenEnd::Reused;
+      break;
+    case TimeWaitEnd::Reopened:
+      return;  // the new connection comes from TIME_WAIT
+    case TimeWaitEnd::Evicted:
+      end = SeenEnd::Evicted;
+      break;
+    case TimeWaitEnd::Aborted:
+      end = SeenEnd::Aborted;
+      break;
+  }
+  saw_state(record.tuple, from, TcpState::Closed, end);
 }
 
 void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
@@ -210,6 +239,10 @@ void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
   const TimeWaits::Entered entered =
       fin_wait_2 ? waits.enter_fin_wait_2(closed, c.fin_wait_2_until, now, counters)
                  : waits.enter(closed, now, counters);
+  if (entered != TimeWaits::Entered::Kept) {
+    saw_state(c.tuple, fin_wait_2 ? TcpState::FinWait2 : TcpState::TimeWait, TcpState::Closed,
+              entered == TimeWaits::Entered::Refused ? SeenEnd::Refused : SeenEnd::NotKept);
+  }
   // A socket that is still open keeps the port that its user chose.
   if (c.user == 0 || c.bound_port == 0) let_go(index);
   if (entered == TimeWaits::Entered::Kept) {
@@ -244,7 +277,11 @@ void Host::Impl::settle(ConnectionIndex index) {
       // The SYN was an old duplicate after all: back to TIME-WAIT with what is left of it (MAY-2).
       const TimeWaitRecord record = old->second;
       reopened.erase(old);
-      if (waits.restore(record, now)) ports.hold(record.tuple.local.port, holder_of(record));
+      if (waits.restore(record, now)) {
+        ports.hold(record.tuple.local.port, holder_of(record));
+      } else {
+        saw_state(record.tuple, TcpState::TimeWait, TcpState::Closed);
+      }
     }
     stop_send_timer(c);
     c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
@@ -321,6 +358,10 @@ void Host::Impl::reply_reset(const TcpSegment& segment, const IpHeader& ip) {
   out.commit();
   ++counters.OutSegs;
   ++counters.OutRsts;
+  if (options.observer != nullptr) {
+    options.observer->sent(
+        now, {{ip.destination, segment.destination}, {ip.source, segment.source}}, seen(reset, 0));
+  }
 }
 
 void Host::Impl::send_plain_ack(const FourTuple& tuple, SeqNum seq, SeqNum ack,
@@ -345,6 +386,7 @@ void Host::Impl::send_plain_ack(const FourTuple& tuple, SeqNum seq, SeqNum ack,
   }
   out.commit();
   ++counters.OutSegs;
+  if (options.observer != nullptr) options.observer->sent(now, tuple, seen(segment, 0));
 }
 
 }  // namespace lastack

@@ -113,7 +113,16 @@ class Host::Impl final : public TimeWaitObserver {
   void see(Instant at) {
     if (at > now) now = at;
   }
-  TcpContext context() { return {now, tcp, counters, out, challenges, options.checksum_offload}; }
+  TcpContext context() {
+    return {now, tcp, counters, out, challenges, options.checksum_offload, options.observer};
+  }
+  // --- what the observer sees
+  void saw_call(const Connection& c, SeenCall call) {
+    if (options.observer != nullptr) options.observer->called(now, c.tuple, call);
+  }
+  void saw_state(const FourTuple& tuple, TcpState from, TcpState to, SeenEnd how = SeenEnd::Other) {
+    if (options.observer != nullptr) options.observer->state_changed(now, tuple, from, to, how);
+  }
   // After any event of a connection: what it has become, who is to be told, when it wants to be called.
   void settle(ConnectionIndex index);
   void forget(ConnectionIndex index);
@@ -125,6 +134,7 @@ class Host::Impl final : public TimeWaitObserver {
   void rested(const FourTuple& tuple) override { ports.set_reusable(tuple, true); }
   void stirred(const FourTuple& tuple) override { ports.set_reusable(tuple, false); }
   void ended(const TimeWaitRecord& record, TimeWaitEnd how) override;
+  void saw_end(const TimeWaitRecord& record, TimeWaitEnd how);
   void announce(std::uint32_t socket);
   void announce_user_of(const Connection& c) {
     if (c.user != 0) announce(c.user - 1);
@@ -149,6 +159,7 @@ class Host::Impl final : public TimeWaitObserver {
   SocketId id_of(std::uint32_t index) const {
     return SocketId{index | std::uint32_t{sockets[index].generation} << 20};
   }
+  Outcome<void> close(SocketId id, Instant at, SeenCall call);
   std::optional<std::uint32_t> new_socket();
   void release_socket(std::uint32_t index);
   Listener* listener_for(const Endpoint& local, const FourTuple& tuple);

@@ -208,6 +208,8 @@ Outcome<void> Host::listen(SocketId id, int backlog) {
   h.listeners[number] = std::move(listener);
   h.listeners_by_port[c.bound_port].push_back(number + 1);
   socket->listener = number + 1;
+  h.saw_call(c, SeenCall::Listen);
+  h.saw_state(c.tuple, TcpState::Closed, TcpState::Listen);
   c.state = TcpState::Listen;
   return {};
 }
@@ -286,6 +288,7 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
   c.hashed = true;
   c.tuple = tuple;
   h.connections.insert(index);
+  h.saw_call(c, SeenCall::Connect);
   open_active(
       c, x,
       {.tuple = tuple, .iss = isn, .ts_offset = h.timestamp_offset(tuple), .mtu = h.options.mtu});
@@ -312,6 +315,7 @@ Outcome<SocketId> Host::accept(SocketId id) {
   child.connection = index;
   child.was_connected = true;
   Connection& c = h.connections[index];
+  h.saw_call(c, SeenCall::Accept);
   c.user = *fresh + 1;
   c.in_accept_queue = false;
   c.listener = 0;
@@ -328,6 +332,7 @@ Outcome<std::size_t> Host::read(SocketId id, std::span<std::byte> out, Instant a
   Connection& c = h.connections[socket->connection];
   if (!c.receive_buffer.empty()) {
     TcpContext x = h.context();
+    h.saw_call(c, SeenCall::Read);
     const std::size_t n = lastack::read(c, x, out, peek);
     h.settle(socket->connection);
     return n;
@@ -357,6 +362,7 @@ Outcome<std::size_t> Host::write(SocketId id, std::span<const std::byte> data, I
   }
   if (data.empty()) return 0;
   TcpContext x = h.context();
+  h.saw_call(c, SeenCall::Write);
   const std::size_t n = lastack::write(c, x, data, {.urgent = urgent, .more = more});
   h.settle(socket->connection);
   if (n == 0) return unexpected(Err::would_block);
@@ -371,13 +377,16 @@ Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
   Connection& c = h.connections[socket->connection];
   if (socket->listener != 0) {
     if (how == ShutdownHow::Write) return {};
+    h.saw_call(c, SeenCall::Shutdown);
     h.close_listener(socket->listener);
     socket->listener = 0;
+    h.saw_state(c.tuple, TcpState::Listen, TcpState::Closed);
     c.state = TcpState::Closed;
     return {};
   }
   if (c.state == TcpState::Closed) return unexpected(Err::not_connected);
   TcpContext x = h.context();
+  h.saw_call(c, SeenCall::Shutdown);
   if (how != ShutdownHow::Write) {
     c.read_shutdown = true;
     c.news |= news::kReadable;
@@ -388,15 +397,23 @@ Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
 }
 
 Outcome<void> Host::close(SocketId id, Instant at) {
-  Impl& h = *impl_;
+  return impl_->close(id, at, SeenCall::Close);
+}
+
+Outcome<void> Host::Impl::close(SocketId id, Instant at, SeenCall call) {
+  Impl& h = *this;
   h.see(at);
   Socket* socket = h.find(id);
   if (socket == nullptr) return unexpected(Err::bad_descriptor);
   const std::uint32_t number = h.index_of(socket);
   const ConnectionIndex index = socket->connection;
-  if (socket->listener != 0) h.close_listener(socket->listener);
-  h.release_socket(number);
   Connection& c = h.connections[index];
+  h.saw_call(c, call);
+  if (socket->listener != 0) {
+    h.close_listener(socket->listener);
+    h.saw_state(c.tuple, TcpState::Listen, TcpState::Closed);
+  }
+  h.release_socket(number);
   c.user = 0;
   if (c.state == TcpState::Closed || c.state == TcpState::Listen) {
     h.forget(index);
@@ -423,7 +440,7 @@ Outcome<void> Host::abort(SocketId id, Instant at) {
   Connection& c = h.connections[socket->connection];
   c.options.linger = true;
   c.options.linger_seconds = 0;
-  return close(id, at);
+  return h.close(id, at, SeenCall::Abort);
 }
 
 // --- What a socket is

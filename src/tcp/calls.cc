@@ -116,7 +116,7 @@ void open_active(Connection& c, TcpContext& x, const Opening& opening) {
   begin(c, x, opening);
   c.timestamps_offered = x.settings.timestamps;
   c.syn_sent_clock = timestamp_clock(x.now);
-  set_state(c, TcpState::SynSent);
+  set_state(c, x, TcpState::SynSent);
   c.origin = TcpState::SynSent;
   c.snd_nxt = c.iss + 1;
   c.sent.push_back({c.iss, 1, x.now, 1, SentSegment::kSyn});
@@ -197,11 +197,11 @@ void shutdown_write(Connection& c, TcpContext& x) {
   switch (c.state) {
     case TcpState::SynReceived:
     case TcpState::Established:
-      set_state(c, TcpState::FinWait1);
+      set_state(c, x, TcpState::FinWait1);
       queue_fin(c, x);
       break;
     case TcpState::CloseWait:
-      set_state(c, TcpState::LastAck);
+      set_state(c, x, TcpState::LastAck);
       queue_fin(c, x);
       break;
     case TcpState::SynSent:

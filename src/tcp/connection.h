@@ -162,8 +162,8 @@ struct UserOptions {
 struct Connection {
   FourTuple tuple;
   TcpState state = TcpState::Closed;
-  TcpState origin = TcpState::Closed;    // MUST-11: Listen or SynSent, before SYN_RECEIVED
-  TcpError error = TcpError::None;       // to be told once (SO_ERROR)
+  TcpState origin = TcpState::Closed;  // MUST-11: Listen, SynSent or TimeWait, before SYN_RECEIVED
+  TcpError error = TcpError::None;     // to be told once (SO_ERROR)
   TcpError soft_error = TcpError::None;  // what ICMP said; told if it ends by time-out
   std::uint16_t news = 0;
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "lastack/counters.h"
+#include "lastack/observer.h"
 #include "lastack/time.h"
 #include "tcp/settings.h"
 #include "wire/packet_queue.h"
@@ -27,6 +28,7 @@ struct TcpContext {
   PacketQueue& out;
   ChallengeLimit& challenges;
   bool checksum_offload = false;  // the device, or nobody, cares for checksums
+  HostObserver* observer = nullptr;
 };
 
 // The clock of RFC 7323 timestamps: milliseconds, as Linux's.

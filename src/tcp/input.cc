@@ -269,7 +269,7 @@ Reply in_syn_sent(Connection& c, TcpContext& x, const TcpSegment& segment) {
   // Simultaneous open (MUST-10): our SYN again, with an ACK.
   c.snd_wnd = segment.window;
   c.max_window = c.snd_wnd;
-  set_state(c, TcpState::SynReceived);
+  set_state(c, x, TcpState::SynReceived);
   c.origin = TcpState::SynSent;
   send_syn(c, x, false);
   return Reply::None;
@@ -310,11 +310,11 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   switch (c.state) {
     case TcpState::SynReceived:
       establish(c, x);
-      if (c.fin_queued) set_state(c, TcpState::FinWait1);
+      if (c.fin_queued) set_state(c, x, TcpState::FinWait1);
       break;
     case TcpState::FinWait1:
       if (!fin_acked(c)) break;
-      set_state(c, TcpState::FinWait2);
+      set_state(c, x, TcpState::FinWait2);
       stop_send_timer(c);
       if (!c.orphan) break;
       if (c.options.linger2.value_or(0) < 0) {
@@ -336,7 +336,7 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
       break;
     case TcpState::Closing:
       if (!fin_acked(c)) break;
-      enter_time_wait(c);
+      enter_time_wait(c, x);
       return AckStep::Done;
     case TcpState::LastAck:
       if (!fin_acked(c)) break;
@@ -405,8 +405,9 @@ void accept_syn(Connection& c, TcpContext& x, const TcpSegment& syn) {
   agree(c, x, syn);
   c.snd_wnd = syn.window;
   c.max_window = syn.window;
-  set_state(c, TcpState::SynReceived);
-  c.origin = TcpState::Listen;
+  if (c.state == TcpState::Closed) c.state = TcpState::Listen;
+  c.origin = c.state;
+  set_state(c, x, TcpState::SynReceived);
 }
 
 Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tcp/congestion_control.h"
+#include "tcp/seen.h"
 #include "tcp/timers.h"
 #include "wire/ip_packet.h"
 
@@ -57,6 +58,7 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
   x.out.commit(segment_size);
   x.counters.OutSegs += segment_size == 0 ? 1 : packets_of(length, segment_size);
   if (segment.rst()) ++x.counters.OutRsts;
+  if (x.observer != nullptr) x.observer->sent(x.now, c.tuple, seen(segment, length));
   return true;
 }
 

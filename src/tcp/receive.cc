@@ -145,16 +145,16 @@ void receive_fin(Connection& c, TcpContext& x) {
   switch (c.state) {
     case TcpState::SynReceived:
     case TcpState::Established:
-      set_state(c, TcpState::CloseWait);
+      set_state(c, x, TcpState::CloseWait);
       if (c.pingpong == 0) c.pingpong = 1;  // an answer may carry the ACK
       break;
     case TcpState::FinWait1:  // simultaneous close
       send_ack(c, x);
-      set_state(c, TcpState::Closing);
+      set_state(c, x, TcpState::Closing);
       break;
     case TcpState::FinWait2:
       send_ack(c, x);
-      enter_time_wait(c);
+      enter_time_wait(c, x);
       break;
     case TcpState::CloseWait:
     case TcpState::Closing:

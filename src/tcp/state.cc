@@ -10,8 +10,14 @@
 
 namespace lastack {
 
-void set_state(Connection& c, TcpState state) {
+void set_state(Connection& c, TcpContext& x, TcpState state) {
   if (c.state == state) return;
+  if (x.observer != nullptr) {
+    // A handshake that fails leaves what it came from: a listener, or a record (MUST-11, MAY-2).
+    const bool back = state == TcpState::Closed && c.state == TcpState::SynReceived &&
+                      c.origin != TcpState::SynSent && c.listener != 0;
+    x.observer->state_changed(x.now, c.tuple, c.state, back ? c.origin : state, SeenEnd::Other);
+  }
   c.state = state;
   c.news |= news::kState;
 }
@@ -24,7 +30,7 @@ void finish(Connection& c, TcpContext& x, TcpError error) {
     if (error != TcpError::None) ++x.counters.EstabResets;
   }
   if (error != TcpError::None) c.error = error;
-  set_state(c, TcpState::Closed);
+  set_state(c, x, TcpState::Closed);
   stop_send_timer(c);
   c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
   c.send_buffer.release();
@@ -43,7 +49,7 @@ void abort_connection(Connection& c, TcpContext& x, TcpError error) {
 }
 
 void establish(Connection& c, TcpContext& x) {
-  set_state(c, TcpState::Established);
+  set_state(c, x, TcpState::Established);
   c.news |= news::kConnected | news::kWritable;
   c.congestion.cwnd = std::max<std::uint32_t>(x.settings.initial_cwnd, 1);
   if (c.total_retrans > 0 && c.rtt.smoothed == Duration::zero()) {
@@ -64,8 +70,8 @@ void establish(Connection& c, TcpContext& x) {
   }
 }
 
-void enter_time_wait(Connection& c) {
-  set_state(c, TcpState::TimeWait);
+void enter_time_wait(Connection& c, TcpContext& x) {
+  set_state(c, x, TcpState::TimeWait);
   stop_send_timer(c);
   c.ack_timer = c.keep_timer = Instant::max();
   c.news |= news::kTimeWait;

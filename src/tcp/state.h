@@ -6,7 +6,7 @@
 
 namespace lastack {
 
-void set_state(Connection& c, TcpState state);
+void set_state(Connection& c, TcpContext& x, TcpState state);
 // CLOSED, with what the user shall hear of it. Everything that was waiting is forgotten.
 void finish(Connection& c, TcpContext& x, TcpError error);
 // Sends a RST and closes.
@@ -14,7 +14,7 @@ void abort_connection(Connection& c, TcpContext& x, TcpError error);
 // ESTABLISHED, from either side.
 void establish(Connection& c, TcpContext& x);
 // FIN_WAIT_2 and TIME_WAIT are kept by the stack as small records (linux-facts 3, 4).
-void enter_time_wait(Connection& c);
+void enter_time_wait(Connection& c, TcpContext& x);
 // The user has gone while the connection is in FIN_WAIT_2: how long it may wait (linux-facts 6, 7).
 void limit_fin_wait_2(Connection& c, TcpContext& x);
 void on_fin_wait_2_limit(Connection& c, TcpContext& x);

@@ -165,9 +165,25 @@ void on_loss_probe_timer(Connection& c, TcpContext& x) {
   rearm_retransmit(c, x);
 }
 
+void saw_send_timer(const Connection& c, TcpContext& x, SendTimer what) {
+  switch (what) {
+    case SendTimer::None:
+      break;
+    case SendTimer::Retransmit:
+      return x.observer->timer_fired(x.now, c.tuple, SeenTimer::Retransmit);
+    case SendTimer::LossProbe:
+      return x.observer->timer_fired(x.now, c.tuple, SeenTimer::LossProbe);
+    case SendTimer::Reorder:
+      return x.observer->timer_fired(x.now, c.tuple, SeenTimer::Reorder);
+    case SendTimer::WindowProbe:
+      return x.observer->timer_fired(x.now, c.tuple, SeenTimer::WindowProbe);
+  }
+}
+
 void on_send_timer(Connection& c, TcpContext& x) {
   const SendTimer what = c.send_timer_is;
   stop_send_timer(c);
+  if (x.observer != nullptr) saw_send_timer(c, x, what);
   switch (what) {
     case SendTimer::None:
       break;
@@ -190,6 +206,7 @@ void on_ack_timer(Connection& c, TcpContext& x) {
   c.ack_timer = Instant::max();
   c.ack_pending = false;
   if (!c.ack_wanted) return;
+  if (x.observer != nullptr) x.observer->timer_fired(x.now, c.tuple, SeenTimer::DelayedAck);
   // The guess was wrong: the user did not answer in time. Wait less, or not at all, from here on.
   if (c.pingpong < 1) {
     c.ato = std::min<Duration>(c.ato * 2, c.rtt.rto);
@@ -204,6 +221,7 @@ void on_ack_timer(Connection& c, TcpContext& x) {
 void on_keep_timer(Connection& c, TcpContext& x) {
   c.keep_timer = Instant::max();
   if (c.orphan && c.state == TcpState::FinWait2) {
+    if (x.observer != nullptr) x.observer->timer_fired(x.now, c.tuple, SeenTimer::FinWait2);
     on_fin_wait_2_limit(c, x);
     return;
   }
@@ -218,6 +236,7 @@ void on_keep_timer(Connection& c, TcpContext& x) {
     arm_keepalive(c, x, idle_limit - idle);
     return;
   }
+  if (x.observer != nullptr) x.observer->timer_fired(x.now, c.tuple, SeenTimer::KeepAlive);
   const auto user = std::chrono::milliseconds(c.options.user_timeout_ms);
   const int probes = c.options.keep_count.value_or(x.settings.keepalive_probes);
   if ((user > Duration::zero() && idle >= user && c.probes_out > 0) ||

@@ -1,0 +1,21 @@
+// A segment as an observer is told of it.
+#pragma once
+
+#include "lastack/observer.h"
+#include "wire/tcp_segment.h"
+
+namespace lastack {
+
+inline SeenSegment seen(const TcpSegment& segment, std::uint32_t length) {
+  SeenSegment s{.seq = segment.seq.value(),
+                .ack = segment.ack.value(),
+                .length = length,
+                .flags = segment.flags,
+                .window = segment.window};
+  if (segment.options.timestamps) {
+    s.timestamps = {segment.options.timestamps->value, segment.options.timestamps->echo};
+  }
+  return s;
+}
+
+}  // namespace lastack
