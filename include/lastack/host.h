@@ -181,6 +181,7 @@ class Host {
   // --- Addresses and settings
   // Packets to other addresses are dropped. The first of a family is the source of connect() unless bound.
   void add_address(const IpAddress& address);
+  bool has_address(const IpAddress& address) const;
   // A sysctl by the last part of its name, as a number, or a list of numbers or a range in the kernel's
   // notation ("tcp_rmem", "4096 131072 6291456"). False for a name that the endpoint does not have or a value
   // that it cannot have.

@@ -78,6 +78,9 @@ Host& Host::operator=(Host&&) noexcept = default;
 void Host::add_address(const IpAddress& address) {
   if (impl_->address_set.insert(address).second) impl_->addresses.push_back(address);
 }
+bool Host::has_address(const IpAddress& address) const {
+  return impl_->is_local(address);
+}
 bool Host::set(std::string_view name, std::string_view value) {
   return impl_->set(name, value);
 }
