@@ -188,7 +188,10 @@ class Host {
   bool set(std::string_view name, std::string_view value);
 
   // --- Packets: bare IPv4 or IPv6
-  void receive(std::span<const std::byte> packet, Instant now);
+  // `checksum_checked`: whether the device vouches for TCP's checksum in this packet; nothing: as
+  // HostOptions::checksum_offload says.
+  void receive(std::span<const std::byte> packet, Instant now,
+               std::optional<bool> checksum_checked = {});
   // The oldest packet to send; its bytes are good until the next call to the host. Empty: none.
   std::span<const std::byte> next_packet();
   // Of the packet that next_packet() gave last: bytes of each piece it has to be cut into, 0: none.

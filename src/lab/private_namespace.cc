@@ -15,7 +15,7 @@
 #include <string>
 
 #include "lab/namespace_denial.h"
-#include "lab/rtnetlink.h"
+#include "net/rtnetlink.h"
 
 namespace lastack {
 namespace {

@@ -37,7 +37,7 @@ SegmentSummary summary_of(const TcpSegment& segment) {
 
 }  // namespace
 
-void Host::Impl::receive(std::span<const std::byte> packet, Instant at) {
+void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool checksum_checked) {
   see(at);
   const auto ip = parse_ip(packet);
   if (!ip) {
@@ -48,8 +48,8 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at) {
   switch (ip->header.protocol) {
     case kProtocolTcp: {
       ++counters.InSegs;
-      const auto segment = parse_tcp(ip->payload, ip->header,
-                                     options.checksum_offload ? Checksum::Trust : Checksum::Verify);
+      const auto segment =
+          parse_tcp(ip->payload, ip->header, checksum_checked ? Checksum::Trust : Checksum::Verify);
       if (!segment) {
         ++counters.InErrs;
         return;

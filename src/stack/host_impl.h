@@ -101,7 +101,7 @@ class Host::Impl final : public TimeWaitObserver {
   bool packet_out = false;  // next_packet() has shown the front of the queue
 
   // --- arrival.cc
-  void receive(std::span<const std::byte> packet, Instant at);
+  void receive(std::span<const std::byte> packet, Instant at, bool checksum_checked);
   // --- deadlines.cc
   void advance(Instant at);
   Instant next_deadline();

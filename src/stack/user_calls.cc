@@ -525,8 +525,9 @@ std::optional<SocketId> Host::next_event() {
 
 // --- Packets and time
 
-void Host::receive(std::span<const std::byte> packet, Instant at) {
-  impl_->receive(packet, at);
+void Host::receive(std::span<const std::byte> packet, Instant at,
+                   std::optional<bool> checksum_checked) {
+  impl_->receive(packet, at, checksum_checked.value_or(impl_->options.checksum_offload));
 }
 void Host::advance(Instant at) {
   impl_->advance(at);

@@ -17,7 +17,7 @@
 
 #include "kernel/incident.h"
 #include "lab/clock.h"
-#include "lab/rtnetlink.h"
+#include "net/rtnetlink.h"
 
 namespace lastack::incident {
 namespace {

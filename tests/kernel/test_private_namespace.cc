@@ -17,8 +17,8 @@
 #include "lab/child_process.h"
 #include "lab/clock.h"
 #include "lab/private_namespace.h"
-#include "lab/rtnetlink.h"
 #include "lab/tcp_socket.h"
+#include "net/rtnetlink.h"
 #include "private_test.h"
 
 namespace lastack {

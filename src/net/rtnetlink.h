@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-#include "lab/unique_fd.h"
+#include "kernel/unique_fd.h"
 #include "lastack/ip_address.h"
 #include "lastack/result.h"
 

@@ -1,4 +1,4 @@
-#include "lab/rtnetlink.h"
+#include "net/rtnetlink.h"
 
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
