@@ -16,12 +16,13 @@
 #include <utility>
 #include <vector>
 
+#include "command_line.h"
 #include "descriptors.h"
+#include "imports.h"
 #include "interface.h"
 #include "lastack/host.h"
 #include "options.h"
-#include "preload.h"
-#include "settings_file.h"
+#include "script_settings.h"
 #include "virtual_clock.h"
 
 namespace lastack::packetdrill {
@@ -64,7 +65,8 @@ class Adapter {
                  host_.advance(now);
                  look();
                }) {
-    host_.add_address(flags.local);
+    if (flags.local) host_.add_address(*flags.local);
+    learns_address_ = !flags.local;
   }
 
   bool owns(int fd) {
@@ -93,7 +95,9 @@ class Adapter {
   int bind(int fd, const sockaddr* address, socklen_t length) {
     return on_socket(fd, [&](Descriptor& d) {
       const auto local = from_sockaddr(address, length);
-      return local ? done(host_.bind(d.socket, *local)) : -EINVAL;
+      if (!local) return -EINVAL;
+      if (learns_address_ && !local->address.is_unspecified()) host_.add_address(local->address);
+      return done(host_.bind(d.socket, *local));
     });
   }
 
@@ -526,7 +530,8 @@ class Adapter {
 
   Host host_;
   Descriptors descriptors_;
-  SettingsFile settings_;
+  ScriptSettings settings_;
+  bool learns_address_ = false;  // no option of packetdrill has named one
   std::deque<SentPacket> sent_;
   VirtualClock clock_;
 };
@@ -565,7 +570,7 @@ int ioctl_of(void* self, int fd, unsigned long request, ...) {
 
 }  // namespace
 
-// --- Called by preload.cc: whether the descriptor was ours, and the answer
+// --- Called by imports.cc: whether the descriptor was ours, and the answer
 
 bool intercept_getsockopt(int fd, int level, int option, void* value, socklen_t* length,
                           int& result) {
@@ -595,7 +600,8 @@ using lastack::packetdrill::ioctl_of;
 using lastack::packetdrill::of;
 
 void packetdrill_interface_init(const char* so_flags, PacketdrillTable* table) {
-  lastack::packetdrill::adapter = new Adapter(lastack::packetdrill::parse_flags(so_flags));
+  lastack::packetdrill::adapter = new Adapter(lastack::packetdrill::read_flags(so_flags));
+  lastack::packetdrill::redirect_imports();
   table->self = lastack::packetdrill::adapter;
   // Kept until the process ends, which is soon: a thread may still be asleep in it.
   table->release = [](void*) { lastack::packetdrill::adapter = nullptr; };

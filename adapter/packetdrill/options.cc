@@ -5,9 +5,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
-#include <sstream>
 #include <string_view>
 
 namespace lastack::packetdrill {
@@ -176,31 +174,7 @@ Duration* timeout_of(Descriptor& socket, int level, int number) {
   return nullptr;
 }
 
-template <class T>
-bool parse_number(std::string_view text, T& out) {
-  return std::from_chars(text.data(), text.data() + text.size(), out).ec == std::errc{};
-}
-
 }  // namespace
-
-Flags parse_flags(const char* text) {
-  Flags flags;
-  if (text == nullptr) return flags;
-  std::istringstream words(text);
-  for (std::string word; words >> word;) {
-    const std::size_t equals = word.find('=');
-    if (equals == std::string::npos) continue;
-    const std::string_view name = std::string_view(word).substr(0, equals);
-    const std::string_view value = std::string_view(word).substr(equals + 1);
-    // The last one wins, as on packetdrill's command line.
-    if (name == "--local_ip") {
-      if (const auto address = IpAddress::parse(value)) flags.local = *address;
-    } else if (name == "--mtu") {
-      parse_number(value, flags.mtu);
-    }
-  }
-  return flags;
-}
 
 int set_option(Host& host, Descriptor& socket, int level, int option, const void* value,
                socklen_t length, Instant now, const std::string& congestion_control) {

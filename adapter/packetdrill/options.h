@@ -1,5 +1,4 @@
-// Numbers and layouts of Linux: options of setsockopt() and getsockopt(), struct tcp_info, socket addresses;
-// and the words of --so_flags.
+// Numbers and layouts of Linux: options of setsockopt() and getsockopt(), struct tcp_info, socket addresses.
 #pragma once
 
 #include <sys/socket.h>
@@ -12,13 +11,6 @@
 #include "lastack/host.h"
 
 namespace lastack::packetdrill {
-
-// What packetdrill was told on its command line has to be repeated in --so_flags, in its own words.
-struct Flags {
-  IpAddress local = IpAddress::v4(0xc0a80001);
-  std::uint16_t mtu = 1500;
-};
-Flags parse_flags(const char* text);
 
 // The answer of a call: 0 or more, or a negated errno.
 int set_option(Host& host, Descriptor& socket, int level, int option, const void* value,
