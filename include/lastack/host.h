@@ -42,6 +42,7 @@ enum class Err : int {
   already = EALREADY,  // connect() goes on
   bad_descriptor = EBADF,
   broken_pipe = EPIPE,
+  canceled = ECANCELED,  // of the coroutine layer: closed by somebody else meanwhile
   connection_aborted = ECONNABORTED,
   connection_refused = ECONNREFUSED,
   connection_reset = ECONNRESET,
@@ -62,11 +63,18 @@ enum class Err : int {
   would_block = EAGAIN,
 };
 
+// "EADDRNOTAVAIL"; "0" for none.
+std::string_view to_string(Err error);
+
 template <class T>
 using Outcome = tl::expected<T, Err>;
 
 // Names a socket of one host until close(); never the same number again soon.
 enum class SocketId : std::uint32_t {};
+// Below 2^20, and another one for each socket of a host that is open: an index for tables of one's own.
+constexpr std::uint32_t socket_slot(SocketId socket) {
+  return static_cast<std::uint32_t>(socket) & 0xfffff;
+}
 
 // Where RFC 793, today's RFCs and Linux part ways, the profile decides.
 enum class Profile : std::uint8_t { Linux, Rfc9293, Rfc793 };

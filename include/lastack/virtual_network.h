@@ -24,6 +24,7 @@
 #include <string_view>
 
 #include "lastack/host.h"
+#include "lastack/node.h"
 #include "lastack/packet_node.h"
 #include "lastack/packet_view.h"
 #include "lastack/time.h"
@@ -136,19 +137,22 @@ class VirtualNetwork final : public Driver {
   // The network owns it; the reference is good until remove(). Where options.seed is 0 it gets one derived from the
   // network's. More addresses may be added later, with Host::add_address().
   Host& add_host(HostOptions options, std::initializer_list<IpAddress> addresses);
+  // The same with tasks. Also of add_node(): host().
+  Node& add_node(HostOptions options, std::initializer_list<IpAddress> addresses);
   // Called for each socket that next_event() names, while the network runs. (Without it the events stay for whoever
   // asks.)
   void on_event(Host& host, std::function<void(SocketId)> handler);
   // As if it lost power: what is on its way to it is lost, nobody is told. The reference is invalid afterwards.
   void remove(Host& host);
-  // A node of another kind: NAT, a load balancer, a host with tasks. Not owned: it must be detached, or destroyed,
+  void remove(Node& node);
+  // A node that somebody else owns, of whatever kind: NAT, a load balancer, a host with tasks. It must be detached, or destroyed,
   // before the network.
   void attach(PacketNode& node);
   void detach(PacketNode& node);
   NodeId id(const Host& host) const;
   NodeId id(const PacketNode& node) const;
   // Run_*() sees to a host when a packet or a deadline comes, and to all when it begins. Who calls a host from a
-  // handler, tap or fault of another host says so.
+  // handler, tap or fault of another host says so. (A Node says it itself.)
   void touch(Host& host);
 
   // --- Links

@@ -75,7 +75,9 @@ struct Route {
 
 struct Entry {
   PacketNode* node = nullptr;  // null: it has left
-  std::unique_ptr<HostNode> owned;
+  std::unique_ptr<PacketNode> owned;
+  HostNode* plain = nullptr;  // the same, if that is what it is
+  const Host* host = nullptr;
   bool dirty = false;
   // --- DeadlineHeap
   Instant due = Instant::max();
@@ -113,7 +115,7 @@ class VirtualNetwork::Impl {
   Fault fault;
   std::vector<Tap> taps;
   std::vector<std::unique_ptr<Entry>> entries;  // by NodeId
-  std::vector<std::unique_ptr<HostNode>> removed;
+  std::vector<std::unique_ptr<PacketNode>> removed;
   DeadlineHeap<Entry> deadlines;
   std::vector<std::uint32_t> dirty;
   std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links;
@@ -406,6 +408,10 @@ class VirtualNetwork::Impl {
     entries[id]->order = id;
     return id;
   }
+  std::uint32_t add(std::unique_ptr<PacketNode> node, Driver* driver);
+  void choose_seed(HostOptions& options) const {
+    if (options.seed == 0) options.seed = SeededRandom(seed ^ entries.size() << 32).next();
+  }
   void take_out(std::uint32_t id) {
     Entry& entry = *entries[id];
     deadlines.remove(&entry);
@@ -418,7 +424,7 @@ class VirtualNetwork::Impl {
   }
   std::uint32_t find(const Host& host) const {
     for (std::uint32_t id = 0; id < entries.size(); ++id) {
-      if (entries[id]->owned != nullptr && &entries[id]->owned->host == &host) return id;
+      if (entries[id]->node != nullptr && entries[id]->host == &host) return id;
     }
     return kNobody;
   }
@@ -495,27 +501,46 @@ VirtualNetwork::~VirtualNetwork() {
 
 // --- Hosts
 
+std::uint32_t VirtualNetwork::Impl::add(std::unique_ptr<PacketNode> node, Driver* driver) {
+  const std::uint32_t id = add(node.get());
+  node->set_driver(driver, id);
+  entries[id]->owned = std::move(node);
+  return id;
+}
+
 Host& VirtualNetwork::add_host(HostOptions options, std::initializer_list<IpAddress> addresses) {
-  if (options.seed == 0) {
-    options.seed = SeededRandom(impl_->seed ^ impl_->entries.size() << 32).next();
-  }
+  impl_->choose_seed(options);
   auto node = std::make_unique<HostNode>(std::move(options));
-  Host& host = node->host;
-  for (const IpAddress& address : addresses) host.add_address(address);
-  const std::uint32_t id = impl_->add(node.get());
-  node->set_driver(this, id);
-  impl_->entries[id]->owned = std::move(node);
-  return host;
+  HostNode* plain = node.get();
+  for (const IpAddress& address : addresses) plain->host.add_address(address);
+  Entry& entry = *impl_->entries[impl_->add(std::move(node), this)];
+  entry.plain = plain;
+  entry.host = &plain->host;
+  return plain->host;
+}
+
+Node& VirtualNetwork::add_node(HostOptions options, std::initializer_list<IpAddress> addresses) {
+  impl_->choose_seed(options);
+  auto node = std::make_unique<Node>(std::move(options), addresses);
+  Node& added = *node;
+  impl_->entries[impl_->add(std::move(node), this)]->host = &std::as_const(added).host();
+  return added;
 }
 
 void VirtualNetwork::on_event(Host& host, std::function<void(SocketId)> handler) {
   const std::uint32_t id = impl_->find(host);
-  if (id != kNobody) impl_->entries[id]->owned->handler = std::move(handler);
+  if (id != kNobody && impl_->entries[id]->plain != nullptr) {
+    impl_->entries[id]->plain->handler = std::move(handler);
+  }
 }
 
 void VirtualNetwork::remove(Host& host) {
   const std::uint32_t id = impl_->find(host);
   if (id != kNobody) impl_->take_out(id);
+}
+
+void VirtualNetwork::remove(Node& node) {
+  detach(node);
 }
 
 void VirtualNetwork::attach(PacketNode& node) {
