@@ -64,3 +64,6 @@ file(GLOB schemas CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/schema/*.json)
 if(schemas)
   install(FILES ${schemas} DESTINATION ${CMAKE_INSTALL_DATADIR}/lastack/schema)
 endif()
+
+# For people who write programs with it.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
