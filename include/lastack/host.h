@@ -31,6 +31,9 @@
 #include "lastack/time.h"
 
 namespace lastack {
+namespace test {
+struct HostAudit;  // looks inside, in tests
+}
 
 // What a call can answer, by the numbers of POSIX.
 enum class Err : int {
@@ -258,6 +261,7 @@ class Host {
   std::uint64_t ports_exhausted() const;
 
  private:
+  friend struct test::HostAudit;
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

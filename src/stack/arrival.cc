@@ -160,7 +160,7 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     return;  // tcp_tw_recycle, the trap of claim B3
   }
   if (segment.ack_flag()) {
-    if (!segment.syn() && cookies_sent) {
+    if (!segment.syn() && cookies_may_come_back()) {
       const ConnectionIndex child = accept_cookie(listener, number, segment, tuple);
       if (child != kNoConnection) {
         TcpContext x = context();
@@ -205,8 +205,8 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
   accept_syn(c, x, segment);
   if (want_cookie) {
     // Nothing is kept: what the client sends back must be enough.
-    if (!cookies_sent) ++counters.TCPReqQFullDoCookies;
-    cookies_sent = true;
+    if (!cookies_may_come_back()) ++counters.TCPReqQFullDoCookies;
+    last_cookie = now;
     ++counters.SyncookiesSent;
     c.ecn = false;  // a cookie has no room for it
     x.observer = options.observer;

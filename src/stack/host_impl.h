@@ -12,6 +12,7 @@
 #include "stack/connection_table.h"
 #include "stack/port_use.h"
 #include "stack/secret_hash.h"
+#include "stack/syn_cookie.h"
 #include "stack/timer_wheel.h"
 #include "tcp/context.h"
 #include "timewait/time_waits.h"
@@ -95,7 +96,7 @@ class Host::Impl final : public TimeWaitObserver {
   std::deque<std::uint32_t> events;
   std::uint32_t open_sockets = 0;
   std::uint32_t orphans = 0;
-  bool cookies_sent = false;
+  std::optional<Instant> last_cookie;
   Instant now{};
   std::uint16_t last_segment_size = 0;
   bool packet_out = false;  // next_packet() has shown the front of the queue
@@ -113,6 +114,9 @@ class Host::Impl final : public TimeWaitObserver {
   void see(Instant at) {
     if (at > now) now = at;
   }
+  // None is looked for unless one has been sent lately: else a flood of ACKs, each a guess at a cookie, would
+  // meet a target all the time (Linux: tcp_synq_no_recent_overflow).
+  bool cookies_may_come_back() const { return last_cookie && now - *last_cookie < kCookieLifetime; }
   TcpContext context() {
     return {now, tcp, counters, out, challenges, options.checksum_offload, options.observer};
   }

@@ -45,6 +45,8 @@ class PortUse {
                                       std::uint64_t random);
 
   std::uint64_t exhausted() const { return exhausted_; }
+  // To which connect() has taken ports that are not free again.
+  std::size_t destinations() const { return flat_.destinations(); }
 
  private:
   Bindings bindings_;

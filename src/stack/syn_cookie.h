@@ -13,6 +13,9 @@
 
 namespace lastack {
 
+// After that no cookie is good any more.
+inline constexpr Duration kCookieLifetime = std::chrono::minutes(3);
+
 SeqNum make_syn_cookie(const SecretKey& key, const FourTuple& tuple, const TcpSegment& syn,
                        Instant now);
 // The offset that makes our next timestamp carry what was agreed upon.

@@ -64,7 +64,8 @@ void shrink_path(Connection& c, TcpContext& x, std::uint32_t mtu) {
   mtu = std::max(mtu, least);
   if (mtu >= c.path_mtu) return;
   c.path_mtu = static_cast<std::uint16_t>(mtu);
-  c.mss = std::min(c.peer_mss, path_mss(c));
+  const auto floor = static_cast<std::uint16_t>(x.settings.min_snd_mss);
+  c.mss = std::max(std::min(c.peer_mss, path_mss(c)), floor);
   if (!c.synchronized()) return;
   const std::uint32_t mss = send_mss(c);
   bool lost = false;
@@ -82,6 +83,7 @@ void shrink_path(Connection& c, TcpContext& x, std::uint32_t mtu) {
     lost = true;
   }
   if (!lost) return;
+  if (!c.sack) c.sacked_out = std::min(c.sacked_out, c.packets_out - c.lost_out);
   if (c.ca != CongestionState::Loss) {
     c.congestion.high_seq = c.snd_nxt;
     c.congestion.prior_ssthresh = 0;

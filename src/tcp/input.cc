@@ -329,10 +329,9 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
         finish(c, x, TcpError::None);
         return AckStep::Reset;
       }
-      if (!segment.fin()) {
-        limit_fin_wait_2(c, x);
-        if ((c.news & news::kFinWait2) != 0) return AckStep::Done;
-      }
+      // With a FIN, which is looked at next, it is the whole socket that waits: there may be a gap before the FIN.
+      limit_fin_wait_2(c, x, segment.fin());
+      if ((c.news & news::kFinWait2) != 0) return AckStep::Done;
       break;
     case TcpState::Closing:
       if (!fin_acked(c)) break;
@@ -385,8 +384,8 @@ bool on_text(Connection& c, TcpContext& x, const TcpSegment& segment) {
     case TcpState::CloseWait:
     case TcpState::Closing:
     case TcpState::LastAck:
-      // After the FIN nothing comes. What is known is acknowledged again.
-      if (segment.length() > 0) receive_data(c, x, segment);
+      // After the FIN nothing comes: its text is ignored. What is known is acknowledged again.
+      if (segment.length() > 0 && segment.end() <= c.rcv_nxt) receive_data(c, x, segment);
       return false;
     case TcpState::SynReceived:
     case TcpState::TimeWait:

@@ -49,7 +49,9 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
   write_ip(packet, ip, tcp_length + length);
   write_tcp_header(packet + ip_length, segment);
   if (length > 0) {
-    c.send_buffer.peek(static_cast<std::size_t>(segment.seq - c.snd_una),
+    // The first byte kept is the one after what is acknowledged; a SYN that is not has none.
+    const SeqNum first = max(c.snd_una, c.iss + 1);
+    c.send_buffer.peek(static_cast<std::size_t>(segment.seq - first),
                        {packet + ip_length + tcp_length, length});
   }
   if (!x.checksum_offload && segment_size == 0) {

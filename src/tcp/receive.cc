@@ -22,12 +22,28 @@ void put_first(OutOfOrder& o, SeqRange range) {
   }
 }
 
+// Pieces beyond a gap are kept one by one, and one byte in two can make as many as the window has bytes: they
+// are bounded, so that neither memory nor the work for a segment is the sender's to choose (CVE-2018-5390).
+// Who loses every second full-sized segment of the largest window stays below.
+constexpr std::size_t kMostPieces = 4096;
+
+auto first_piece_from(std::vector<SeqRange>& gaps, SeqNum left) {
+  return std::lower_bound(gaps.begin(), gaps.end(), left,
+                          [](const SeqRange& g, SeqNum seq) { return g.right < seq; });
+}
+
+// Whether there is no room for one more piece, and this is one.
+bool too_many_pieces(const Connection& c, SeqRange fresh) {
+  if (!c.gaps || c.gaps->size() < kMostPieces) return false;
+  const auto at = first_piece_from(*c.gaps, fresh.left);
+  return at == c.gaps->end() || at->left > fresh.right;
+}
+
 // Adds a range beyond rcv_nxt. Gives the part of it that was there already, as far as it is one piece.
 void add_gap_data(Connection& c, TcpContext& x, SeqRange fresh) {
   if (!c.gaps) c.gaps = std::make_unique<std::vector<SeqRange>>();
   std::vector<SeqRange>& gaps = *c.gaps;
-  auto at = std::find_if(gaps.begin(), gaps.end(),
-                         [&](const SeqRange& g) { return g.right >= fresh.left; });
+  auto at = first_piece_from(gaps, fresh.left);
   SeqRange merged = fresh;
   auto last = at;
   for (; last != gaps.end() && last->left <= fresh.right; ++last) {
@@ -40,6 +56,26 @@ void add_gap_data(Connection& c, TcpContext& x, SeqRange fresh) {
   at = gaps.erase(at, last);
   gaps.insert(at, merged);
   if (c.sack) put_first(c.out_of_order, merged);
+}
+
+// After the FIN nothing comes: what a peer sends beyond it all the same does not count.
+void note_fin(Connection& c, SeqNum at) {
+  if (c.fin_at && at >= *c.fin_at) return;
+  c.fin_at = at;
+  if (!c.gaps) return;
+  std::vector<SeqRange>& gaps = *c.gaps;
+  while (!gaps.empty() && gaps.back().left >= at) gaps.pop_back();
+  if (!gaps.empty()) gaps.back().right = min(gaps.back().right, at);
+  if (gaps.empty()) c.gaps.reset();
+  OutOfOrder& o = c.out_of_order;
+  std::uint8_t kept = 0;
+  for (std::uint8_t i = 0; i < o.recent_count; ++i) {
+    if (o.recent[i].left >= at) continue;
+    o.recent[kept] = o.recent[i];
+    o.recent[kept].right = min(o.recent[kept].right, at);
+    ++kept;
+  }
+  o.recent_count = kept;
 }
 
 // In-order data may have closed gaps.
@@ -183,7 +219,7 @@ void quick_acks(Connection& c, std::uint32_t most) {
 }
 
 void note_duplicate(Connection& c, TcpContext& x, SeqNum left, SeqNum right) {
-  if (!c.sack || !x.settings.dsack) return;
+  if (!c.sack || !x.settings.dsack || !(left < right)) return;
   c.out_of_order.duplicate = {left, right};
   c.out_of_order.has_duplicate = true;
 }
@@ -223,16 +259,26 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     data = data.subspan(std::min(known, data.size()));
     seq = c.rcv_nxt;
   }
+  if (c.fin_at && seq + static_cast<std::uint32_t>(data.size()) > *c.fin_at) {
+    if (seq > *c.fin_at) {
+      out_of_window(c);
+      return;
+    }
+    data = data.first(static_cast<std::size_t>(*c.fin_at - seq));
+  }
   const auto offset = static_cast<std::size_t>(seq - c.rcv_nxt);
   const SeqNum data_end = seq + static_cast<std::uint32_t>(data.size());
-  if (!c.read_shutdown || c.state == TcpState::Established) {
-    c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
+  if (offset > 0 && too_many_pieces(c, {seq, data_end})) {
+    out_of_window(c);
+    c.ack_now = true;
+    return;
   }
+  c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
+  if (segment.fin()) note_fin(c, end - 1);
   c.trim_timer = x.now + 1s;
   if (offset > 0) {
     // Beyond a gap: told at once, so that the sender can see the loss (RFC 5681, 4.2).
     note_data(c, x, segment);
-    if (segment.fin()) c.fin_at = end - 1;
     if (!data.empty()) add_gap_data(c, x, {seq, data_end});
     c.ack_now = true;
     return;
@@ -244,10 +290,13 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     c.news |= news::kReadable;
     const bool had_gaps = c.gaps != nullptr;
     absorb_gaps(c);
+    // Nobody will read it, and the window shall not close over it.
+    if (c.read_shutdown && c.state != TcpState::Established) {
+      c.receive_buffer.drop(c.receive_buffer.size());
+    }
     // A gap has closed, or part of one: at once (RFC 5681, 4.2).
     if (had_gaps) c.ack_now = true;
   }
-  if (segment.fin()) c.fin_at = end - 1;
   if (c.fin_at && c.rcv_nxt == *c.fin_at && !c.fin_received) {
     c.fin_at.reset();
     receive_fin(c, x);

@@ -220,16 +220,25 @@ bool rack_mark_lost(Connection& c, TcpContext& x) {
 
 // --- Without SACK
 
+// There is no more to be delivered than was sent and not lost. Whether that had to be seen to.
+bool limit_reno_sacks(Connection& c) {
+  const std::uint32_t holes = std::min(std::max(c.lost_out, 1U), c.packets_out);
+  if (c.sacked_out + holes <= c.packets_out) return false;
+  c.sacked_out = c.packets_out - holes;
+  return true;
+}
+
+// More duplicate ACKs than segments: the network reorders.
+void check_reno_reordering(Connection& c, std::uint32_t more) {
+  if (!limit_reno_sacks(c)) return;
+  c.rack.reordering = std::clamp<std::uint32_t>(c.packets_out + more, 1, 300);
+  c.rack.reordering_seen = true;
+}
+
 void add_reno_sacks(Connection& c, std::uint32_t duplicates) {
   if (duplicates == 0) return;
   c.sacked_out += duplicates;
-  const std::uint32_t holes = std::clamp<std::uint32_t>(c.lost_out, 1, std::max(c.packets_out, 1U));
-  if (c.sacked_out + holes > c.packets_out) {
-    // More duplicate ACKs than segments: the network reorders.
-    c.sacked_out = c.packets_out - std::min(holes, c.packets_out);
-    c.rack.reordering = std::min<std::uint32_t>(c.packets_out, 300);
-    c.rack.reordering_seen = true;
-  }
+  check_reno_reordering(c, 0);
   c.delivered += duplicates;
 }
 
@@ -239,6 +248,7 @@ void newreno_mark_lost(Connection& c, bool una_advanced) {
     if (c.sent.empty() || c.sent.front().lost()) return;
     if (c.sent.front().segments > 1) split_sent(c, 0, send_mss(c));
     mark_lost(c, c.sent.front());
+    limit_reno_sacks(c);
   }
 }
 
@@ -288,6 +298,7 @@ void remove_reno_sacks(Connection& c, std::uint32_t acked) {
   if (acked == 0) return;
   c.delivered += std::max(acked > c.sacked_out ? acked - c.sacked_out : 1U, 1U);
   c.sacked_out = acked - 1 >= c.sacked_out ? 0 : c.sacked_out - (acked - 1);
+  check_reno_reordering(c, acked);
 }
 
 void check_reordering(Connection& c, const TcpContext& x, SeqNum low) {

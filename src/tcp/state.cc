@@ -77,11 +77,15 @@ void enter_time_wait(Connection& c, TcpContext& x) {
   c.news |= news::kTimeWait;
 }
 
-void limit_fin_wait_2(Connection& c, TcpContext& x) {
+void limit_fin_wait_2(Connection& c, TcpContext& x, bool fin_here) {
   if (!x.settings.rules.fin_wait_2_limit) return;
   Duration limit = std::chrono::seconds(c.options.linger2.value_or(x.settings.fin_timeout));
   // Not before the peer had a chance to send its FIN again.
   limit = std::max(limit, c.rtt.rto * 4 - c.rtt.rto / 2);
+  if (fin_here) {
+    arm_keepalive(c, x, limit);
+    return;
+  }
   if (limit > kTimeWaitLength) {
     // Linux keeps the whole socket for the time beyond 60 s first (linux-facts 7).
     arm_keepalive(c, x, limit - kTimeWaitLength);

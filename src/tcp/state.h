@@ -16,7 +16,8 @@ void establish(Connection& c, TcpContext& x);
 // FIN_WAIT_2 and TIME_WAIT are kept by the stack as small records (linux-facts 3, 4).
 void enter_time_wait(Connection& c, TcpContext& x);
 // The user has gone while the connection is in FIN_WAIT_2: how long it may wait (linux-facts 6, 7).
-void limit_fin_wait_2(Connection& c, TcpContext& x);
+// `fin_here`: with the segment that brought it there.
+void limit_fin_wait_2(Connection& c, TcpContext& x, bool fin_here = false);
 void on_fin_wait_2_limit(Connection& c, TcpContext& x);
 // Window probe by data: one piece as large as the window allows.
 void probe_with_data(Connection& c, TcpContext& x);

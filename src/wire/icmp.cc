@@ -100,6 +100,7 @@ std::optional<Inner> parse_inner(std::span<const std::byte> bytes, bool v4) {
     inner.source = IpAddress::v6(address);
     std::memcpy(address.data(), &bytes[24], address.size());
     inner.destination = IpAddress::v6(address);
+    if (inner.source.is_v4() || inner.destination.is_v4()) return std::nullopt;
     inner.tcp = bytes.subspan(kIpv6HeaderLength);
   }
   if (inner.tcp.size() < 8) return std::nullopt;

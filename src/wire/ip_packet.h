@@ -26,6 +26,7 @@ enum class WireError : std::uint8_t {
   BadChecksum,
   Fragment,       // one of several
   UnknownHeader,  // an IPv6 extension header that only a router or a stranger knows
+  MappedAddress,  // IPv6 with an address that means IPv4 (RFC 4291, 2.5.5.2): never on a wire
 };
 
 struct IpHeader {
