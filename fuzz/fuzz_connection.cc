@@ -194,8 +194,9 @@ class Story {
 
   void trace(const char* way, const TcpSegment& s, SeqNum ours, SeqNum theirs) const {
     if (!kTrace) return;
-    std::fprintf(stderr, "%.3f %s flags %03x seq %d ack %d len %zu win %u", seconds(now_.time_since_epoch()),
-                 way, s.flags, s.seq - ours, s.ack - theirs, s.payload.size(), s.window);
+    std::fprintf(stderr, "%.3f %s flags %03x seq %d ack %d len %zu win %u",
+                 seconds(now_.time_since_epoch()), way, s.flags, s.seq - ours, s.ack - theirs,
+                 s.payload.size(), s.window);
     if (s.options.timestamps) {
       std::fprintf(stderr, " ts %u %u", s.options.timestamps->value, s.options.timestamps->echo);
     }
@@ -222,17 +223,16 @@ class Story {
                     : near(kinds, c_.rcv_nxt, c_.rcv_nxt + c_.receive_window(), c_.rcv_wup);
     s.ack = near(kinds >> 3, c_.snd_nxt, c_.snd_una, c_.write_seq);
     const std::uint8_t flags = in_.byte();
-    static constexpr std::array<std::uint16_t, 8> kUsual = {
-        tcp_flag::kAck,
-        tcp_flag::kAck | tcp_flag::kPsh,
-        tcp_flag::kAck | tcp_flag::kFin,
-        tcp_flag::kSyn,
-        tcp_flag::kSyn | tcp_flag::kAck,
-        tcp_flag::kRst,
-        tcp_flag::kRst | tcp_flag::kAck,
-        0};
-    s.flags = (flags & 0x80) != 0 ? static_cast<std::uint16_t>(in_.word() & 0x1ff)
-                                  : kUsual[flags % 8];
+    static constexpr std::array<std::uint16_t, 8> kUsual = {tcp_flag::kAck,
+                                                            tcp_flag::kAck | tcp_flag::kPsh,
+                                                            tcp_flag::kAck | tcp_flag::kFin,
+                                                            tcp_flag::kSyn,
+                                                            tcp_flag::kSyn | tcp_flag::kAck,
+                                                            tcp_flag::kRst,
+                                                            tcp_flag::kRst | tcp_flag::kAck,
+                                                            0};
+    s.flags =
+        (flags & 0x80) != 0 ? static_cast<std::uint16_t>(in_.word() & 0x1ff) : kUsual[flags % 8];
     // The irs of an active open is what the SYN says.
     if (opening && s.syn()) irs_ = s.seq;
     switch (flags >> 3 & 3) {
@@ -250,7 +250,8 @@ class Story {
     s.ecn = shape & 3;
     if ((shape & 4) == 0) {
       std::uint32_t value = c_.ts_recent;
-      if ((shape & 8) != 0) value += static_cast<std::uint32_t>(static_cast<std::int8_t>(in_.byte()));
+      if ((shape & 8) != 0)
+        value += static_cast<std::uint32_t>(static_cast<std::int8_t>(in_.byte()));
       std::uint32_t echo = timestamp_clock(now_) + c_.ts_offset;
       if ((shape & 16) != 0) echo -= in_.byte();
       s.options.timestamps = Timestamps{value, echo};
@@ -267,7 +268,8 @@ class Story {
       }
     }
     static constexpr std::array<std::uint16_t, 4> kLengths = {0, 1, 536, 1448};
-    std::size_t length = (shape & 64) != 0 ? in_.word() % 3000 : kLengths[shape >> 7 == 0 ? 0 : in_.below(4)];
+    std::size_t length =
+        (shape & 64) != 0 ? in_.word() % 3000 : kLengths[shape >> 7 == 0 ? 0 : in_.below(4)];
     fill(s, length);
     receive(s);
   }
@@ -313,9 +315,9 @@ class Story {
       written_bytes_[i] = at_place(written_ + static_cast<std::uint32_t>(i));
     }
     TcpContext x = context();
-    const std::size_t n =
-        write(c_, x, written_bytes_,
-              {.urgent = (how & 16) != 0, .more = (how & 32) != 0, .end_of_record = (how & 64) != 0});
+    const std::size_t n = write(
+        c_, x, written_bytes_,
+        {.urgent = (how & 16) != 0, .more = (how & 32) != 0, .end_of_record = (how & 64) != 0});
     must(n <= length, "more written than there was");
     written_ += static_cast<std::uint32_t>(n);
     pending_ |= c_.news;
@@ -462,7 +464,8 @@ class Story {
     largest_mtu_ = std::min<std::size_t>(largest_mtu_, c_.path_mtu);
     // After a RST everything that was waiting is forgotten; the data before it was checked then.
     for (std::size_t i = 0; i < s->payload.size(); ++i) {
-      const auto place = static_cast<std::uint32_t>(s->seq - c_.iss) - 1 + static_cast<std::uint32_t>(i);
+      const auto place =
+          static_cast<std::uint32_t>(s->seq - c_.iss) - 1 + static_cast<std::uint32_t>(i);
       must(place < written_ + 20'000, "data that nobody wrote");
       if (s->payload[i] != at_place(place)) fail("other bytes than were written");
     }

@@ -79,8 +79,9 @@ void check_tcp(const IpPacket& ip) {
   must_be_the_same(*segment, *trusted);
   must(segment->payload.size() <= ip.payload.size(), "more than there was");
   const std::size_t header = header_length(segment->options);
-  must(header >= kTcpHeaderLength && header <= kTcpHeaderLength + kMostTcpOptions && header % 4 == 0,
-       "a header of impossible length");
+  must(
+      header >= kTcpHeaderLength && header <= kTcpHeaderLength + kMostTcpOptions && header % 4 == 0,
+      "a header of impossible length");
   const std::size_t ip_length = ip_header_length(ip.header.source);
   // Options that were not understood may have been shorter than what is written now.
   const std::size_t length = header + segment->payload.size();
@@ -88,7 +89,8 @@ void check_tcp(const IpPacket& ip) {
   Bytes again(ip_length + length);
   write_ip(again.data(), ip.header, length);
   write_tcp_header(again.data() + ip_length, *segment);
-  std::copy(segment->payload.begin(), segment->payload.end(), again.begin() + static_cast<std::ptrdiff_t>(ip_length + header));
+  std::copy(segment->payload.begin(), segment->payload.end(),
+            again.begin() + static_cast<std::ptrdiff_t>(ip_length + header));
   write_tcp_checksum(std::span(again).subspan(ip_length), ip.header.source, ip.header.destination);
   const auto ip_again = parse_ip(again);
   must(ip_again.has_value(), "an IP header that was written is not understood");
@@ -116,7 +118,8 @@ void check(const Bytes& packet) {
   // Whatever the header says: the parser has to bear it.
   const auto error = parse_icmp(ip->payload, ip->header);
   if (error && *error) {
-    must((*error)->tuple.local.address.is_v4() == ip->header.source.is_v4(), "a quote of the other family");
+    must((*error)->tuple.local.address.is_v4() == ip->header.source.is_v4(),
+         "a quote of the other family");
   }
 }
 

@@ -101,7 +101,8 @@ inline std::string receive_space(const Connection& c, const TcpSettings& setting
       if (!(g.right > g.left)) return "an empty range beyond the gap";
       last = g.right;
     }
-    if (static_cast<std::uint32_t>(last - c.rcv_nxt) > 1U << 30) return "data far beyond the window";
+    if (static_cast<std::uint32_t>(last - c.rcv_nxt) > 1U << 30)
+      return "data far beyond the window";
     if (c.fin_at && last > *c.fin_at) return "data after the FIN";
   }
   for (std::uint8_t i = 0; i < c.out_of_order.recent_count; ++i) {
@@ -184,7 +185,8 @@ inline std::string audit(const Connection& c, const TcpSettings& settings) {
       if (c.fin_queued) return "a FIN queued, and a state before it";
       break;
     case TcpState::FinWait2:
-      if (c.snd_una != c.snd_nxt || !c.fin_sent) return "FIN_WAIT_2 before the FIN was acknowledged";
+      if (c.snd_una != c.snd_nxt || !c.fin_sent)
+        return "FIN_WAIT_2 before the FIN was acknowledged";
       break;
     case TcpState::FinWait1:
     case TcpState::Closing:

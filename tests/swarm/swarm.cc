@@ -50,8 +50,8 @@ struct Flow {
   FourTuple tuple;  // as the one that connects sees it
   SeqNum iss;
   bool simultaneous = false;
-  bool exposed = false;        // a segment of an earlier incarnation could still be on the wire
-  bool same_tick = false;      // and its timestamp could be of the same tick
+  bool exposed = false;          // a segment of an earlier incarnation could still be on the wire
+  bool same_tick = false;        // and its timestamp could be of the same tick
   bool after_time_wait = false;  // whose TIME_WAIT was in force when this one began
   bool corrupted = false;
   bool twice = false;  // accepted again, from the ACK of its cookie
@@ -64,8 +64,8 @@ struct IncarnationHash {
     SecretHash hash(SecretKey{3, 4});
     hash.add(key.first.local.address);
     hash.add(key.first.remote.address);
-    hash.add(std::uint64_t{key.first.local.port} << 48 | std::uint64_t{key.first.remote.port} << 32 |
-             key.second);
+    hash.add(std::uint64_t{key.first.local.port} << 48 |
+             std::uint64_t{key.first.remote.port} << 32 | key.second);
     return hash.finish();
   }
 };
@@ -303,10 +303,9 @@ class Run {
     const std::vector<FourTuple> records = time_waits(from);
     const auto result = host.connect(socket, to, now_);
     if (result || result.error() != Err::in_progress) {
-      if (result || (result.error() != Err::address_not_available &&
-                     result.error() != Err::address_in_use)) {
-        complain("connect() says " +
-                 std::to_string(result ? 0 : static_cast<int>(result.error())));
+      if (result ||
+          (result.error() != Err::address_not_available && result.error() != Err::address_in_use)) {
+        complain("connect() says " + std::to_string(result ? 0 : static_cast<int>(result.error())));
       }
       host.close(socket, now_);
       return;
@@ -350,8 +349,7 @@ class Run {
     const bool record = HostAudit::in_time_wait(hosts_[0], tuple) ||
                         HostAudit::in_time_wait(hosts_[1], mirrored(tuple));
     for (std::size_t h = 0; h < 2 && good; ++h) {
-      const auto result =
-          hosts_[h].connect(*sockets[h], {address(1 - h, v6), ports[1 - h]}, now_);
+      const auto result = hosts_[h].connect(*sockets[h], {address(1 - h, v6), ports[1 - h]}, now_);
       good = !result && result.error() == Err::in_progress;
       if (good) ++begun_[h];
     }
@@ -541,7 +539,8 @@ class Run {
     } else {
       // Beyond the MSL that TIME_WAIT is made for no length of it helps.
       const bool beyond = plan_.wire.lifetime > 30s;
-      const bool broken = !plan_.time_wait || !plan_.guarded || plan_.aborts || beyond || plan_.unguarded_ends();
+      const bool broken =
+          !plan_.time_wait || !plan_.guarded || plan_.aborts || beyond || plan_.unguarded_ends();
       permitted = flow.exposed && broken;
     }
     // The ACK of a cookie makes a connection as often as it comes, once the first has gone (RFC 4987, 3.6).
@@ -783,7 +782,9 @@ SwarmPlan SwarmPlan::any(Choices& choices) {
     if (choices.chance(10)) o.mtu = static_cast<std::uint16_t>(choices.between(1280, 9000));
     if (!plan.time_wait) o.time_wait_length = Duration::zero();
     auto& s = plan.settings[h];
-    const auto set = [&](const char* name, const std::string& value) { s.emplace_back(name, value); };
+    const auto set = [&](const char* name, const std::string& value) {
+      s.emplace_back(name, value);
+    };
     const bool stamps = plan.timestamps || (plan.some_timestamps && h == choices.below(2));
     set("tcp_timestamps", stamps ? (choices.chance(20) ? "2" : "1") : "0");
     set("tcp_tw_reuse", std::to_string(choices.below(3)));
@@ -804,8 +805,10 @@ SwarmPlan SwarmPlan::any(Choices& choices) {
     if (choices.chance(10)) set("tcp_early_retrans", std::to_string(choices.below(5)));
     if (choices.chance(10)) set("tcp_frto", std::to_string(choices.below(3)));
     if (choices.chance(10)) set("tcp_max_orphans", std::to_string(choices.below(4)));
-    if (choices.chance(15)) set("tcp_rmem", "2304 " + std::to_string(choices.between(2304, 9000)) + " 20000");
-    if (choices.chance(15)) set("tcp_wmem", "4608 " + std::to_string(choices.between(4608, 9000)) + " 20000");
+    if (choices.chance(15))
+      set("tcp_rmem", "2304 " + std::to_string(choices.between(2304, 9000)) + " 20000");
+    if (choices.chance(15))
+      set("tcp_wmem", "4608 " + std::to_string(choices.between(4608, 9000)) + " 20000");
   }
   return plan;
 }

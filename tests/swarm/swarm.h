@@ -33,16 +33,16 @@ struct SwarmPlan {
   std::vector<std::pair<std::string, std::string>> settings[2];
   bool timestamps = true;        // both hosts, all the time
   bool some_timestamps = false;  // one of them
-  bool time_wait = true;     // and 60 s of it
-  bool guarded = true;       // tcp_max_tw_buckets is large
-  bool aborts = true;        // users who reset, or close with data unread
-  bool vary_settings = true;  // while it runs
+  bool time_wait = true;         // and 60 s of it
+  bool guarded = true;           // tcp_max_tw_buckets is large
+  bool aborts = true;            // users who reset, or close with data unread
+  bool vary_settings = true;     // while it runs
   std::uint32_t ports = 4;
   std::uint32_t steps = 600;
-  std::uint32_t most_open = 12;  // connections at once
+  std::uint32_t most_open = 12;    // connections at once
   std::uint32_t longest = 60'000;  // bytes each way
   Duration tick = 10ms;
-  bool v6 = false;   // some
+  bool v6 = false;         // some
   bool both_ways = false;  // the second host connects as well
   bool simultaneous = false;
   int backlog = 16;
@@ -56,13 +56,14 @@ struct SwarmPlan {
 
 struct SwarmStats {
   std::uint64_t runs = 0;
-  std::uint64_t connections = 0;   // begun
-  std::uint64_t established = 0;   // both ends have had each other
+  std::uint64_t connections = 0;     // begun
+  std::uint64_t established = 0;     // both ends have had each other
   std::uint64_t reincarnations = 0;  // on a four-tuple that was there before
-  std::uint64_t exposed = 0;       // of those, while old segments could be on the wire
-  std::uint64_t whole = 0;         // all bytes each way, and the ends of file
+  std::uint64_t exposed = 0;         // of those, while old segments could be on the wire
+  std::uint64_t whole = 0;           // all bytes each way, and the ends of file
   std::uint64_t errors = 0;
-  std::uint64_t ghosts = 0;   // accepted, and nobody had opened them: old duplicates of a whole handshake
+  std::uint64_t ghosts =
+      0;  // accepted, and nobody had opened them: old duplicates of a whole handshake
   std::uint64_t permitted = 0;  // corruptions that TCP cannot prevent
   std::uint64_t bytes = 0;
   std::uint64_t packets = 0, lost = 0, replayed = 0, corrupted = 0;

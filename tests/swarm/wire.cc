@@ -87,7 +87,8 @@ void Wire::one(std::size_t from, Bytes packet, Instant now) {
   const auto tcp = parse_tcp(ip->payload, ip->header);
   ++counts.sent[from];
   if (tcp->rst()) ++counts.resets[from];
-  last_sent_[key({{ip->header.source, tcp->source}, {ip->header.destination, tcp->destination}})] = now;
+  last_sent_[key({{ip->header.source, tcp->source}, {ip->header.destination, tcp->destination}})] =
+      now;
 
   if (packet.size() > plan.mtu) {
     ++counts.too_long;
@@ -109,7 +110,8 @@ void Wire::one(std::size_t from, Bytes packet, Instant now) {
   }
   if (plan.replay > 0) {
     std::deque<Old>& kept = old_[from];
-    if (kept.size() >= 256) kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(choices_.below(256)));
+    if (kept.size() >= 256)
+      kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(choices_.below(256)));
     kept.push_back({now, packet});
   }
   if (choices_.chance(plan.loss)) {

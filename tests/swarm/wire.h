@@ -1,6 +1,7 @@
 // A wire in memory between two hosts that does what wires do: it delays, loses, doubles, reorders, flips bits,
-// sends old packets again, and at times takes only short packets (and says so by ICMP). It knows how old each
-// packet is, since what TCP may be blamed for depends on that.
+// sends old packets again, and at times takes only short packets (and says so by ICMP). Beside what VirtualNetwork
+// does, it bounds how old any copy of a packet gets, and knows when one was sent last on a four-tuple: what TCP may be
+// blamed for depends on that.
 #pragma once
 
 #include <array>
