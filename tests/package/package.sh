@@ -41,11 +41,18 @@ install_and_move() {
 }
 
 by_find_package() {
-  rm -rf "$WORK_DIR/find_package"
+  rm -rf "$WORK_DIR/find_package" "$WORK_DIR/examples"
   "$CMAKE" -S "$consumer" -B "$WORK_DIR/find_package" -G Ninja \
     -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED_VERSION="$VERSION"
   "$CMAKE" --build "$WORK_DIR/find_package"
   "$WORK_DIR/find_package/consumer"
+  "$WORK_DIR/find_package/endpoint"
+
+  # The examples, from where they were installed.
+  "$CMAKE" -S "$prefix/share/doc/lastack/examples" -B "$WORK_DIR/examples" -G Ninja \
+    -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_PREFIX_PATH="$prefix"
+  "$CMAKE" --build "$WORK_DIR/examples" --target example_echo_server
+  "$WORK_DIR/examples/echo_server"
 }
 
 by_pkg_config() {
@@ -65,6 +72,8 @@ by_pkg_config() {
   echo "flags: ${flags[*]}"
   "$CXX" -std=c++20 "$consumer/main.cc" "${flags[@]}" -o "$WORK_DIR/by_pkg_config"
   LD_LIBRARY_PATH=$prefix/$LIBDIR "$WORK_DIR/by_pkg_config"
+  "$CXX" -std=c++20 "$consumer/endpoint.cc" "${flags[@]}" -o "$WORK_DIR/endpoint_by_pkg_config"
+  LD_LIBRARY_PATH=$prefix/$LIBDIR "$WORK_DIR/endpoint_by_pkg_config"
 }
 
 case ${1:-} in
