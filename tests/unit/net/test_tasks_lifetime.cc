@@ -151,7 +151,8 @@ TEST(TaskLifetime, ANodeTakesItsTasksAlongAndStreamsOutliveIt) {
 TEST(TaskLifetime, ATaskOfAnotherNodeThatWaitsForOneThatGoes) {
   VirtualNetwork net(1);
   Node& other = net.add_node({}, {"10.0.0.2"_ip});
-  auto node = std::make_unique<Node>(HostOptions{}, std::initializer_list{"10.0.0.1"_ip});
+  auto node =
+      std::make_unique<Node>(HostOptions{}, std::initializer_list<IpAddress>{"10.0.0.1"_ip});
   net.attach(*node);
   std::vector<Err> ends;
   bool slept = false;
