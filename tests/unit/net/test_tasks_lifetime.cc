@@ -187,10 +187,10 @@ TEST(TaskLifetime, ATaskOfAnotherNodeThatWaitsForOneThatGoes) {
 }
 
 TEST(TaskLifetime, TheNetworkGoesFirst) {
+  int alive = 0;
   auto net = std::make_unique<VirtualNetwork>(1);
   Node node({}, {"10.0.0.1"_ip});
   net->attach(node);
-  int alive = 0;
   node.spawn([&]() -> Task<> {
     const Witness here(alive);
     const auto c = co_await node.connect({"10.0.0.3"_ip, 80});
