@@ -26,6 +26,7 @@
 #include "lastack/four_tuple.h"
 #include "lastack/host_snapshot.h"
 #include "lastack/observer.h"
+#include "lastack/profile.h"
 #include "lastack/settings.h"
 #include "lastack/tcp_state.h"
 #include "lastack/time.h"
@@ -79,9 +80,6 @@ constexpr std::uint32_t socket_slot(SocketId socket) {
   return static_cast<std::uint32_t>(socket) & 0xfffff;
 }
 
-// Where RFC 793, today's RFCs and Linux part ways, the profile decides.
-enum class Profile : std::uint8_t { Linux, Rfc9293, Rfc793 };
-
 enum class PortChoice : std::uint8_t { Flat, LinuxWalk };
 
 struct HostOptions {
@@ -93,9 +91,20 @@ struct HostOptions {
   std::uint64_t seed = 0;
   // How connect() chooses a port: uniformly among the free ones, or as Linux walks them (linux-facts 19).
   PortChoice port_choice = PortChoice::Flat;
-  // How long TIME_WAIT lasts; nothing: 60 s, as Linux has it. Zero: there is none (claim A3 shows what follows).
-  // At most 70 minutes.
+  // Maximum segment lifetime; nothing: the profile's, 30 s as Linux has it or 120 s as RFC 9293 has.
+  std::optional<Duration> msl{};
+  // How long TIME_WAIT lasts; nothing: 2 MSL. Zero: there is none (claim A3 shows what follows). At most 70
+  // minutes.
   std::optional<Duration> time_wait_length{};
+  // At tcp_max_tw_buckets the oldest record goes, and not the new one as Linux has it.
+  bool evict_oldest_time_wait = false;
+  // What a SYN does that comes for a connection which is there; nothing: as the profile has it. The lab runs
+  // what is told of old stacks in LAST_ACK with it (claim A5).
+  std::optional<SynAnswer> syn_answer{};
+  // The host forgot its connections then, and keeps quiet for an MSL from there on: it sends nothing and takes
+  // no SYN, so that what it sent before has died out before numbers are chosen again (RFC 9293, 3.4.3). A
+  // connect() during that time waits for its end.
+  std::optional<Instant> lost_memory_at{};
   std::uint32_t most_sockets = 1U << 20;  // beyond: Err::too_many_files
   // The device checks and writes checksums, or nobody needs them (packets never leave memory).
   bool checksum_offload = false;
@@ -180,6 +189,8 @@ struct ConnectionInfo {
   std::uint32_t last_data_sent_ms = 0;
   std::uint32_t last_data_received_ms = 0;
   std::uint32_t last_ack_received_ms = 0;
+  // What ICMP has said of the path without ending the connection (RFC 9293, MUST-47); none: nothing.
+  Err soft_error = Err::none;
 };
 
 class Host {
@@ -234,6 +245,9 @@ class Host {
   Outcome<void> close(SocketId socket, Instant now);
   // RST, whatever the state.
   Outcome<void> abort(SocketId socket, Instant now);
+  // Ends whatever there is of this four-tuple, a connection (with a RST) or a record in TIME_WAIT or FIN_WAIT_2
+  // (RFC 9293, 3.10.5; Linux: SOCK_DESTROY). Err::not_connected: there is nothing.
+  Outcome<void> destroy(const FourTuple& tuple, Instant now);
   Outcome<void> set_option(SocketId socket, Option option, int value, Instant now);
   Outcome<int> option(SocketId socket, Option option) const;
   // SO_ERROR: what happened, told once.

@@ -44,7 +44,11 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
     ++counters.InErrs;
     return;
   }
-  if (!is_local(ip->header.destination) || !is_unicast(ip->header.source)) return;
+  if (is_quiet()) return;
+  if (!is_local(ip->header.destination) || !is_unicast(ip->header.source) ||
+      !is_unicast(ip->header.destination)) {
+    return;
+  }
   switch (ip->header.protocol) {
     case kProtocolTcp: {
       ++counters.InSegs;
@@ -63,8 +67,16 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
       if (!error || !*error || !is_local((*error)->tuple.local.address)) return;
       const ConnectionIndex index = connections.find((*error)->tuple);
       if (index == kNoConnection) return;
+      Connection& c = connections[index];
+      // An attempt at a listener has no user who could be told; what says that the client cannot be reached
+      // ends it (Linux: tcp_req_err).
+      if (c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening &&
+          ((*error)->kind == IcmpKind::PortUnreachable ||
+           (*error)->kind == IcmpKind::ProtocolUnreachable)) {
+        return;
+      }
       TcpContext x = context();
-      on_icmp(connections[index], x, **error);
+      on_icmp(c, x, **error);
       settle(index);
       return;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "stack/profile.h"
 #include "tcp/calls.h"
 #include "tcp/output.h"
 #include "tcp/seen.h"
@@ -23,6 +24,9 @@ Host::Impl::Impl(HostOptions chosen)
       ports{random.key(), random.key()},  // braces: from left to right, whatever the compiler
       address_set(8, AddressHash{random.key()}) {
   tcp.gso_max_size = options.gso_max_size;
+  const ProfileRules profile = profile_rules(options.profile);
+  tcp.window_scaling = profile.window_scaling;
+  tcp.sack = profile.sack;
   resolve_settings();
 }
 

@@ -49,6 +49,8 @@ struct Listener {
   bool syn_queue_full() const { return half_open >= std::max<std::uint32_t>(backlog, 1); }
 };
 
+Err err_of(TcpError error);
+
 // What a SocketId names.
 struct Socket {
   std::uint16_t generation = 1;
@@ -98,6 +100,7 @@ class Host::Impl final : public TimeWaitObserver {
   std::uint32_t orphans = 0;
   std::optional<Instant> last_cookie;
   Instant now{};
+  Duration msl{};
   std::uint16_t last_segment_size = 0;
   bool packet_out = false;  // next_packet() has shown the front of the queue
 
@@ -111,6 +114,11 @@ class Host::Impl final : public TimeWaitObserver {
   void resolve_settings();
 
   // --- steps
+  // After the loss of memory nothing is sent for an MSL (RFC 9293, 3.4.3; U10, claim A9).
+  Instant quiet_until() const {
+    return options.lost_memory_at ? *options.lost_memory_at + msl : Instant::min();
+  }
+  bool is_quiet() const { return now < quiet_until(); }
   void see(Instant at) {
     if (at > now) now = at;
   }

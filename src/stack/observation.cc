@@ -87,6 +87,7 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   i.last_data_sent_ms = ago(at, c.last_sent);
   i.last_data_received_ms = ago(at, c.last_received);
   i.last_ack_received_ms = ago(at, c.last_ack_received);
+  i.soft_error = err_of(c.soft_error);
   return i;
 }
 

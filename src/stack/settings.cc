@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "stack/host_impl.h"
+#include "stack/profile.h"
 
 namespace lastack {
 namespace {
@@ -98,25 +99,20 @@ void Host::Impl::resolve_settings() {
                         std::int64_t most) { return as_int(v.value_or(usual), least, most); };
   constexpr std::int64_t kMost = 0x7fffffff;
   TimeWaitSettings kept = TimeWaitSettings::from(settings);
-  kept.length = settings.time_wait_length();
+  const ProfileRules profile = profile_rules(options.profile);
+  // A knob of some vendors' kernels comes before the rule.
+  msl = options.msl.value_or(profile.msl);
+  kept.length = settings.tcp_tw_timeout ? settings.time_wait_length() : 2 * msl;
   kept.invalid_ratelimit = std::chrono::milliseconds(tcp.invalid_ratelimit_ms);
-  switch (options.profile) {
-    case Profile::Linux:
-      kept.rules.profile = timewait::Profile::Linux;
-      break;
-    case Profile::Rfc9293:
-      kept.rules.profile = timewait::Profile::Rfc9293;
-      break;
-    case Profile::Rfc793:
-      kept.rules.profile = timewait::Profile::Rfc793;
-      break;
-  }
+  if (options.evict_oldest_time_wait) kept.when_full = TimeWaitSettings::WhenFull::EvictOldest;
+  kept.rules.profile = profile.time_wait;
+  kept.rules.timestamps = profile.timestamps;
   if (options.time_wait_length) kept.length = *options.time_wait_length;
   waits.configure(kept, now);
   ports.set_rules(LocalPortRules::from(settings));
-  tcp.timestamps = settings.timestamps_on();
-  tcp.syn_retries = value(settings.tcp_syn_retries, 6, 1, 127);
-  tcp.synack_retries = value(settings.tcp_synack_retries, 5, 0, 255);
+  tcp.timestamps = settings.tcp_timestamps ? settings.timestamps_on() : profile.timestamps;
+  tcp.syn_retries = value(settings.tcp_syn_retries, profile.syn_retries, 1, 127);
+  tcp.synack_retries = value(settings.tcp_synack_retries, profile.synack_retries, 0, 255);
   tcp.retries1 = value(settings.tcp_retries1, 3, 0, 255);
   tcp.retries2 = value(settings.tcp_retries2, 15, 0, 255);
   tcp.orphan_retries = value(settings.tcp_orphan_retries, 0, 0, 255);
@@ -124,22 +120,8 @@ void Host::Impl::resolve_settings() {
   tcp.keepalive_time = value(settings.tcp_keepalive_time, 7200, 0, kMost);
   tcp.keepalive_intvl = value(settings.tcp_keepalive_intvl, 75, 0, kMost);
   tcp.keepalive_probes = value(settings.tcp_keepalive_probes, 9, 0, 255);
-  switch (options.profile) {
-    case Profile::Linux:
-      tcp.rules = {};
-      break;
-    case Profile::Rfc9293:
-      tcp.rules = {};
-      tcp.rules.fin_wait_2_limit = false;
-      break;
-    case Profile::Rfc793:
-      tcp.rules = {.rfc5961 = false,
-                   .ack_range_check = false,
-                   .reset_on_unread = false,
-                   .fin_wait_2_limit = false,
-                   .reset_on_data_after_close = false};
-      break;
-  }
+  tcp.rules = profile.tcp;
+  if (options.syn_answer) tcp.rules.syn_answer = *options.syn_answer;
 }
 
 bool Host::Impl::set(std::string_view name, std::string_view value) {

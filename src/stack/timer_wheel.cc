@@ -27,9 +27,11 @@ void TimerWheel::link(Id id) {
   const std::uint64_t away = tick ^ tick_;
   unsigned level = away == 0 ? 0 : (63 - static_cast<unsigned>(std::countl_zero(away))) / 8;
   std::uint64_t at = tick;
-  if (level >= kLevels) {  // beyond the outermost wheel: looked at again when that has turned
+  if (level >= kLevels) {
+    // Beyond the present turn of the outermost wheel (52 days), which may be near or far. Near: its slot of the
+    // next turn. Far: looked at again when all slots but one have passed.
     level = kLevels - 1;
-    at = tick_ + ((std::uint64_t{kSlots} - 1) << (8 * level));
+    at = std::min(at, tick_ + ((std::uint64_t{kSlots} - 1) << (8 * level)));
   }
   const auto slot = static_cast<unsigned>(at >> (8 * level)) % kSlots;
   node.slot = static_cast<std::uint16_t>(level * kSlots + slot);
@@ -105,11 +107,15 @@ void TimerWheel::go_to(std::uint64_t tick) {
       tick_ = tick;
       return;
     }
-    if (turn > tick) {
+    // Nothing in this turn. On to where the next timer moves down, however far that is: a clock may begin
+    // anywhere.
+    const Instant next_move = next();
+    const std::uint64_t move = next_move == Instant::max() ? tick + 1 : tick_of(next_move);
+    if (turn > tick || move > tick) {
       tick_ = tick;
       return;
     }
-    tick_ = turn;
+    tick_ = std::max(turn, move);
     // Cascade: the slots of the upper wheels that begin here move down.
     for (unsigned level = 1; level < kLevels; ++level) {
       const auto slot = static_cast<unsigned>(tick_ >> (8 * level)) % kSlots;

@@ -9,9 +9,6 @@
 #include "tcp/timers.h"
 
 namespace lastack {
-namespace {
-
-using tl::unexpected;
 
 Err err_of(TcpError error) {
   switch (error) {
@@ -41,6 +38,10 @@ Err err_of(TcpError error) {
   }
   return Err::invalid;
 }
+
+namespace {
+
+using tl::unexpected;
 
 Err take(Connection& c) {
   const Err error = err_of(c.error);
@@ -292,9 +293,12 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
   c.tuple = tuple;
   h.connections.insert(index);
   h.saw_call(c, SeenCall::Connect);
-  open_active(
-      c, x,
-      {.tuple = tuple, .iss = isn, .ts_offset = h.timestamp_offset(tuple), .mtu = h.options.mtu});
+  open_active(c, x,
+              {.tuple = tuple,
+               .iss = isn,
+               .ts_offset = h.timestamp_offset(tuple),
+               .mtu = h.options.mtu,
+               .not_before = h.quiet_until()});
   socket->connecting = true;
   socket->was_connected = true;
   h.settle(index);
@@ -444,6 +448,22 @@ Outcome<void> Host::abort(SocketId id, Instant at) {
   c.options.linger = true;
   c.options.linger_seconds = 0;
   return h.close(id, at, SeenCall::Abort);
+}
+
+Outcome<void> Host::destroy(const FourTuple& tuple, Instant at) {
+  Impl& h = *impl_;
+  h.see(at);
+  const ConnectionIndex index = h.connections.find(tuple);
+  if (index == kNoConnection) {
+    if (!h.waits.abort(tuple, h.now)) return unexpected(Err::not_connected);
+    return {};
+  }
+  Connection& c = h.connections[index];
+  TcpContext x = h.context();
+  h.saw_call(c, SeenCall::Abort);
+  abort_connection(c, x, TcpError::Aborted);
+  h.settle(index);
+  return {};
 }
 
 // --- What a socket is

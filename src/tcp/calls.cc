@@ -117,13 +117,23 @@ void begin(Connection& c, TcpContext& x, const Opening& opening) {
 void open_active(Connection& c, TcpContext& x, const Opening& opening) {
   begin(c, x, opening);
   c.timestamps_offered = x.settings.timestamps;
-  c.syn_sent_clock = timestamp_clock(x.now);
-  set_state(c, x, TcpState::SynSent);
   c.origin = TcpState::SynSent;
+  set_state(c, x, TcpState::SynSent);
   c.snd_nxt = c.iss + 1;
   c.sent.push_back({c.iss, 1, x.now, 1, SentSegment::kSyn});
   c.packets_out = 1;
   ++x.counters.ActiveOpens;
+  if (opening.not_before > x.now) {
+    c.send_timer_is = SendTimer::HeldSyn;
+    c.send_timer = opening.not_before;
+    return;
+  }
+  send_first_syn(c, x);
+}
+
+void send_first_syn(Connection& c, TcpContext& x) {
+  c.syn_sent_clock = timestamp_clock(x.now);
+  c.sent.front().sent_at = x.now;
   send_syn(c, x, false);
   arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
 }
@@ -159,7 +169,7 @@ std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data,
       if (how.end_of_record) piece.flags |= SentSegment::kEndOfRecord;
       break;
     }
-    if (piece.length < goal) continue;
+    if (piece.length < goal || how.urgent) continue;  // the mark is set once all of it is there
     if (push_is_due()) {
       end_of_push();
       c.nonagle_push = true;
@@ -281,8 +291,11 @@ void on_icmp(Connection& c, TcpContext& x, const IcmpError& error) {
   }
   const TcpError what = error_of(error.kind);
   const bool opening = c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
-  // Hard errors end an attempt; for a connection they are a hint (MUST-56; RFC 5461).
-  if (opening && error.kind != IcmpKind::TimeExceeded) {
+  const bool hard =
+      error.kind == IcmpKind::ProtocolUnreachable || error.kind == IcmpKind::PortUnreachable;
+  const TcpRules& rules = x.settings.rules;
+  const bool over = opening ? hard || rules.icmp_soft_ends_opening : hard && rules.icmp_hard_aborts;
+  if (over) {
     finish(c, x, what);
     return;
   }

@@ -16,10 +16,12 @@ struct Opening {
   SeqNum iss;
   std::uint32_t ts_offset = 0;
   std::uint16_t mtu = 1500;
+  Instant not_before{Instant::min()};  // the SYN of an active open waits so long (quiet time)
 };
 
 // Active OPEN: sends the SYN. `c` has its options and nothing else.
 void open_active(Connection& c, TcpContext& x, const Opening& opening);
+void send_first_syn(Connection& c, TcpContext& x);
 // What active and passive opens have in common: sequence numbers, windows, MSS.
 void begin(Connection& c, TcpContext& x, const Opening& opening);
 

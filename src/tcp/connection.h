@@ -82,7 +82,7 @@ inline constexpr std::uint16_t kFinWait2 =
 }  // namespace news
 
 // What the one timer for sending stands for: there is only ever one of them (Linux's icsk_pending).
-enum class SendTimer : std::uint8_t { None, Retransmit, LossProbe, Reorder, WindowProbe };
+enum class SendTimer : std::uint8_t { None, Retransmit, LossProbe, Reorder, WindowProbe, HeldSyn };
 
 struct SeqRange {
   SeqNum left;

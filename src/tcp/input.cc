@@ -151,16 +151,31 @@ bool acceptable(const Connection& c, const TcpSegment& segment) {
   return c.receive_buffer.empty();
 }
 
-enum class Step { GoOn, Done };
+enum class Step { GoOn, Done, Reset };
 
-Step validate(Connection& c, TcpContext& x, const TcpSegment& segment) {
-  const bool challenge_syn = segment.syn() && c.state != TcpState::SynSent;
-  if (fails_paws(c, x, segment) && !segment.rst()) {
-    if (challenge_syn) {
-      ++x.counters.TCPSYNChallenge;
+// A SYN for a connection that is there (U5).
+Step on_stray_syn(Connection& c, TcpContext& x, const TcpSegment& segment, bool in_window) {
+  ++x.counters.TCPSYNChallenge;
+  switch (x.settings.rules.syn_answer) {
+    case SynAnswer::Challenge:  // RFC 5961, 4
       send_challenge_ack(c, x);
       return Step::Done;
-    }
+    case SynAnswer::Ignore:
+      return Step::Done;
+    case SynAnswer::ByWindow:
+      if (in_window) break;
+      send_ack_out_of_window(c, x, segment);
+      return Step::Done;
+    case SynAnswer::Reset:
+      break;
+  }
+  finish(c, x, TcpError::Reset);  // RFC 793: "it is an error, send a reset"
+  return Step::Reset;
+}
+
+Step validate(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  if (fails_paws(c, x, segment) && !segment.rst()) {
+    if (segment.syn()) return on_stray_syn(c, x, segment, false);
     ++x.counters.PAWSEstab;
     send_ack_out_of_window(c, x, segment);
     return Step::Done;
@@ -172,11 +187,7 @@ Step validate(Connection& c, TcpContext& x, const TcpSegment& segment) {
       if (reset_is_exact(c, segment)) on_reset(c, x);
       return Step::Done;
     }
-    if (challenge_syn && x.settings.rules.rfc5961) {
-      ++x.counters.TCPSYNChallenge;
-      send_challenge_ack(c, x);
-      return Step::Done;
-    }
+    if (segment.syn()) return on_stray_syn(c, x, segment, false);
     if (segment.end() < c.rcv_nxt || segment.seq < c.rcv_nxt) {
       note_duplicate(c, x, segment.seq, min(segment.end(), c.rcv_nxt));
     }
@@ -201,13 +212,7 @@ Step validate(Connection& c, TcpContext& x, const TcpSegment& segment) {
         segment.end() == c.rcv_nxt && segment.ack == c.snd_nxt) {
       return Step::GoOn;
     }
-    ++x.counters.TCPSYNChallenge;
-    if (x.settings.rules.rfc5961) {
-      send_challenge_ack(c, x);
-    } else {
-      abort_connection(c, x, TcpError::Reset);  // RFC 793: a SYN in the window is an error
-    }
-    return Step::Done;
+    return on_stray_syn(c, x, segment, true);
   }
   return Step::GoOn;
 }
@@ -221,7 +226,9 @@ Reply in_syn_sent(Connection& c, TcpContext& x, const TcpSegment& segment) {
       // A stranger's, or an old connection's. RFC 9293: RST, unless it is one. When a SYN of ours met the
       // peer's old half, this RST is what frees the way (claim A5): our SYN goes again soon.
       if (segment.rst()) return Reply::None;
-      if (c.retransmits == 0) arm_send_timer(c, x, SendTimer::Retransmit, kLeastTimer * 4);
+      if (c.retransmits == 0 && x.settings.rules.quick_syn_again) {
+        arm_send_timer(c, x, SendTimer::Retransmit, kLeastTimer * 4);
+      }
       return Reply::Reset;
     }
     if (c.timestamps_offered && segment.options.timestamps &&
@@ -414,7 +421,14 @@ Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (c.state == TcpState::SynSent) return in_syn_sent(c, x, segment);
 
   take_timestamps(c, segment);
-  if (validate(c, x, segment) == Step::Done) return Reply::None;
+  switch (validate(c, x, segment)) {
+    case Step::Done:
+      return Reply::None;
+    case Step::Reset:
+      return Reply::Reset;
+    case Step::GoOn:
+      break;
+  }
   // Fifth: without an ACK there is nothing to do.
   if (!segment.ack_flag()) return Reply::None;
   switch (on_ack(c, x, segment)) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "lastack/profile.h"
 #include "lastack/time.h"
 
 namespace lastack {
@@ -11,11 +12,12 @@ namespace lastack {
 enum class CongestionControl : std::uint8_t { NewReno, Cubic };
 
 // Where RFC 793, today's RFCs and Linux part ways, and a connection has to take sides. One object a profile:
-// stack/settings.cc has the three of them.
+// stack/profile.cc has the three of them.
 struct TcpRules {
-  // RFC 5961: a RST or SYN inside the window, but not exact, draws a challenge ACK. Without it they end the
-  // connection, as in RFC 793.
+  // RFC 5961: a RST inside the window, but not exact, draws a challenge ACK. Without it it ends the connection,
+  // as in RFC 793.
   bool rfc5961 = true;
+  SynAnswer syn_answer = SynAnswer::Challenge;
   // An ACK older than the largest window seen is challenged as well (RFC 5961, 5.2).
   bool ack_range_check = true;
   // close() with unread data sends a RST (RFC 1122, 4.2.2.13; RFC 2525, 2.17). RFC 793 sent a FIN.
@@ -24,6 +26,13 @@ struct TcpRules {
   bool fin_wait_2_limit = true;
   // Data that arrives after close() draws a RST (RFC 1122, 4.2.2.13).
   bool reset_on_data_after_close = true;
+  // An ICMP hard error ends any connection (RFC 9293, SHLD-26), and not only one that is opening.
+  bool icmp_hard_aborts = false;
+  // Any ICMP error ends a connection that is opening, the soft ones too (RFC 5461, 4). Against MUST-56.
+  bool icmp_soft_ends_opening = true;
+  // A SYN that met the peer's old half goes again soon after the RST that frees the way, and not after a second
+  // (Linux: tcp_rcv_synsent_state_process).
+  bool quick_syn_again = true;
 };
 
 struct TcpSettings {

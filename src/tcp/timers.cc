@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "tcp/calls.h"
 #include "tcp/congestion_control.h"
 #include "tcp/output.h"
 #include "tcp/recovery.h"
@@ -28,6 +29,14 @@ bool timed_out(const Connection& c, const TcpContext& x, int boundary, Duration 
   const auto since = std::chrono::milliseconds(timestamp_clock(x.now) - (c.retrans_stamp & ~1U));
   if (timeout == Duration::zero()) timeout = model_timeout(boundary, kLeastRto);
   return since >= timeout;
+}
+
+// Not beyond the time that the user gives (Linux: tcp_clamp_rto_to_user_timeout).
+Duration clamp_to_user_timeout(const Connection& c, const TcpContext& x, Duration rto) {
+  const auto user = std::chrono::milliseconds(c.options.user_timeout_ms);
+  if (user == Duration::zero() || c.retrans_stamp == 0) return rto;
+  const auto since = std::chrono::milliseconds(timestamp_clock(x.now) - (c.retrans_stamp & ~1U));
+  return since >= user ? kLeastTimer : std::min<Duration>(rto, user - since);
 }
 
 // How often an orphan may try: it has no user to complain.
@@ -97,7 +106,7 @@ void on_retransmit_timer(Connection& c, TcpContext& x) {
     ++c.backoff;
     c.rtt.rto = std::min(c.rtt.rto * 2, kMostRto);
   }
-  arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
+  arm_send_timer(c, x, SendTimer::Retransmit, clamp_to_user_timeout(c, x, c.rtt.rto));
 }
 
 // RFC 9293, 3.8.6.1 (MUST-35 to 37): probes go on for as long as they are answered.
@@ -168,6 +177,7 @@ void on_loss_probe_timer(Connection& c, TcpContext& x) {
 void saw_send_timer(const Connection& c, TcpContext& x, SendTimer what) {
   switch (what) {
     case SendTimer::None:
+    case SendTimer::HeldSyn:
       break;
     case SendTimer::Retransmit:
       return x.observer->timer_fired(x.now, c.tuple, SeenTimer::Retransmit);
@@ -198,6 +208,9 @@ void on_send_timer(Connection& c, TcpContext& x) {
       break;
     case SendTimer::WindowProbe:
       on_window_probe_timer(c, x);
+      break;
+    case SendTimer::HeldSyn:
+      send_first_syn(c, x);
       break;
   }
 }
@@ -290,8 +303,13 @@ void rearm_retransmit(Connection& c, TcpContext& x) {
 
 void arm_window_probe(Connection& c, TcpContext& x) {
   const Duration base = std::max(c.rtt.rto, kLeastRto);
-  const Duration after =
-      std::min(base * (std::int64_t{1} << std::min<int>(c.backoff, 20)), kMostRto);
+  Duration after = std::min(base * (std::int64_t{1} << std::min<int>(c.backoff, 20)), kMostRto);
+  const auto user = std::chrono::milliseconds(c.options.user_timeout_ms);
+  if (user > Duration::zero() && c.probe_since != Instant{}) {
+    // Linux: tcp_clamp_probe0_to_user_timeout.
+    after =
+        std::min<Duration>(after, std::max<Duration>(user - (x.now - c.probe_since), kLeastTimer));
+  }
   arm_send_timer(c, x, SendTimer::WindowProbe, after);
 }
 

@@ -51,5 +51,34 @@ TEST(TimerWheel, AgreesWithAMap) {
   }
 }
 
+// The outermost wheel turns in 2^52 ns, 52 days. What is set before such a turn ends and is due after it is as
+// punctual as anything, and so is the first timer of a clock that began long ago.
+TEST(TimerWheel, TurnsOfTheOutermostWheelAreNotNoticed) {
+  for (const std::int64_t turn : {std::int64_t{1}, std::int64_t{2}, std::int64_t{1000}}) {
+    for (const Duration before : {Duration(1), Duration(1ms), Duration(1s), Duration(1h)}) {
+      for (const Duration after :
+           {Duration(1ms), Duration(300ms), Duration(2min), Duration(240h), Duration(1300h)}) {
+        for (const bool fresh : {true, false}) {
+          TimerWheel wheel;
+          Instant now = Instant(Duration(turn << 52) - before);
+          if (!fresh) {
+            EXPECT_EQ(wheel.take_due(now), TimerWheel::kNone);
+          }
+          const Instant due = now + after;
+          wheel.set(1, due);
+          int calls = 0;
+          for (; now < due && calls < 1000; ++calls) {
+            ASSERT_LE(wheel.next(), due);
+            now = std::max(now, wheel.next());
+            const TimerWheel::Id id = wheel.take_due(now);
+            ASSERT_EQ(id, now == due ? 1U : TimerWheel::kNone);
+          }
+          EXPECT_LT(calls, 20);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lastack::test
