@@ -41,6 +41,11 @@ class EventLoop {
   Result<void> attach(Host& host, TunDevice& device, SocketHandler handler = {});
   void set_handler(Host& host, SocketHandler handler);
   void detach(Host& host);
+  // Shown each packet on its way in or out; when it says false the packet is lost. For faults made on purpose: with
+  // offloads a packet may be a super-segment of 64 KiB.
+  enum class PacketWay : std::uint8_t { In, Out };
+  using PacketFilter = std::function<bool(PacketWay, std::span<const std::byte>)>;
+  void set_filter(Host& host, PacketFilter filter);
 
   // --- Other descriptors
   struct Interest {

@@ -15,6 +15,7 @@ using Run = std::function<int()>;
 void add_doctor_command(CLI::App& app, Run& run);
 void add_snapshot_command(CLI::App& app, Run& run);
 void add_demo_command(CLI::App& app, Run& run);
+void add_endpoint_command(CLI::App& app, Run& run);
 void add_explain_command(CLI::App& app, Run& run);
 
 }  // namespace lastack

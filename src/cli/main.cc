@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   lastack::add_snapshot_command(app, run);
   lastack::add_explain_command(app, run);
   lastack::add_demo_command(app, run);
+  lastack::add_endpoint_command(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {

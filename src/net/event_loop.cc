@@ -52,6 +52,7 @@ struct EventLoop::Impl {
     Host* host = nullptr;
     TunDevice* device = nullptr;
     SocketHandler on_socket;
+    PacketFilter filter;
     int descriptor = -1;
     DescriptorHandler on_descriptor;
     bool gone = false;
@@ -140,6 +141,7 @@ struct EventLoop::Impl {
       more = more || left == 0;
     }
     for (auto packet = host.next_packet(); !packet.empty(); packet = host.next_packet()) {
+      if (entry.filter && !entry.filter(PacketWay::Out, packet)) continue;
       auto written = entry.device->write(packet, host.segment_size());
       if (!written) return written;
     }
@@ -154,6 +156,7 @@ struct EventLoop::Impl {
       if (!packet) return tl::unexpected(packet.error());
       if (!*packet) return {};
       bytes += (*packet)->bytes.size();
+      if (entry.filter && !entry.filter(PacketWay::In, (*packet)->bytes)) continue;
       entry.host->receive((*packet)->bytes, EventLoop::now(), (*packet)->checksum_checked);
     }
     more = true;
@@ -280,6 +283,7 @@ Result<void> EventLoop::attach(Host& host, TunDevice& device, SocketHandler hand
   auto added = impl_->add({.host = &host,
                            .device = &device,
                            .on_socket = std::move(handler),
+                           .filter = {},
                            .descriptor = device.descriptor(),
                            .on_descriptor = {},
                            .gone = false},
@@ -293,6 +297,10 @@ void EventLoop::set_handler(Host& host, SocketHandler handler) {
   if (entry == nullptr) return;
   impl_->old_socket_handlers.push_back(std::exchange(entry->on_socket, std::move(handler)));
   if (impl_->rounds_within == 0) impl_->sweep();
+}
+
+void EventLoop::set_filter(Host& host, PacketFilter filter) {
+  if (Impl::Entry* entry = impl_->entry_of(host)) entry->filter = std::move(filter);
 }
 
 void EventLoop::detach(Host& host) {
@@ -313,6 +321,7 @@ Result<void> EventLoop::watch(int descriptor, Interest interest, DescriptorHandl
   auto added = impl_->add({.host = nullptr,
                            .device = nullptr,
                            .on_socket = {},
+                           .filter = {},
                            .descriptor = descriptor,
                            .on_descriptor = std::move(handler),
                            .gone = false},

@@ -1,0 +1,225 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/endpoint_live.h"
+#include "cli/endpoint_stage.h"
+#include "cli/exit_codes.h"
+#include "cli/output.h"
+#include "cli/selection.h"
+#include "services/churn.h"
+
+namespace lastack {
+namespace {
+
+constexpr const char* kName = "endpoint churn";
+
+struct ChurnArguments {
+  StageOptions stage;
+  std::vector<std::string> destinations;
+  std::uint32_t concurrency = 100;
+  double rate = 0;
+  std::uint64_t count = 0;
+  double duration = 0;  // s
+  std::string exchange = "echo";
+  std::string path = "/";
+  std::string first = "us";
+  std::string end = "close";
+  double patience = 10;
+  bool json = false;
+};
+
+LiveSample sample(Stage& stage, const Churn& churn, Instant begun) {
+  const Host& host = stage.host();
+  const Instant now = EventLoop::now();
+  LiveSample s;
+  s.at = now - begun;
+  s.states_known = host.connections() + host.time_waits() <= kMostCounted;
+  if (s.states_known) s.states = count_states(host, now);
+  s.time_waits = host.time_waits();
+  s.opened = churn.counts().opened;
+  s.failed = churn.counts().failed;
+  s.recycled = host.counters().TWRecycled;
+  s.exhausted = host.ports_exhausted();
+  s.in = stage.tun().counts().bytes_in;
+  s.out = stage.tun().counts().bytes_out;
+  return s;
+}
+
+std::string error_name(Err error) {
+  const std::string text = describe(error);
+  const std::size_t open = text.rfind('(');
+  return text.substr(open + 1, text.size() - open - 2);
+}
+
+std::string summary(const ChurnCounts& counts, const LiveSample& last) {
+  const double length = std::max(seconds(last.at), 1e-9);
+  std::string text =
+      fmt::format("\n{} attempts in {:.1f} s: {} opened ({:.0f}/s), {} finished, {} failed\n",
+                  counts.attempts, length, counts.opened,
+                  static_cast<double>(counts.opened) / length, counts.finished, counts.failed);
+  for (const auto& [error, n] : counts.failures) {
+    text += fmt::format("  {:>10}  {}\n", n, describe(error));
+  }
+  if (counts.opened > 0) {
+    text += fmt::format(
+        "connect() took {:.0f} us on average; at most {} at once\n",
+        static_cast<double>(counts.opening.count()) / 1e3 / static_cast<double>(counts.opened),
+        counts.most_at_once);
+  }
+  text += fmt::format("left: {} TIME_WAIT; ports reused out of TIME_WAIT {}; found none {} times\n",
+                      last.time_waits, last.recycled, last.exhausted);
+  std::string states;
+  for (const TcpState state : kAllTcpStates) {
+    if (state == TcpState::TimeWait || last.states[state] == 0) continue;
+    states +=
+        fmt::format("{}{} {}", states.empty() ? "" : ", ", last.states[state], to_string(state));
+  }
+  if (!states.empty()) text += "      " + states + "\n";
+  return text;
+}
+
+std::string summary_json(const ChurnCounts& counts, const LiveSample& last) {
+  nlohmann::ordered_json json;
+  json["seconds"] = seconds(last.at);
+  json["attempts"] = counts.attempts;
+  json["opened"] = counts.opened;
+  json["opened_per_second"] = static_cast<double>(counts.opened) / std::max(seconds(last.at), 1e-9);
+  json["finished"] = counts.finished;
+  json["failed"] = counts.failed;
+  json["failures"] = nlohmann::ordered_json::object();
+  for (const auto& [error, n] : counts.failures) json["failures"][error_name(error)] = n;
+  json["connect_us"] = counts.opened == 0 ? 0.0
+                                          : static_cast<double>(counts.opening.count()) / 1e3 /
+                                                static_cast<double>(counts.opened);
+  json["most_at_once"] = counts.most_at_once;
+  json["time_wait"] = last.time_waits;
+  json["reused"] = last.recycled;
+  json["ports_exhausted"] = last.exhausted;
+  json["bytes_in"] = counts.bytes_in;
+  json["states"] = nlohmann::ordered_json::object();
+  for (const TcpState state : kAllTcpStates) {
+    if (last.states[state] != 0) json["states"][std::string(to_string(state))] = last.states[state];
+  }
+  return json.dump(2) + "\n";
+}
+
+int run_churn(const ChurnArguments& arguments) {
+  const auto refuse = [](const std::string& message, int code) {
+    complain(kName, message);
+    return code;
+  };
+  auto stage = Stage::set(kName, arguments.stage);
+  if (!stage) return refuse(stage.error().message, stage.error().code);
+  Stage& s = **stage;
+  ChurnOptions options;
+  for (const std::string& text : arguments.destinations) {
+    const auto to = resolve(text, 0, s.has_address(true), s.has_address(false));
+    if (!to) return refuse(to.error().message, exit_code::kUsage);
+    options.destinations.push_back(*to);
+  }
+  options.concurrency = arguments.concurrency;
+  options.rate = arguments.rate;
+  options.count = arguments.count;
+  const std::map<std::string, ChurnExchange> exchanges{
+      {"none", ChurnExchange::None}, {"echo", ChurnExchange::Echo}, {"http", ChurnExchange::Http}};
+  const std::map<std::string, ChurnEnd> ends{{"close", ChurnEnd::Close},
+                                             {"shutdown", ChurnEnd::Shutdown},
+                                             {"reset", ChurnEnd::Reset},
+                                             {"vanish", ChurnEnd::Vanish}};
+  options.exchange = exchanges.at(arguments.exchange);
+  options.end = ends.at(arguments.end);
+  options.path = arguments.path;
+  options.peer_first = arguments.first == "peer";
+  options.patience = std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(arguments.patience, 1e6)));
+  Churn churn(s.host(), s.events(), std::move(options));
+  s.set_filter([&](EventLoop::PacketWay way, std::span<const std::byte> packet) {
+    return !churn.swallows(packet, way == EventLoop::PacketWay::In);
+  });
+
+  // Without a count it ends after a while, if nobody says how long.
+  const double length = arguments.duration > 0 ? arguments.duration : arguments.count > 0 ? 0 : 10;
+  if (!arguments.json && !print(kName, s.description())) return exit_code::kCannotWrite;
+  const Instant begun = EventLoop::now();
+  Instant last_moment = begun;  // of churning
+  LiveSample last = sample(s, churn, begun);
+  std::uint64_t lines = 0;
+  if (!arguments.json) {
+    s.every(1s, [&] {
+      const LiveSample next = sample(s, churn, begun);
+      if (!print(kName, (lines++ % 20 == 0 ? live_head() : "") + live_line(last, next))) s.end();
+      last = next;
+    });
+  }
+  s.on_signal([&] { churn.stop(); });
+  s.every(churn.tick(), [&] {
+    const Instant now = EventLoop::now();
+    if (length > 0 && seconds(now - begun) >= length) churn.stop();
+    churn.advance(now);
+    if (churn.done()) {
+      last_moment = now;
+      s.end();
+    }
+  });
+  churn.advance(begun);
+  const auto ended = s.run();
+  if (!ended) return refuse(ended.error().message, ended.error().code);
+  LiveSample end = sample(s, churn, begun);
+  end.states = count_states(s.host(), EventLoop::now());
+  if (last_moment > begun) end.at = last_moment - begun;
+  if (!s.write_snapshot()) return exit_code::kCannotWrite;
+  const std::string page =
+      arguments.json ? summary_json(churn.counts(), end) : summary(churn.counts(), end);
+  if (!print(kName, page)) return exit_code::kCannotWrite;
+  if (*ended != 0) return 128 + *ended;
+  return churn.counts().failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+void add_endpoint_churn(CLI::App& app, std::function<int()>& run) {
+  auto* command = app.add_subcommand("churn", "Many short connections, and how they end");
+  const auto arguments = std::make_shared<ChurnArguments>();
+  ChurnArguments& a = *arguments;
+  command->add_option("DESTINATION", a.destinations, "ADDRESS:PORT; several are taken in turn")
+      ->required();
+  command->add_option("--concurrency", a.concurrency, "at most so many at a time (default: 100)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000));
+  command
+      ->add_option("--rate", a.rate,
+                   "connections a second (default: as many as --concurrency lets)")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--count", a.count, "so many in all")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--duration", a.duration, "for so long (default: 10, without --count)")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--exchange", a.exchange,
+                   "what is said: none, echo (a byte there and back) or http (GET) (default: echo)")
+      ->check(CLI::IsMember({"none", "echo", "http"}));
+  command->add_option("--path", a.path, "what is asked for with --exchange http (default: /)")
+      ->check(not_empty());
+  command->add_option("--first", a.first, "who closes first: us or peer (default: us)")
+      ->check(CLI::IsMember({"us", "peer"}));
+  command
+      ->add_option("--end", a.end,
+                   "how we end: close, shutdown (and wait for the peer's FIN), reset or vanish "
+                   "(default: close)")
+      ->check(CLI::IsMember({"close", "shutdown", "reset", "vanish"}));
+  command->add_option("--patience", a.patience, "give a connection up after so long (default: 10)")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--json", a.json, "no line every second; the summary as JSON");
+  add_stage_options(*command, a.stage);
+  command->callback([arguments, &run] { run = [arguments] { return run_churn(*arguments); }; });
+}
+
+}  // namespace lastack

@@ -1,0 +1,192 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "cli/endpoint_live.h"
+#include "cli/endpoint_stage.h"
+#include "cli/exit_codes.h"
+#include "cli/output.h"
+#include "cli/selection.h"
+#include "services/http_fetch.h"
+
+namespace lastack {
+namespace {
+
+constexpr const char* kName = "endpoint fetch";
+
+struct FetchArguments {
+  StageOptions stage;
+  std::string url;
+  std::string output = "-";
+  bool resume = false;
+  bool quiet = false;
+  double patience = 30;  // s
+};
+
+// Where the body goes: standard output, or FILE.part until all of it is there.
+class Target {
+ public:
+  static Result<Target> open(const FetchArguments& arguments) {
+    Target target;
+    if (arguments.output == "-") return target;
+    target.name_ = arguments.output;
+    target.part_ = arguments.output + ".part";
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (arguments.resume ? 0 : O_TRUNC);
+    target.fd_.reset(::open(target.part_.c_str(), flags, 0666));
+    struct stat about {};
+    if (!target.fd_ || ::fstat(target.fd_.get(), &about) != 0) {
+      return tl::unexpected(system_error(errno, "cannot write " + target.part_));
+    }
+    if (arguments.resume) target.length_ = static_cast<std::uint64_t>(about.st_size);
+    return target;
+  }
+
+  std::uint64_t length() const { return length_; }
+  bool is_file() const { return static_cast<bool>(fd_); }
+  const std::string& part() const { return part_; }
+
+  Result<void> put(std::uint64_t offset, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t n =
+          fd_ ? ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset))
+              : ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) {
+        return tl::unexpected(
+            system_error(errno, "cannot write to " + (fd_ ? part_ : "standard output")));
+      }
+      offset += static_cast<std::uint64_t>(n);
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+    return {};
+  }
+  // All of it is there.
+  Result<void> finish(std::uint64_t length) {
+    if (!fd_) return {};
+    // What an earlier, longer version has left.
+    if (::ftruncate(fd_.get(), static_cast<off_t>(length)) != 0 ||
+        ::rename(part_.c_str(), name_.c_str()) != 0) {
+      return tl::unexpected(system_error(errno, "cannot finish " + name_));
+    }
+    return {};
+  }
+
+ private:
+  std::string name_, part_;
+  UniqueFd fd_;
+  std::uint64_t length_ = 0;  // of what was there before
+};
+
+int run_fetch(const FetchArguments& arguments) {
+  const auto refuse = [](const std::string& message, int code) {
+    complain(kName, message);
+    return code;
+  };
+  if (arguments.resume && arguments.output == "-") {
+    return refuse("--resume needs a file: --output FILE", exit_code::kUsage);
+  }
+  const auto url = parse_http_url(arguments.url);
+  if (!url) return refuse(arguments.url + ": " + url.error().message, exit_code::kUsage);
+  auto stage = Stage::set(kName, arguments.stage);
+  if (!stage) return refuse(stage.error().message, stage.error().code);
+  Stage& s = **stage;
+  const auto to = resolve(url->host, url->port, s.has_address(true), s.has_address(false));
+  if (!to) return refuse(to.error().message, exit_code::kNoInput);
+  auto target = Target::open(arguments);
+  if (!target) return refuse(target.error().message, exit_code::kCannotWrite);
+
+  HttpFetch fetch(s.host(), s.events(),
+                  [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+                    return target->put(offset, bytes);
+                  });
+  const Instant begun = EventLoop::now();
+  std::uint64_t seen = 0;
+  Instant seen_at = begun;
+  // Ends the loop soon after the fetch is done, and the fetch when nothing comes any more.
+  s.every(20ms, [&] {
+    const Instant now = EventLoop::now();
+    if (fetch.received() != seen) {
+      seen = fetch.received();
+      seen_at = now;
+    } else if (seconds(now - seen_at) > arguments.patience) {
+      fetch.fail(
+          fmt::format("nothing has come for {:g} s, after {} bytes", arguments.patience, seen),
+          now);
+    }
+    if (fetch.done()) s.end();
+  });
+  if (fetch.start(*to, *url, target->length(), begun)) {
+    const auto ended = s.run();
+    if (!ended) return refuse(ended.error().message, ended.error().code);
+    if (!fetch.done()) {
+      fetch.fail("interrupted", EventLoop::now());
+      s.end();
+      (void)s.run();
+      if (target->is_file()) complain(kName, "--resume goes on with " + target->part());
+      return 128 + *ended;
+    }
+  }
+  const double took = seconds(EventLoop::now() - begun);
+  if (!s.write_snapshot()) return exit_code::kCannotWrite;
+  const auto& result = fetch.result();
+  if (!result) {
+    complain(kName, result.error().message);
+    if (target->is_file() && fetch.received() > 0) {
+      complain(kName, "--resume goes on with " + target->part());
+    }
+    return 1;
+  }
+  const std::uint64_t length = result->offset + result->bytes;
+  const bool had_it = result->status == 416;
+  if (had_it && result->whole != target->length()) {
+    return refuse(fmt::format("{} has {} bytes, and the server has no more than {}: another file?",
+                              target->part(), target->length(), result->whole.value_or(0)),
+                  1);
+  }
+  if (!had_it && result->whole && *result->whole != length) {
+    return refuse(fmt::format("{} bytes have come of {}", length, *result->whole), 1);
+  }
+  if (auto finished = target->finish(had_it ? target->length() : length); !finished) {
+    return refuse(finished.error().message, exit_code::kCannotWrite);
+  }
+  if (!arguments.quiet) {
+    const std::string note = result->restarted ? ", all of it: the server knows no ranges" : "";
+    complain(kName,
+             fmt::format("{} bytes from {} in {:.2f} s ({}){}", result->bytes, to->to_string(),
+                         took, bytes_per_second(static_cast<double>(result->bytes) / took), note));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_endpoint_fetch(CLI::App& app, std::function<int()>& run) {
+  auto* command = app.add_subcommand("fetch", "GET a URL to a file or to standard output");
+  const auto arguments = std::make_shared<FetchArguments>();
+  command
+      ->add_option("URL", arguments->url,
+                   "http://HOST[:PORT]/PATH; a name is looked up by this machine")
+      ->required();
+  command
+      ->add_option("--output,-o", arguments->output,
+                   "where to; it is FILE.part until all of it is there (default: standard output)")
+      ->type_name("FILE")
+      ->check(not_empty());
+  command->add_flag("--resume", arguments->resume, "go on with FILE.part");
+  command
+      ->add_option("--patience", arguments->patience,
+                   "give up when nothing comes for so long (default: 30)")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--quiet,-q", arguments->quiet, "say nothing when all went well");
+  add_stage_options(*command, arguments->stage);
+  command->callback([arguments, &run] { run = [arguments] { return run_fetch(*arguments); }; });
+}
+
+}  // namespace lastack

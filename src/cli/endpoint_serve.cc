@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <memory>
+
+#include "cli/endpoint_live.h"
+#include "cli/endpoint_stage.h"
+#include "cli/exit_codes.h"
+#include "cli/output.h"
+#include "cli/selection.h"
+#include "services/http_server.h"
+#include "services/plain_services.h"
+
+namespace lastack {
+namespace {
+
+constexpr const char* kName = "endpoint serve";
+
+struct ServeArguments {
+  StageOptions stage;
+  std::string directory;
+  unsigned http = 80;
+  unsigned echo = 7;
+  unsigned discard = 9;
+  unsigned chargen = 19;
+  bool live = false;
+};
+
+struct Services {
+  std::unique_ptr<HttpServer> http;
+  std::array<std::unique_ptr<PlainService>, 3> plain;
+  std::array<Port, 3> ports{};
+
+  std::uint64_t accepted() const {
+    std::uint64_t sum = http ? http->counts().accepted : 0;
+    for (const auto& service : plain) sum += service ? service->counts().accepted : 0;
+    return sum;
+  }
+  std::uint64_t failed() const {
+    std::uint64_t sum = http ? http->counts().failed : 0;
+    for (const auto& service : plain) sum += service ? service->counts().failed : 0;
+    return sum;
+  }
+};
+
+Result<Services> open_services(const ServeArguments& arguments, Stage& stage) {
+  Services services;
+  constexpr std::array kKinds{PlainService::Kind::Echo, PlainService::Kind::Discard,
+                              PlainService::Kind::Chargen};
+  services.ports = {static_cast<Port>(arguments.echo), static_cast<Port>(arguments.discard),
+                    static_cast<Port>(arguments.chargen)};
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    if (services.ports[i] == 0) continue;
+    services.plain[i] = std::make_unique<PlainService>(kKinds[i], stage.host(), stage.events());
+    auto listening = services.plain[i]->listen(services.ports[i]);
+    if (!listening) return tl::unexpected(std::move(listening.error()));
+  }
+  if (arguments.directory.empty() || arguments.http == 0) return services;
+  auto root = FileRoot::open(arguments.directory);
+  if (!root) return tl::unexpected(std::move(root.error()));
+  services.http = std::make_unique<HttpServer>(std::move(*root), stage.host(), stage.events());
+  auto listening = services.http->listen(static_cast<Port>(arguments.http));
+  if (!listening) return tl::unexpected(std::move(listening.error()));
+  return services;
+}
+
+std::string offer(const ServeArguments& arguments, const Services& services) {
+  std::string text;
+  if (services.http) {
+    text += fmt::format("http {} (files of {})", arguments.http, arguments.directory);
+  }
+  constexpr std::array kNames{"echo", "discard", "chargen"};
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (!services.plain[i]) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : " · ", kNames[i], services.ports[i]);
+  }
+  return "ports: " + (text.empty() ? "none" : text) + "\n";
+}
+
+LiveSample sample(Stage& stage, const Services& services, Instant begun) {
+  const Host& host = stage.host();
+  const Instant now = EventLoop::now();
+  LiveSample s;
+  s.at = now - begun;
+  s.states_known = host.connections() + host.time_waits() <= kMostCounted;
+  if (s.states_known) s.states = count_states(host, now);
+  s.time_waits = host.time_waits();
+  s.opened = services.accepted();
+  s.failed = services.failed();
+  s.recycled = host.counters().TWRecycled;
+  s.in = stage.tun().counts().bytes_in;
+  s.out = stage.tun().counts().bytes_out;
+  return s;
+}
+
+int run_serve(const ServeArguments& arguments) {
+  auto stage = Stage::set(kName, arguments.stage);
+  if (!stage) {
+    complain(kName, stage.error().message);
+    return stage.error().code;
+  }
+  Stage& s = **stage;
+  const auto services = open_services(arguments, s);
+  if (!services) {
+    complain(kName, services.error().message);
+    return services.error().number == ENOENT || services.error().number == ENOTDIR
+               ? exit_code::kNoInput
+               : exit_code::kUsage;
+  }
+  if (!print(kName, s.description() + offer(arguments, *services))) return exit_code::kCannotWrite;
+  s.every(1s, [&] {
+    if (services->http) services->http->sweep(EventLoop::now());
+  });
+  const Instant begun = EventLoop::now();
+  LiveSample last = sample(s, *services, begun);
+  std::uint64_t lines = 0;
+  if (arguments.live) {
+    s.every(1s, [&] {
+      const LiveSample next = sample(s, *services, begun);
+      if (!print(kName, (lines++ % 20 == 0 ? live_head() : "") + live_line(last, next))) s.end();
+      last = next;
+    });
+  }
+  const auto ended = s.run();
+  if (!ended) {
+    complain(kName, ended.error().message);
+    return ended.error().code;
+  }
+  if (!s.write_snapshot()) return exit_code::kCannotWrite;
+  return *ended == 0 ? exit_code::kCannotWrite : 128 + *ended;
+}
+
+}  // namespace
+
+void add_endpoint_serve(CLI::App& app, std::function<int()>& run) {
+  auto* command = app.add_subcommand("serve", "Files over HTTP, echo, discard, chargen");
+  const auto arguments = std::make_shared<ServeArguments>();
+  command->add_option("DIRECTORY", arguments->directory, "serve the files below it over HTTP")
+      ->check(not_empty());
+  const auto port = [&](const char* name, unsigned& value, const char* what) {
+    command->add_option(name, value, what)->type_name("PORT")->check(CLI::Range(0, 65535));
+  };
+  port("--http", arguments->http, "port of HTTP (default: 80); 0: none, for these four");
+  port("--echo", arguments->echo, "port of the echo service (default: 7)");
+  port("--discard", arguments->discard, "port of the service that throws away (default: 9)");
+  port("--chargen", arguments->chargen, "port of the character generator (default: 19)");
+  command->add_flag("--live", arguments->live, "a line of counters and states every second");
+  add_stage_options(*command, arguments->stage);
+  command->callback([arguments, &run] { run = [arguments] { return run_serve(*arguments); }; });
+}
+
+}  // namespace lastack

@@ -1,0 +1,101 @@
+// What the three commands of `lastack endpoint` share: a device, a host on it, a loop, signals, and how all of it is
+// set up and left.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel/unique_fd.h"
+#include "lastack/event_loop.h"
+#include "lastack/tun_device.h"
+#include "services/service.h"
+#include "stack/secret_hash.h"
+
+namespace lastack {
+
+struct StageOptions {
+  std::string tun = "la0";
+  bool create = false;
+  std::vector<std::string> addresses;  // of the endpoint
+  std::vector<std::string> peers;      // of the kernel, with prefix lengths
+  std::string netns;
+  std::string profile = "linux";
+  std::vector<std::string> settings;  // name=value
+  std::optional<std::uint64_t> seed;
+  bool no_offloads = false;
+  double loss = 0;  // per cent
+  std::string snapshot;
+};
+void add_stage_options(CLI::App& command, StageOptions& options);
+
+// An error with the exit code that belongs to it.
+struct StageError {
+  std::string message;
+  int code = 1;
+};
+template <class T>
+using Staged = tl::expected<T, StageError>;
+
+class Stage {
+ public:
+  static Staged<std::unique_ptr<Stage>> set(const std::string& command,
+                                            const StageOptions& options);
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  Host& host() { return *host_; }
+  EventLoop& loop() { return loop_; }
+  SocketEvents& events() { return events_; }
+  const TunDevice& tun() const { return *tun_; }
+  // One line: the device, the kernel's addresses, ours.
+  std::string description() const;
+  bool has_address(bool v4) const;
+
+  // Beside the loss that was asked for; false: the packet is lost.
+  void set_filter(EventLoop::PacketFilter filter) { filter_ = std::move(filter); }
+  // Called in place of the usual end when SIGINT, SIGTERM or SIGHUP comes; a second one ends at once.
+  void on_signal(std::function<void()> what) { interrupted_ = std::move(what); }
+  // Every `period`, for as long as the stage lives.
+  void every(Duration period, std::function<void()> what);
+
+  // Until end() or a signal. The signal's number, 0 without one.
+  Staged<int> run();
+  void end() { loop_.stop(); }
+  // The bundle that was asked for, if one was.
+  bool write_snapshot();
+
+ private:
+  explicit Stage(std::string command) : command_(std::move(command)) {}
+  Staged<void> attach(const StageOptions& options);
+  Staged<void> take_signals();
+  bool lost(EventLoop::PacketWay way, std::span<const std::byte> packet);
+
+  std::string command_;
+  std::optional<TunDevice> tun_;
+  std::optional<Host> host_;
+  EventLoop loop_;
+  SocketEvents events_;
+  UniqueFd signals_;
+  int signal_ = 0;
+  std::vector<IpAddress> addresses_;
+  std::vector<std::string> peers_;
+  bool created_ = false;
+  std::string snapshot_;
+  EventLoop::PacketFilter filter_;
+  std::function<void()> interrupted_;
+  std::uint64_t loss_limit_ = 0;  // of 2^32
+  std::optional<SeededRandom> chance_;
+};
+
+// "10.77.0.1:80", "[fd77::1]:80", "name:80"; a name is looked up by this machine. `port` 0: one has to be given.
+Result<Endpoint> resolve(const std::string& text, Port port, bool v4, bool v6);
+
+void add_endpoint_serve(CLI::App& app, std::function<int()>& run);
+void add_endpoint_fetch(CLI::App& app, std::function<int()>& run);
+void add_endpoint_churn(CLI::App& app, std::function<int()>& run);
+
+}  // namespace lastack

@@ -1,0 +1,57 @@
+// HTTP/1.0 and 1.1 messages (RFC 9112) as far as a server of files and its client need them: heads, and the fields that
+// decide about length, ranges and the end of the connection. Total on hostile bytes.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lastack {
+
+// A longer head is refused (431).
+inline constexpr std::size_t kMostHttpHead = std::size_t{16} << 10;
+
+struct HttpField {
+  std::string_view name;
+  std::string_view value;  // without the blanks around it
+};
+
+// Parts of the bytes that were parsed.
+struct HttpHead {
+  std::string_view start[3];  // GET /x HTTP/1.1; HTTP/1.1 200 OK (the third may hold blanks)
+  std::vector<HttpField> fields;
+  std::size_t length = 0;  // of the whole head, with the empty line
+
+  // The first field of that name, in whatever letters; nothing: none.
+  std::optional<std::string_view> field(std::string_view name) const;
+  std::size_t count(std::string_view name) const;
+  // Whether a list of words, such as Connection's, has this one.
+  bool lists(std::string_view name, std::string_view word) const;
+};
+
+enum class HeadState : std::uint8_t { Incomplete, Complete, Bad };
+// Empty lines before it are passed over (RFC 9112, 2.2).
+HeadState parse_http_head(std::string_view bytes, HttpHead& out);
+
+// 1 for HTTP/1.1, 0 for HTTP/1.0; nothing: another version, or none.
+std::optional<int> http_minor(std::string_view version);
+
+std::optional<std::uint64_t> parse_decimal(std::string_view text);
+
+struct ByteRange {
+  std::uint64_t first = 0;
+  std::uint64_t length = 0;
+};
+enum class RangeKind : std::uint8_t { Whole, Part, Unsatisfiable };
+// Range: bytes=... on a file of `size` bytes. What is not understood, and several ranges, are answered with the whole
+// file, as RFC 9110, 14.2 permits.
+RangeKind parse_range(std::string_view value, std::uint64_t size, ByteRange& out);
+
+// "Sun, 06 Nov 1994 08:49:37 GMT", and back (only this form).
+std::string http_date(std::time_t when);
+std::optional<std::time_t> parse_http_date(std::string_view text);
+
+}  // namespace lastack
