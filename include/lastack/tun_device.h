@@ -70,7 +70,7 @@ class TunDevice {
   int descriptor() const;
 
   // Gives the kernel these addresses on the device and brings it up. Needs CAP_NET_ADMIN. They stay when the device
-  // does; a device that was made here takes them along.
+  // does; a device that was made here takes them along. Waits, a second at most, until they are in use.
   Result<void> configure(const std::vector<TunAddress>& addresses);
 
   // The options of a host behind this device: `mtu`, `gso_max_size` and `checksum_offload` as the device has them.

@@ -113,7 +113,7 @@ int run_churn(const ChurnArguments& arguments) {
     return code;
   };
   auto stage = Stage::set(kName, arguments.stage);
-  if (!stage) return refuse(stage.error().message, stage.error().code);
+  if (!stage) return report(kName, stage.error());
   Stage& s = **stage;
   ChurnOptions options;
   for (const std::string& text : arguments.destinations) {
@@ -167,7 +167,7 @@ int run_churn(const ChurnArguments& arguments) {
   });
   churn.advance(begun);
   const auto ended = s.run();
-  if (!ended) return refuse(ended.error().message, ended.error().code);
+  if (!ended) return report(kName, ended.error());
   LiveSample end = sample(s, churn, begun);
   end.states = count_states(s.host(), EventLoop::now());
   if (last_moment > begun) end.at = last_moment - begun;

@@ -94,7 +94,7 @@ int run_fetch(const FetchArguments& arguments) {
   const auto url = parse_http_url(arguments.url);
   if (!url) return refuse(arguments.url + ": " + url.error().message, exit_code::kUsage);
   auto stage = Stage::set(kName, arguments.stage);
-  if (!stage) return refuse(stage.error().message, stage.error().code);
+  if (!stage) return report(kName, stage.error());
   Stage& s = **stage;
   const auto to = resolve(url->host, url->port, s.has_address(true), s.has_address(false));
   if (!to) return refuse(to.error().message, exit_code::kNoInput);
@@ -123,7 +123,7 @@ int run_fetch(const FetchArguments& arguments) {
   });
   if (fetch.start(*to, *url, target->length(), begun)) {
     const auto ended = s.run();
-    if (!ended) return refuse(ended.error().message, ended.error().code);
+    if (!ended) return report(kName, ended.error());
     if (!fetch.done()) {
       fetch.fail("interrupted", EventLoop::now());
       s.end();

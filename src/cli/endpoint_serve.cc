@@ -96,10 +96,7 @@ LiveSample sample(Stage& stage, const Services& services, Instant begun) {
 
 int run_serve(const ServeArguments& arguments) {
   auto stage = Stage::set(kName, arguments.stage);
-  if (!stage) {
-    complain(kName, stage.error().message);
-    return stage.error().code;
-  }
+  if (!stage) return report(kName, stage.error());
   Stage& s = **stage;
   const auto services = open_services(arguments, s);
   if (!services) {
@@ -123,10 +120,7 @@ int run_serve(const ServeArguments& arguments) {
     });
   }
   const auto ended = s.run();
-  if (!ended) {
-    complain(kName, ended.error().message);
-    return ended.error().code;
-  }
+  if (!ended) return report(kName, ended.error());
   if (!s.write_snapshot()) return exit_code::kCannotWrite;
   return *ended == 0 ? exit_code::kCannotWrite : 128 + *ended;
 }

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -57,7 +58,7 @@ std::string recipe(const StageOptions& options, const std::vector<std::string>& 
       options.netns.empty() ? "" : fmt::format("ip netns exec {} ", shell_word(options.netns));
   const std::string name = shell_word(options.tun);
   const char* user = std::getenv("USER");
-  std::string text = "\nTo make it, as root:\n";
+  std::string text = "To make it, as root:\n";
   text += fmt::format("  {}ip tuntap add dev {} mode tun user {}\n", inside, name,
                       shell_word(user == nullptr || *user == '\0' ? "root" : user));
   for (const std::string& peer : peers) {
@@ -66,7 +67,7 @@ std::string recipe(const StageOptions& options, const std::vector<std::string>& 
   text += fmt::format("  {0}ip link set dev {1} up\nTo undo it:\n  {0}ip link delete dev {1}\n",
                       inside, name);
   text +=
-      "Or let this program do it, as root: --create; then the device goes when the program does.";
+      "Or let this program do it, as root: --create; then the device goes when the program does.\n";
   return text;
 }
 
@@ -106,6 +107,12 @@ bool is_up(const std::string& name) {
 }
 
 }  // namespace
+
+int report(const std::string& command, const StageError& error) {
+  complain(command, error.message);
+  (void)std::fwrite(error.advice.data(), 1, error.advice.size(), stderr);
+  return error.code;
+}
 
 void add_stage_options(CLI::App& command, StageOptions& options) {
   const auto group = "The endpoint and its device";
@@ -216,9 +223,9 @@ Staged<void> Stage::attach(const StageOptions& options) {
     const int number = tun.error().number;
     const bool permission = number == EPERM || number == EACCES;
     std::string message = std::move(tun.error().message);
-    if (number == ENODEV || number == EPERM) message += recipe(options, peers_);
-    return tl::unexpected(StageError{std::move(message),
-                                     permission ? exit_code::kNotPermitted : exit_code::kNoInput});
+    return tl::unexpected(
+        StageError{std::move(message), permission ? exit_code::kNotPermitted : exit_code::kNoInput,
+                   number == ENODEV || number == EPERM ? recipe(options, peers_) : ""});
   }
   tun_ = std::move(*tun);
   if (created_) {

@@ -36,7 +36,10 @@ void add_stage_options(CLI::App& command, StageOptions& options);
 struct StageError {
   std::string message;
   int code = 1;
+  std::string advice{};  // lines of their own: what to type
 };
+// On standard error; the code to exit with.
+int report(const std::string& command, const StageError& error);
 template <class T>
 using Staged = tl::expected<T, StageError>;
 

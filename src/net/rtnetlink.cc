@@ -190,4 +190,27 @@ Result<void> Rtnetlink::add_route(const IpAddress& network, unsigned prefix,
   return transact(message, "cannot add a route to " + network.to_string() + " over " + link);
 }
 
+Result<bool> Rtnetlink::is_local(const IpAddress& address) {
+  const std::string what = "cannot ask for the route to " + address.to_string();
+  Buffer buffer;
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer.bytes.data());
+  message->nlmsg_type = RTM_GETROUTE;
+  message->nlmsg_flags = NLM_F_REQUEST;
+  message->nlmsg_seq = ++sequence_;
+  auto* info = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
+  info->rtm_family = address.is_v4() ? AF_INET : AF_INET6;
+  info->rtm_dst_len = static_cast<std::uint8_t>(full_prefix(address));
+  put_address(message, RTA_DST, address);
+  if (send(socket_.get(), message, message->nlmsg_len, 0) < 0) {
+    return tl::unexpected(system_error(errno, what));
+  }
+  Buffer answer;
+  const ssize_t length = recv(socket_.get(), answer.bytes.data(), answer.bytes.size(), 0);
+  if (length < static_cast<ssize_t>(sizeof(nlmsghdr) + sizeof(rtmsg))) return failure(what);
+  const auto* reply = reinterpret_cast<const nlmsghdr*>(answer.bytes.data());
+  // No route at all is an answer as well.
+  if (reply->nlmsg_type != RTM_NEWROUTE) return false;
+  return static_cast<const rtmsg*>(mnl_nlmsg_get_payload(reply))->rtm_type == RTN_LOCAL;
+}
+
 }  // namespace lastack

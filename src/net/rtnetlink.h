@@ -37,6 +37,10 @@ class Rtnetlink {
   Result<void> delete_address(const std::string& link, const IpAddress& address, unsigned prefix);
   Result<void> add_route(const IpAddress& network, unsigned prefix, const std::string& link);
 
+  // Whether the kernel takes packets to this address for itself. Of an IPv6 address that is so a moment after it was
+  // added, when a work queue has come round to it (Linux: addrconf_dad_work).
+  Result<bool> is_local(const IpAddress& address);
+
   // Whole addresses, 32 or 128 bits.
   static unsigned full_prefix(const IpAddress& address) { return address.is_v4() ? 32 : 128; }
 

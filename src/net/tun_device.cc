@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -209,14 +210,23 @@ const TunDevice::Counts& TunDevice::counts() const {
 Result<void> TunDevice::configure(const std::vector<TunAddress>& addresses) {
   auto links = Rtnetlink::open();
   if (!links) return tl::unexpected(std::move(links.error()));
+  if (auto up = links->set_link_up(impl_->name); !up) return up;
   for (const TunAddress& address : addresses) {
     auto added = links->add_address(impl_->name, address.address, address.prefix);
     // Given before, by whoever made the device.
     if (!added && added.error().number != EEXIST) return added;
   }
-  auto up = links->set_link_up(impl_->name);
+  // Until the kernel takes them for its own the first packets would be lost, and come again a second later.
+  for (const TunAddress& address : addresses) {
+    constexpr int kMostWaits = 1000;
+    for (int waits = 0; waits < kMostWaits; ++waits) {
+      if (links->is_local(address.address).value_or(true)) break;
+      const timespec moment{0, 1'000'000};
+      ::nanosleep(&moment, nullptr);
+    }
+  }
   impl_->mtu = read_mtu(impl_->name);
-  return up;
+  return {};
 }
 
 HostOptions TunDevice::fitting(HostOptions options) const {
