@@ -4,6 +4,52 @@ _lastack_namespaces() {
   ip netns list 2>/dev/null | cut -d' ' -f1
 }
 
+# _lastack_endpoint <index of the word endpoint>
+_lastack_endpoint() {
+  local part='' i
+  for ((i = $1 + 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      serve | fetch | churn)
+        part=${COMP_WORDS[i]}
+        break
+        ;;
+    esac
+  done
+  local device='--tun --create --address --peer --netns --profile --set --seed --no-offloads --loss --snapshot'
+  local options words=''
+  case $part in
+    '') options='serve fetch churn' device='' ;;
+    serve) options='--http --echo --discard --chargen --live' ;;
+    fetch) options='--output -o --resume --patience --quiet -q' ;;
+    churn)
+      options='--concurrency --rate --count --duration --exchange --path --first --end --patience --json'
+      ;;
+  esac
+  case $previous in
+    --profile) words='linux rfc9293 rfc793' ;;
+    --exchange) words='none echo http' ;;
+    --first) words='us peer' ;;
+    --end) words='close shutdown reset vanish' ;;
+    --netns) words=$(_lastack_namespaces) ;;
+    --snapshot | --output | -o)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+    --tun | --address | --peer | --set | --seed | --loss | --http | --echo | --discard | --chargen | --patience | \
+      --concurrency | --rate | --count | --duration | --path) return ;;
+    *)
+      if [[ $part == serve && $current != -* ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -d -- "$current")
+        return
+      fi
+      words="$options $device --help -h"
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
 _lastack() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   COMPREPLY=()
@@ -11,7 +57,7 @@ _lastack() {
   local command='' i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      doctor | snapshot | explain | demo)
+      doctor | snapshot | explain | demo | endpoint)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -19,7 +65,7 @@ _lastack() {
   done
 
   if [[ -z $command ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo endpoint --help --version' -- "$current")
     return
   fi
 
@@ -47,6 +93,11 @@ _lastack() {
         return
         ;;
     esac
+  fi
+
+  if [[ $command == endpoint ]]; then
+    _lastack_endpoint "$i"
+    return
   fi
 
   local looking='--netns --pid --all-netns --sample --expect-listener' options=''

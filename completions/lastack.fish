@@ -1,6 +1,7 @@
 # fish completion for lastack
 
-set -l commands doctor snapshot explain demo
+set -l commands doctor snapshot explain demo endpoint
+set -l parts serve fetch churn
 set -l looking '__fish_seen_subcommand_from doctor snapshot'
 set -l doctor '__fish_seen_subcommand_from doctor'
 set -l snapshot '__fish_seen_subcommand_from snapshot'
@@ -12,6 +13,7 @@ complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a doctor -d 
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a snapshot -d 'Write everything the doctor needs to one file'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a explain -d 'What is a finding about?'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a demo -d 'An incident: shown, diagnosed and cured'
+complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a endpoint -d 'A TCP endpoint of our own on a TUN device'
 
 complete -c lastack -n $looking -l netns -r -F -a '(ip netns list 2>/dev/null | string split -f1 " ")' -d 'Network namespace'
 complete -c lastack -n $looking -l pid -x -a '(__fish_complete_pids)' -d 'Namespace of this process'
@@ -32,3 +34,41 @@ complete -c lastack -n $snapshot -l redact -d 'Replace addresses, names and comm
 
 complete -c lastack -n '__fish_seen_subcommand_from explain' -a '(lastack explain 2>/dev/null | string replace -r "^(\S+)\s+" "\$1\t")'
 complete -c lastack -n '__fish_seen_subcommand_from demo' -l full -d "With the kernel's own 60 s of TIME_WAIT"
+
+set -l endpoint '__fish_seen_subcommand_from endpoint'
+complete -c lastack -n "$endpoint; and not __fish_seen_subcommand_from $parts" -a serve -d 'Files over HTTP, echo, discard, chargen'
+complete -c lastack -n "$endpoint; and not __fish_seen_subcommand_from $parts" -a fetch -d 'GET a URL'
+complete -c lastack -n "$endpoint; and not __fish_seen_subcommand_from $parts" -a churn -d 'Many short connections'
+complete -c lastack -n $endpoint -l tun -x -d 'The TUN device'
+complete -c lastack -n $endpoint -l create -d 'Make the device'
+complete -c lastack -n $endpoint -l address -x -d 'An address of the endpoint'
+complete -c lastack -n $endpoint -l peer -x -d "The kernel's address on the device"
+complete -c lastack -n $endpoint -l netns -r -F -a '(ip netns list 2>/dev/null | string split -f1 " ")' -d 'Network namespace of the device'
+complete -c lastack -n $endpoint -l profile -x -a 'linux rfc9293 rfc793' -d 'Whose TCP'
+complete -c lastack -n $endpoint -l set -x -d 'A sysctl of the endpoint'
+complete -c lastack -n $endpoint -l seed -x -d 'Of numbers, ports and losses'
+complete -c lastack -n $endpoint -l no-offloads -d 'Every packet as on a wire'
+complete -c lastack -n $endpoint -l loss -x -d 'Lose so many per cent'
+complete -c lastack -n $endpoint -l snapshot -r -F -d 'Write a bundle for the doctor'
+set -l serve "$endpoint; and __fish_seen_subcommand_from serve"
+complete -c lastack -n $serve -a '(__fish_complete_directories)'
+complete -c lastack -n $serve -l http -x -d 'Port of HTTP'
+complete -c lastack -n $serve -l echo -x -d 'Port of echo'
+complete -c lastack -n $serve -l discard -x -d 'Port of discard'
+complete -c lastack -n $serve -l chargen -x -d 'Port of chargen'
+complete -c lastack -n $serve -l live -d 'A line every second'
+set -l fetch "$endpoint; and __fish_seen_subcommand_from fetch"
+complete -c lastack -n $fetch -s o -l output -r -F -d 'Where to'
+complete -c lastack -n $fetch -l resume -d 'Go on with FILE.part'
+complete -c lastack -n "$endpoint; and __fish_seen_subcommand_from fetch churn" -l patience -x -d 'Give up after so many seconds'
+complete -c lastack -n $fetch -s q -l quiet -d 'Say nothing when all went well'
+set -l churn "$endpoint; and __fish_seen_subcommand_from churn"
+complete -c lastack -n $churn -l concurrency -x -d 'At most so many at a time'
+complete -c lastack -n $churn -l rate -x -d 'Connections a second'
+complete -c lastack -n $churn -l count -x -d 'So many in all'
+complete -c lastack -n $churn -l duration -x -d 'For so many seconds'
+complete -c lastack -n $churn -l exchange -x -a 'none echo http' -d 'What is said'
+complete -c lastack -n $churn -l path -x -d 'What is asked for'
+complete -c lastack -n $churn -l first -x -a 'us peer' -d 'Who closes first'
+complete -c lastack -n $churn -l end -x -a 'close shutdown reset vanish' -d 'How we end'
+complete -c lastack -n $churn -l json -d 'The summary as JSON'

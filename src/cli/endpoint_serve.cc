@@ -121,7 +121,13 @@ int run_serve(const ServeArguments& arguments) {
   }
   const auto ended = s.run();
   if (!ended) return report(kName, ended.error());
-  if (!s.write_snapshot()) return exit_code::kCannotWrite;
+  const bool written = s.write_snapshot();
+  if (services->http) services->http->end_all(EventLoop::now());
+  for (const auto& service : services->plain) {
+    if (service) service->end_all(EventLoop::now());
+  }
+  (void)s.loop().run_once(Duration{});
+  if (!written) return exit_code::kCannotWrite;
   return *ended == 0 ? exit_code::kCannotWrite : 128 + *ended;
 }
 

@@ -144,6 +144,15 @@ void HttpServer::end(SocketId socket, Instant now, bool reset) {
   (void)(reset ? host_.abort(socket, now) : host_.close(socket, now));
 }
 
+void HttpServer::end_all(Instant now) {
+  for (const auto& [socket, session] : sessions_) {
+    events_.release(socket);
+    (void)host_.abort(socket, now);
+  }
+  counts_.open = 0;
+  sessions_.clear();
+}
+
 void HttpServer::sweep(Instant now) {
   std::vector<SocketId> late;
   for (const auto& [socket, session] : sessions_) {

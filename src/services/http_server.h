@@ -38,6 +38,8 @@ class HttpServer final : public SocketOwner {
   void on_event(SocketId socket, Instant now) override;
   // Ends what has waited too long; to be called every second or so.
   void sweep(Instant now);
+  // A RST to every peer: what is open ends now.
+  void end_all(Instant now);
   const HttpServerCounts& counts() const { return counts_; }
 
  private:

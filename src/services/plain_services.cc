@@ -66,6 +66,15 @@ void PlainService::on_event(SocketId socket, Instant now) {
   (void)host_.close(socket, now);
 }
 
+void PlainService::end_all(Instant now) {
+  for (const auto& [socket, session] : sessions_) {
+    events_.release(socket);
+    (void)host_.abort(socket, now);
+  }
+  counts_.open = 0;
+  sessions_.clear();
+}
+
 bool PlainService::go_on(SocketId socket, Session& session, Instant now) {
   switch (kind_) {
     case Kind::Echo:

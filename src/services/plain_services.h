@@ -27,6 +27,8 @@ class PlainService final : public SocketOwner {
       : kind_(kind), host_(host), events_(events) {}
   Result<void> listen(Port port);
   void on_event(SocketId socket, Instant now) override;
+  // A RST to every peer: what is open ends now.
+  void end_all(Instant now);
   const ServiceCounts& counts() const { return counts_; }
 
  private:

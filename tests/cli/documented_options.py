@@ -13,9 +13,12 @@ import unittest
 
 LASTACK = ""
 SOURCE = ""
-COMMANDS = ("doctor", "snapshot", "explain", "demo")
+COMMANDS = ("doctor", "snapshot", "explain", "demo", "endpoint")
+# Commands of a command; one page is for all of them.
+PARTS = {"endpoint": ("serve", "fetch", "churn")}
 # explain has a paragraph in the page of the program itself.
-PAGES = {"doctor": "lastack-doctor.1", "snapshot": "lastack-snapshot.1", "demo": "lastack-demo.1"}
+PAGES = {"doctor": "lastack-doctor.1", "snapshot": "lastack-snapshot.1", "demo": "lastack-demo.1",
+         "endpoint": "lastack-endpoint.1"}
 
 
 def read(*path):
@@ -25,10 +28,13 @@ def read(*path):
 
 def options_of(command):
     """Long names of the options that --help lists: they begin a line, after a short name if there is one."""
-    text = subprocess.run([LASTACK, command, "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
+    lines = []
+    for words in [[command]] + [[command, part] for part in PARTS.get(command, ())]:
+        lines += subprocess.run([LASTACK, *words, "--help"], capture_output=True, text=True, check=True,
+                                timeout=60).stdout.splitlines()
     return {
         name
-        for line in text.splitlines()
+        for line in lines
         if (match := re.match(r"\s+(-\S+)", line))
         for name in re.findall(r"--([a-z][a-z-]*)", match[1])
     }
@@ -62,7 +68,7 @@ class Documentation(unittest.TestCase):
                            ("lastack.fish", r"(?m)^complete .* -l ([a-z][a-z-]*)")):
             text = read("completions", name)
             self.assertEqual(set(re.findall(form, text)), everything, name)
-            for command in COMMANDS:
+            for command in COMMANDS + sum(PARTS.values(), ()):
                 self.assertIn(command, text)
 
     def test_man_pages_are_clean(self):
