@@ -1,0 +1,196 @@
+// The services over a network in memory: whole files through loss, an idle client, connections that end in every way.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "lastack/virtual_network.h"
+#include "services/churn.h"
+#include "services/http_fetch.h"
+#include "services/http_server.h"
+#include "services/plain_services.h"
+
+namespace lastack {
+namespace {
+
+const IpAddress kClient = *IpAddress::parse("10.0.0.1");
+const IpAddress kServer = *IpAddress::parse("10.0.0.2");
+
+class Services : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/lastack-www-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    folder_ = name;
+    content_.resize(300'000);
+    for (std::size_t i = 0; i < content_.size(); ++i) {
+      content_[i] = static_cast<char>(i * 2654435761U >> 11U);
+    }
+    std::ofstream(folder_ + "/file") << content_;
+    net_.on_event(client_, [this](SocketId s) { client_events_.on_event(s, net_.now()); });
+    net_.on_event(server_, [this](SocketId s) { server_events_.on_event(s, net_.now()); });
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void link(double loss) {
+    LinkOptions options;
+    options.loss = loss;
+    options.delay = 3ms;
+    net_.link(client_, server_, options);
+  }
+  std::unique_ptr<HttpServer> http(HttpServerOptions options = {}) {
+    auto server =
+        std::make_unique<HttpServer>(*FileRoot::open(folder_), server_, server_events_, options);
+    EXPECT_TRUE(server->listen(80));
+    return server;
+  }
+  // What was fetched, from `from` on.
+  std::string fetch(std::string_view url, std::uint64_t from, Duration limit) {
+    std::string got;
+    HttpFetch fetch(client_, client_events_,
+                    [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+                      EXPECT_EQ(offset, from + got.size());
+                      got.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+                      return Result<void>{};
+                    });
+    const auto target = parse_http_url(url);
+    EXPECT_TRUE(target && fetch.start({kServer, target->port}, *target, from, net_.now()));
+    net_.run_for(limit);
+    EXPECT_TRUE(fetch.done());
+    result_ = fetch.result();
+    return got;
+  }
+
+  std::string folder_;
+  std::string content_;
+  VirtualNetwork net_{7};
+  Host& client_ = net_.add_host({.name = "client"}, {kClient});
+  Host& server_ = net_.add_host({.name = "server"}, {kServer});
+  SocketEvents client_events_, server_events_;
+  Result<FetchResult> result_;
+};
+
+TEST_F(Services, FilesComeWholeThroughLoss) {
+  const auto server = http();
+  for (const double loss : {0.0, 0.05}) {
+    link(loss);
+    EXPECT_TRUE(fetch("http://10.0.0.2/file", 0, 120s) == content_) << loss;
+    ASSERT_TRUE(result_) << result_.error().message;
+    EXPECT_EQ(result_->status, 200);
+    EXPECT_EQ(result_->whole, content_.size());
+  }
+  EXPECT_TRUE(fetch("http://10.0.0.2/file", 299'000, 60s) == content_.substr(299'000));
+  EXPECT_EQ(result_->status, 206);
+  EXPECT_EQ(fetch("http://10.0.0.2/file", 300'000, 60s), "");
+  EXPECT_EQ(result_->status, 416);
+  EXPECT_EQ(fetch("http://10.0.0.2/none", 0, 60s), "");
+  EXPECT_FALSE(result_);
+}
+
+TEST_F(Services, WhoSaysNothingIsSentAway) {
+  link(0);
+  const auto server = http();
+  const auto socket = client_.open();
+  ASSERT_TRUE(socket);
+  EXPECT_EQ(client_.connect(*socket, {kServer, 80}, net_.now()).error(), Err::in_progress);
+  net_.run_for(1s);
+  ASSERT_TRUE(client_.write(*socket, std::as_bytes(std::span("GET /")).first(5), net_.now()));
+  net_.touch(client_);
+  const auto wait = [&](Duration how_long) {
+    for (Duration slept{}; slept < how_long; slept += 1s) {
+      net_.run_for(1s);
+      server->sweep(net_.now());
+      net_.touch(server_);
+    }
+    net_.run_for(1s);
+  };
+  wait(25s);
+  EXPECT_EQ(server->counts().open, 1U);
+  wait(10s);  // 30 s for a head
+  EXPECT_EQ(server->counts().open, 0U);
+  EXPECT_EQ(server->counts().timed_out, 1U);
+  EXPECT_TRUE(client_.readiness(*socket).read_hung_up);
+}
+
+TEST_F(Services, EchoGivesBackWhatCameBeforeTheEnd) {
+  link(0.02);
+  PlainService echo(PlainService::Kind::Echo, server_, server_events_);
+  ASSERT_TRUE(echo.listen(7));
+  struct Talker final : SocketOwner {
+    explicit Talker(Services& in) : test(in) {}
+    void on_event(SocketId socket, Instant now) override {
+      Host& host = test.client_;
+      while (sent < test.content_.size()) {
+        const auto put =
+            host.write(socket, std::as_bytes(std::span(test.content_)).subspan(sent), now);
+        if (!put) break;
+        sent += *put;
+        if (sent == test.content_.size()) {
+          EXPECT_TRUE(host.shutdown(socket, ShutdownHow::Write, now));
+        }
+      }
+      std::array<std::byte, 4096> room;
+      for (auto n = host.read(socket, room, now); n; n = host.read(socket, room, now)) {
+        if (*n == 0) {
+          ended = true;
+          return;
+        }
+        got.append(reinterpret_cast<const char*>(room.data()), *n);
+      }
+    }
+    Services& test;
+    std::size_t sent = 0;
+    std::string got;
+    bool ended = false;
+  } talker(*this);
+  const auto socket = client_.open();
+  client_events_.own(*socket, talker);
+  EXPECT_EQ(client_.connect(*socket, {kServer, 7}, net_.now()).error(), Err::in_progress);
+  net_.run_for(120s);
+  EXPECT_TRUE(talker.ended);
+  EXPECT_TRUE(talker.got == content_);
+  EXPECT_EQ(echo.counts().open, 0U);
+}
+
+struct Way {
+  ChurnEnd end;
+  bool peer_first;
+  std::size_t left_here;
+  std::size_t left_there;
+};
+
+TEST_F(Services, ChurnEndsAsItWasTold) {
+  link(0);
+  const auto server = http();
+  for (const Way way : {Way{ChurnEnd::Close, false, 50, 0}, Way{ChurnEnd::Shutdown, false, 50, 0},
+                        Way{ChurnEnd::Close, true, 0, 50}, Way{ChurnEnd::Reset, false, 0, 0}}) {
+    ChurnOptions options;
+    options.destinations = {{kServer, 80}};
+    options.count = 50;
+    options.concurrency = 5;
+    options.exchange = ChurnExchange::Http;
+    options.path = "/file";
+    options.end = way.end;
+    options.peer_first = way.peer_first;
+    Churn churn(client_, client_events_, options);
+    for (int i = 0; i < 2000 && !churn.done(); ++i) {
+      churn.advance(net_.now());
+      net_.touch(client_);
+      net_.run_for(churn.tick());
+    }
+    EXPECT_TRUE(churn.done());
+    EXPECT_EQ(churn.counts().finished, 50U);
+    EXPECT_EQ(churn.counts().failed, 0U);
+    EXPECT_EQ(churn.counts().most_at_once, 5U);
+    net_.run_for(3s);
+    EXPECT_EQ(client_.time_waits(), way.left_here);
+    EXPECT_EQ(server_.time_waits(), way.left_there);
+    net_.run_for(70s);
+    EXPECT_EQ(client_.time_waits() + server_.time_waits(), 0U);
+  }
+}
+
+}  // namespace
+}  // namespace lastack
