@@ -1,36 +1,20 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/endpoint_live.h"
+#include "cli/endpoint_runs.h"
 #include "cli/endpoint_stage.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
-#include "cli/selection.h"
 #include "services/churn.h"
 
 namespace lastack {
 namespace {
 
 constexpr const char* kName = "endpoint churn";
-
-struct ChurnArguments {
-  StageOptions stage;
-  std::vector<std::string> destinations;
-  std::uint32_t concurrency = 100;
-  double rate = 0;
-  std::uint64_t count = 0;
-  double duration = 0;  // s
-  std::string exchange = "echo";
-  std::string path = "/";
-  std::string first = "us";
-  std::string end = "close";
-  double patience = 10;
-  bool json = false;
-};
 
 LiveSample sample(Stage& stage, const Churn& churn, Instant begun) {
   const Host& host = stage.host();
@@ -107,7 +91,9 @@ std::string summary_json(const ChurnCounts& counts, const LiveSample& last) {
   return json.dump(2) + "\n";
 }
 
-int run_churn(const ChurnArguments& arguments) {
+}  // namespace
+
+int run_endpoint_churn(const ChurnArguments& arguments) {
   const auto refuse = [](const std::string& message, int code) {
     complain(kName, message);
     return code;
@@ -177,49 +163,6 @@ int run_churn(const ChurnArguments& arguments) {
   if (!print(kName, page)) return exit_code::kCannotWrite;
   if (*ended != 0) return 128 + *ended;
   return churn.counts().failed == 0 ? 0 : 1;
-}
-
-}  // namespace
-
-void add_endpoint_churn(CLI::App& app, std::function<int()>& run) {
-  auto* command = app.add_subcommand("churn", "Many short connections, and how they end");
-  const auto arguments = std::make_shared<ChurnArguments>();
-  ChurnArguments& a = *arguments;
-  command->add_option("DESTINATION", a.destinations, "ADDRESS:PORT; several are taken in turn")
-      ->required();
-  command->add_option("--concurrency", a.concurrency, "at most so many at a time (default: 100)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1'000'000));
-  command
-      ->add_option("--rate", a.rate,
-                   "connections a second (default: as many as --concurrency lets)")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--count", a.count, "so many in all")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--duration", a.duration, "for so long (default: 10, without --count)")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--exchange", a.exchange,
-                   "what is said: none, echo (a byte there and back) or http (GET) (default: echo)")
-      ->check(CLI::IsMember({"none", "echo", "http"}));
-  command->add_option("--path", a.path, "what is asked for with --exchange http (default: /)")
-      ->check(not_empty());
-  command->add_option("--first", a.first, "who closes first: us or peer (default: us)")
-      ->check(CLI::IsMember({"us", "peer"}));
-  command
-      ->add_option("--end", a.end,
-                   "how we end: close, shutdown (and wait for the peer's FIN), reset or vanish "
-                   "(default: close)")
-      ->check(CLI::IsMember({"close", "shutdown", "reset", "vanish"}));
-  command->add_option("--patience", a.patience, "give a connection up after so long (default: 10)")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
-  command->add_flag("--json", a.json, "no line every second; the summary as JSON");
-  add_stage_options(*command, a.stage);
-  command->callback([arguments, &run] { run = [arguments] { return run_churn(*arguments); }; });
 }
 
 }  // namespace lastack

@@ -3,31 +3,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
 
 #include "cli/endpoint_live.h"
+#include "cli/endpoint_runs.h"
 #include "cli/endpoint_stage.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
-#include "cli/selection.h"
 #include "services/http_fetch.h"
 
 namespace lastack {
 namespace {
 
 constexpr const char* kName = "endpoint fetch";
-
-struct FetchArguments {
-  StageOptions stage;
-  std::string url;
-  std::string output = "-";
-  bool resume = false;
-  bool quiet = false;
-  double patience = 30;  // s
-};
 
 // Where the body goes: standard output, or FILE.part until all of it is there.
 class Target {
@@ -83,7 +73,9 @@ class Target {
   std::uint64_t length_ = 0;  // of what was there before
 };
 
-int run_fetch(const FetchArguments& arguments) {
+}  // namespace
+
+int run_endpoint_fetch(const FetchArguments& arguments) {
   const auto refuse = [](const std::string& message, int code) {
     complain(kName, message);
     return code;
@@ -108,8 +100,8 @@ int run_fetch(const FetchArguments& arguments) {
   const Instant begun = EventLoop::now();
   std::uint64_t seen = 0;
   Instant seen_at = begun;
-  // Ends the loop soon after the fetch is done, and the fetch when nothing comes any more.
-  s.every(20ms, [&] {
+  fetch.on_end([&] { s.end(); });
+  s.every(200ms, [&] {
     const Instant now = EventLoop::now();
     if (fetch.received() != seen) {
       seen = fetch.received();
@@ -119,7 +111,6 @@ int run_fetch(const FetchArguments& arguments) {
           fmt::format("nothing has come for {:g} s, after {} bytes", arguments.patience, seen),
           now);
     }
-    if (fetch.done()) s.end();
   });
   if (fetch.start(*to, *url, target->length(), begun)) {
     const auto ended = s.run();
@@ -162,31 +153,6 @@ int run_fetch(const FetchArguments& arguments) {
                          took, bytes_per_second(static_cast<double>(result->bytes) / took), note));
   }
   return 0;
-}
-
-}  // namespace
-
-void add_endpoint_fetch(CLI::App& app, std::function<int()>& run) {
-  auto* command = app.add_subcommand("fetch", "GET a URL to a file or to standard output");
-  const auto arguments = std::make_shared<FetchArguments>();
-  command
-      ->add_option("URL", arguments->url,
-                   "http://HOST[:PORT]/PATH; a name is looked up by this machine")
-      ->required();
-  command
-      ->add_option("--output,-o", arguments->output,
-                   "where to; it is FILE.part until all of it is there (default: standard output)")
-      ->type_name("FILE")
-      ->check(not_empty());
-  command->add_flag("--resume", arguments->resume, "go on with FILE.part");
-  command
-      ->add_option("--patience", arguments->patience,
-                   "give up when nothing comes for so long (default: 30)")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
-  command->add_flag("--quiet,-q", arguments->quiet, "say nothing when all went well");
-  add_stage_options(*command, arguments->stage);
-  command->callback([arguments, &run] { run = [arguments] { return run_fetch(*arguments); }; });
 }
 
 }  // namespace lastack

@@ -1,14 +1,13 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <memory>
 
 #include "cli/endpoint_live.h"
+#include "cli/endpoint_runs.h"
 #include "cli/endpoint_stage.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
-#include "cli/selection.h"
 #include "services/http_server.h"
 #include "services/plain_services.h"
 
@@ -16,16 +15,6 @@ namespace lastack {
 namespace {
 
 constexpr const char* kName = "endpoint serve";
-
-struct ServeArguments {
-  StageOptions stage;
-  std::string directory;
-  unsigned http = 80;
-  unsigned echo = 7;
-  unsigned discard = 9;
-  unsigned chargen = 19;
-  bool live = false;
-};
 
 struct Services {
   std::unique_ptr<HttpServer> http;
@@ -94,7 +83,9 @@ LiveSample sample(Stage& stage, const Services& services, Instant begun) {
   return s;
 }
 
-int run_serve(const ServeArguments& arguments) {
+}  // namespace
+
+int run_endpoint_serve(const ServeArguments& arguments) {
   auto stage = Stage::set(kName, arguments.stage);
   if (!stage) return report(kName, stage.error());
   Stage& s = **stage;
@@ -129,25 +120,6 @@ int run_serve(const ServeArguments& arguments) {
   (void)s.loop().run_once(Duration{});
   if (!written) return exit_code::kCannotWrite;
   return *ended == 0 ? exit_code::kCannotWrite : 128 + *ended;
-}
-
-}  // namespace
-
-void add_endpoint_serve(CLI::App& app, std::function<int()>& run) {
-  auto* command = app.add_subcommand("serve", "Files over HTTP, echo, discard, chargen");
-  const auto arguments = std::make_shared<ServeArguments>();
-  command->add_option("DIRECTORY", arguments->directory, "serve the files below it over HTTP")
-      ->check(not_empty());
-  const auto port = [&](const char* name, unsigned& value, const char* what) {
-    command->add_option(name, value, what)->type_name("PORT")->check(CLI::Range(0, 65535));
-  };
-  port("--http", arguments->http, "port of HTTP (default: 80); 0: none, for these four");
-  port("--echo", arguments->echo, "port of the echo service (default: 7)");
-  port("--discard", arguments->discard, "port of the service that throws away (default: 9)");
-  port("--chargen", arguments->chargen, "port of the character generator (default: 19)");
-  command->add_flag("--live", arguments->live, "a line of counters and states every second");
-  add_stage_options(*command, arguments->stage);
-  command->callback([arguments, &run] { run = [arguments] { return run_serve(*arguments); }; });
 }
 
 }  // namespace lastack

@@ -23,7 +23,6 @@
 
 #include "cli/exit_codes.h"
 #include "cli/output.h"
-#include "cli/selection.h"
 #include "lastack/bundle.h"
 #include "model/shell_word.h"
 #include "services/http_message.h"
@@ -112,66 +111,6 @@ int report(const std::string& command, const StageError& error) {
   complain(command, error.message);
   (void)std::fwrite(error.advice.data(), 1, error.advice.size(), stderr);
   return error.code;
-}
-
-void add_stage_options(CLI::App& command, StageOptions& options) {
-  const auto group = "The endpoint and its device";
-  command.add_option("--tun", options.tun, "the TUN device (default: la0)")
-      ->type_name("NAME")
-      ->check(not_empty())
-      ->group(group);
-  command
-      .add_flag(
-          "--create", options.create,
-          "make the device, give it the peer's addresses, bring it up; it goes with this program")
-      ->group(group);
-  command
-      .add_option("--address", options.addresses,
-                  "an address of the endpoint; may be repeated (default: 10.77.0.2 and fd77::2)")
-      ->type_name("IP")
-      ->group(group);
-  command
-      .add_option(
-          "--peer", options.peers,
-          "the kernel's address on the device, for --create (default: 10.77.0.1/24 and fd77::1/64)")
-      ->type_name("IP/BITS")
-      ->group(group);
-  command.add_option("--netns", options.netns, "the device is in this network namespace")
-      ->type_name("NAME|PATH")
-      ->check(not_empty())
-      ->group(group);
-  command
-      .add_option("--profile", options.profile,
-                  "whose TCP: linux, rfc9293 or rfc793 (default: linux)")
-      ->check(CLI::IsMember({"linux", "rfc9293", "rfc793"}))
-      ->group(group);
-  command
-      .add_option("--set", options.settings,
-                  "a sysctl of the endpoint, by the last part of its name; may be repeated")
-      ->type_name("NAME=VALUE")
-      ->group(group);
-  command
-      .add_option("--seed", options.seed,
-                  "of sequence numbers, ports and losses (default: by chance)")
-      ->type_name("NUMBER")
-      ->group(group);
-  command
-      .add_flag("--no-offloads", options.no_offloads,
-                "every packet as on a wire: no super-segments, all checksums there")
-      ->group(group);
-  command
-      .add_option("--loss", options.loss,
-                  "lose so many per cent of the packets, each way; implies --no-offloads")
-      ->type_name("PERCENT")
-      ->check(CLI::Range(0.0, 100.0))
-      ->group(group);
-  command
-      .add_option(
-          "--snapshot", options.snapshot,
-          "write the state as a bundle for 'lastack doctor --from', at the end and at SIGUSR1")
-      ->type_name("FILE")
-      ->check(not_empty())
-      ->group(group);
 }
 
 Staged<std::unique_ptr<Stage>> Stage::set(const std::string& command, const StageOptions& options) {

@@ -2,7 +2,6 @@
 // set up and left.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -30,7 +29,6 @@ struct StageOptions {
   double loss = 0;  // per cent
   std::string snapshot;
 };
-void add_stage_options(CLI::App& command, StageOptions& options);
 
 // An error with the exit code that belongs to it.
 struct StageError {
@@ -96,9 +94,5 @@ class Stage {
 
 // "10.77.0.1:80", "[fd77::1]:80", "name:80"; a name is looked up by this machine. `port` 0: one has to be given.
 Result<Endpoint> resolve(const std::string& text, Port port, bool v4, bool v6);
-
-void add_endpoint_serve(CLI::App& app, std::function<int()>& run);
-void add_endpoint_fetch(CLI::App& app, std::function<int()>& run);
-void add_endpoint_churn(CLI::App& app, std::function<int()>& run);
 
 }  // namespace lastack

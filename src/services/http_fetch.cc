@@ -81,10 +81,12 @@ void HttpFetch::fail(std::string why, Instant now) {
   if (done_) return;
   done_ = true;
   result_ = failure(std::move(why));
-  if (!open_) return;
-  open_ = false;
-  events_.release(socket_);
-  (void)host_.close(socket_, now);
+  if (open_) {
+    open_ = false;
+    events_.release(socket_);
+    (void)host_.close(socket_, now);
+  }
+  if (on_end_) on_end_();
 }
 
 void HttpFetch::finish(Instant now) {
@@ -93,6 +95,7 @@ void HttpFetch::finish(Instant now) {
   open_ = false;
   events_.release(socket_);
   (void)host_.close(socket_, now);
+  if (on_end_) on_end_();
 }
 
 void HttpFetch::on_event(SocketId, Instant now) {

@@ -42,6 +42,8 @@ class HttpFetch final : public SocketOwner {
   // Gives up.
   void fail(std::string why, Instant now);
 
+  // Called once, when it is done.
+  void on_end(std::function<void()> what) { on_end_ = std::move(what); }
   bool done() const { return done_; }
   // Once done.
   const Result<FetchResult>& result() const { return result_; }
@@ -59,6 +61,7 @@ class HttpFetch final : public SocketOwner {
   Host& host_;
   SocketEvents& events_;
   Sink sink_;
+  std::function<void()> on_end_;
   SocketId socket_{};
   bool open_ = false;
   std::string request_;

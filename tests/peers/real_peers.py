@@ -156,6 +156,15 @@ class Device(unittest.TestCase):
             run(*commands[-1].split())
         self.assertNotIn(b"la0", run("ip", "link").stdout)
 
+    def test_it_sleeps_while_nothing_happens(self):
+        with serving() as child, socket.create_connection((OURS[4], 7)):
+            def used():
+                with open(f"/proc/{child.process.pid}/stat", encoding="ascii") as file:
+                    return sum(int(word) for word in file.read().rsplit(") ", 1)[1].split()[11:13])
+            before = used()
+            time.sleep(1)
+            self.assertLess(used() - before, os.sysconf("SC_CLK_TCK") / 10)
+
     def test_it_leaves_nothing_behind(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             with serving(ends=number):
