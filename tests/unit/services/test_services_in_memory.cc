@@ -19,7 +19,7 @@ const IpAddress kClient = *IpAddress::parse("10.0.0.1");
 const IpAddress kServer = *IpAddress::parse("10.0.0.2");
 
 class Services : public ::testing::Test {
- protected:
+ public:
   void SetUp() override {
     char name[] = "/tmp/lastack-www-XXXXXX";
     ASSERT_NE(::mkdtemp(name), nullptr);
