@@ -59,6 +59,7 @@ struct Socket {
   bool v6 = false;
   bool connecting = false;  // connect() has not been told how it went
   bool was_connected = false;
+  bool address_bound = false;  // by bind(), which left the port to connect()
   ConnectionIndex connection = kNoConnection;
   std::uint32_t listener = 0;  // 1 + index, 0: none
 };
@@ -174,6 +175,8 @@ class Host::Impl final : public TimeWaitObserver {
   Outcome<void> close(SocketId id, Instant at, SeenCall call);
   std::optional<std::uint32_t> new_socket();
   void release_socket(std::uint32_t index);
+  // Of a connection that is over nothing stays but what bind() and set_option() said.
+  void renew(const Socket& socket);
   Listener* listener_for(const Endpoint& local, const FourTuple& tuple);
   void close_listener(std::uint32_t index);
   Listener* listener_at(std::uint32_t one_based) {

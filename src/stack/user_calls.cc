@@ -142,8 +142,8 @@ Outcome<void> Host::bind(SocketId id, const Endpoint& local) {
   Socket* socket = h.find(id);
   if (socket == nullptr) return unexpected(Err::bad_descriptor);
   Connection& c = h.connections[socket->connection];
-  if (c.bound_port != 0 || c.state != TcpState::Closed || socket->listener != 0 ||
-      socket->was_connected) {
+  // A socket whose connection is over may be bound again, as Linux has it (though not connected again).
+  if (c.bound_port != 0 || c.state != TcpState::Closed || socket->listener != 0) {
     return unexpected(Err::invalid);
   }
   const bool v4 = local.address.is_v4();
@@ -159,6 +159,7 @@ Outcome<void> Host::bind(SocketId id, const Endpoint& local) {
   if (port == 0) {
     if (c.options.bind_no_port) {  // the port can wait for connect() (linux-facts 21)
       c.tuple.local.address = local.address;
+      socket->address_bound = true;
       return {};
     }
     const auto chosen = h.ports.choose_for_bind(asks, own_range(c), h.random.next());
@@ -218,6 +219,23 @@ Outcome<void> Host::listen(SocketId id, int backlog) {
   return {};
 }
 
+void Host::Impl::renew(const Socket& socket) {
+  Connection& c = connections[socket.connection];
+  Connection fresh;
+  fresh.options = c.options;
+  fresh.user = c.user;
+  fresh.bound_port = c.bound_port;
+  fresh.tuple.local.port = c.bound_port;
+  if (c.bound_port != 0) {
+    fresh.tuple.local.address = holds[socket.connection].holder.address;
+  } else if (socket.address_bound) {
+    fresh.tuple.local.address = c.tuple.local.address;
+  } else if (!socket.v6) {
+    fresh.tuple.local.address = IpAddress::v4(0);
+  }
+  c = std::move(fresh);
+}
+
 Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
   Impl& h = *impl_;
   h.see(at);
@@ -229,18 +247,17 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
   if (opening(c)) {
     return unexpected(socket->connecting ? Err::already : Err::in_progress);
   }
-  if (c.error != TcpError::None) {
+  // How the attempt went is told once; after a failure the socket is as good as new (Linux:
+  // __inet_stream_connect, tcp_disconnect).
+  if (socket->connecting) {
     socket->connecting = false;
-    return unexpected(take(c));
+    if (c.state != TcpState::Closed) return {};
+    const Err why = c.error != TcpError::None ? take(c) : Err::connection_aborted;
+    socket->was_connected = false;
+    h.renew(*socket);
+    return unexpected(why);
   }
-  if (c.state != TcpState::Closed) {
-    if (socket->connecting) {
-      socket->connecting = false;
-      return {};
-    }
-    return unexpected(Err::is_connected);
-  }
-  if (socket->was_connected) return unexpected(Err::is_connected);
+  if (socket->was_connected || c.state != TcpState::Closed) return unexpected(Err::is_connected);
   Endpoint to = remote;
   const bool v4 = to.address.is_v4();
   if (!socket->v6 && !v4) return unexpected(Err::family_not_supported);
@@ -273,6 +290,7 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
     return unexpected(Err::address_not_available);
   }
 
+  h.renew(*socket);  // of what an attempt that shutdown() ended has left
   TcpContext x = h.context();
   SeqNum isn = h.choose_isn(tuple);
   if (reused) {
@@ -344,7 +362,8 @@ Outcome<std::size_t> Host::read(SocketId id, std::span<std::byte> out, Instant a
     h.settle(socket->connection);
     return n;
   }
-  if (c.error != TcpError::None) return unexpected(take(c));
+  // After a FIN it is the end, even if a RST has come as well (Linux: SOCK_DONE). shutdown() is weaker.
+  if (c.error != TcpError::None && !c.fin_received) return unexpected(take(c));
   if (c.fin_received || c.read_shutdown) return 0;
   if (opening(c)) return unexpected(Err::would_block);
   if (c.state == TcpState::Closed) {
@@ -471,7 +490,10 @@ Outcome<void> Host::destroy(const FourTuple& tuple, Instant at) {
 Outcome<Err> Host::take_error(SocketId id) {
   Socket* socket = impl_->find(id);
   if (socket == nullptr) return unexpected(Err::bad_descriptor);
-  return take(impl_->connections[socket->connection]);
+  Connection& c = impl_->connections[socket->connection];
+  // What ICMP has said is told as well, if there is nothing worse.
+  if (c.error == TcpError::None) return err_of(std::exchange(c.soft_error, TcpError::None));
+  return take(c);
 }
 
 Outcome<Endpoint> Host::local(SocketId id) const {

@@ -163,6 +163,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   news.window_update = update_window(c, x, segment);
   c.probes_out = 0;
   c.last_ack_received = x.now;
+  c.soft_error = TcpError::None;  // something gets through
   if (c.sack) tag_sacks(c, x, segment, news);
 
   if (prior_packets == 0) {
