@@ -188,7 +188,7 @@ TEST(Transitions, Out_of_CLOSE_WAIT) {
   go(kCloseWait + "< RST 2\nstate CLOSED\nwrite 1 -> EPIPE");
   go(kCloseWait + "< SYN 6\n> RST,ACK 0 ack 7\nstate CLOSED", kRfc793);
   go(kCloseWait +
-     "sysctl tcp_retries2 3\nwrite 10\nwait 100s\ndrain\nstate CLOSED\nread 1 -> ETIMEDOUT");
+     "sysctl tcp_retries2 3\nwrite 10\nwait 100s\ndrain\nstate CLOSED\nread 1 -> 0\nwrite 1 -> ETIMEDOUT");
   go(kCloseWait +
      "set keep_alive 1\nset keep_idle 1\nset keep_interval 1\nset keep_count 1\nwait 10s\ndrain\nstate CLOSED");
   go(kCloseWait + "write 10\ndrain\n< icmp port_unreachable 1\nstate CLOSED", kRfc9293);
