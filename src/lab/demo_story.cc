@@ -43,7 +43,7 @@ class Story {
   Result<Diagnosis> look_around() const;
   void count_ports(DemoSlice& slice) const;
   Result<ShortConnections> short_connections() const;
-  ConnectOptions connect_options() const;
+  KernelConnectOptions connect_options() const;
 
   const DemoScript& script_;
   const DemoPage& page_;
@@ -70,7 +70,7 @@ bool Story::wrong(std::string_view what) {
   return false;
 }
 
-ConnectOptions Story::connect_options() const {
+KernelConnectOptions Story::connect_options() const {
   return {.source = script_.client, .destination = script_.database};
 }
 

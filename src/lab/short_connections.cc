@@ -71,7 +71,7 @@ void ShortConnections::begin_due(Instant now, LoadCounts& counts) {
 
 void ShortConnections::begin(Instant due, LoadCounts& counts) {
   ++counts.offered;
-  ConnectOptions where = options_.connect;
+  KernelConnectOptions where = options_.connect;
   const std::size_t destinations = options_.further_destinations.size() + 1;
   if (const std::size_t i = begun_ % destinations; i > 0) {
     where.destination = options_.further_destinations[i - 1];

@@ -62,7 +62,7 @@ Endpoint local_endpoint(int fd) {
   return endpoint_of(storage);
 }
 
-Result<UniqueFd> start_connect(const ConnectOptions& options) {
+Result<UniqueFd> start_connect(const KernelConnectOptions& options) {
   const bool v4 = options.destination.address.is_v4() && !options.mapped;
   UniqueFd fd(socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return tl::unexpected(system_error(errno, "cannot open a socket"));

@@ -29,7 +29,7 @@ enum class SourcePort {
   BindZeroNoPort,  // the same with IP_BIND_ADDRESS_NO_PORT: connect() chooses after all
 };
 
-struct ConnectOptions {
+struct KernelConnectOptions {
   IpAddress source;  // unspecified: the kernel chooses
   Endpoint destination;
   SourcePort source_port = SourcePort::Connect;
@@ -38,7 +38,7 @@ struct ConnectOptions {
 
 // A non-blocking socket on which connect() has been called: connected, or on its way. `number` of the
 // error is connect()'s or bind()'s errno.
-Result<UniqueFd> start_connect(const ConnectOptions& options);
+Result<UniqueFd> start_connect(const KernelConnectOptions& options);
 
 enum class CloseHow {
   Close,     // close(): a FIN, or a RST if something was left unread

@@ -57,7 +57,7 @@ class Schedule {
 };
 
 struct LoadOptions {
-  ConnectOptions connect;                      // `destination` is the first of
+  KernelConnectOptions connect;                // `destination` is the first of
   std::vector<Endpoint> further_destinations;  // all of these, in turn
   double rate = 100;                           // per second
   std::uint64_t most = 1'000'000;              // in all; then the load ends
@@ -123,7 +123,7 @@ class ShortConnections {
 };
 
 struct PoolOptions {
-  ConnectOptions connect;
+  KernelConnectOptions connect;
   double rate = 100;                    // requests per second
   std::uint32_t size = 8;               // connections
   Duration timeout = 3s;                // of one request, waiting for a free connection included

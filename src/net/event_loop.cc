@@ -191,10 +191,16 @@ struct EventLoop::Impl {
       return tl::unexpected(
           system_error(start_error, "the event loop has no epoll or eventfd descriptor"));
     }
-    ++rounds_within;
-    auto done = steps(longest);
-    if (--rounds_within == 0) sweep();
-    return done;
+    // Also when a handler throws.
+    struct Round {
+      explicit Round(Impl& impl) : of(impl) { ++of.rounds_within; }
+      ~Round() {
+        if (--of.rounds_within == 0) of.sweep();
+      }
+      Impl& of;
+    };
+    const Round round_at_hand(*this);
+    return steps(longest);
   }
 
   Result<void> steps(Duration longest) {

@@ -16,7 +16,7 @@ constexpr Port kDatabase = 3306;
 
 // Which addresses the load runs between, and over which kind of socket.
 struct Path {
-  ConnectOptions connect;
+  KernelConnectOptions connect;
   Endpoint server;
 };
 
@@ -165,7 +165,7 @@ Result<Json> bind_before_connect(Options& options, Stage& stage) {
   }
 
   // The proof that the pool is empty although no destination has the range.
-  ConnectOptions probe = load.connect;
+  KernelConnectOptions probe = load.connect;
   const auto refused = start_connect(probe);
   probe.source_port = SourcePort::BindZeroNoPort;
   const auto without = start_connect(probe);
