@@ -27,6 +27,7 @@ Host::Impl::Impl(HostOptions chosen)
   const ProfileRules profile = profile_rules(options.profile);
   tcp.window_scaling = profile.window_scaling;
   tcp.sack = profile.sack;
+  challenges.random = random.next();
   resolve_settings();
 }
 
@@ -177,6 +178,7 @@ void Host::Impl::forget(ConnectionIndex index) {
   if (c.port_taken) ports.release(c.tuple);
   let_go(index);
   if (c.orphan_counted) --orphans;
+  memory -= c.memory;
   connections.release(index);
 }
 
@@ -257,8 +259,27 @@ void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
   }
 }
 
+// Linux counts what it has set aside (sk_memory_allocated), and tells of pressure when that begins.
+void Host::Impl::count_memory(Connection& c) {
+  std::size_t bytes =
+      c.send_buffer.capacity() + c.receive_buffer.capacity() + c.sent.bytes() + c.unsent.bytes();
+  if (c.gaps) bytes += c.gaps->capacity() * sizeof(SeqRange);
+  const auto counted = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, 0xffffffff));
+  if (counted == c.memory) return;
+  memory += counted;
+  memory -= c.memory;
+  c.memory = counted;
+  if (memory > memory_pages[1] * kPage) {
+    if (!memory_pressure) ++counters.TCPMemoryPressures;
+    memory_pressure = true;
+  } else if (memory < memory_pages[0] * kPage) {
+    memory_pressure = false;
+  }
+}
+
 void Host::Impl::settle(ConnectionIndex index) {
   Connection& c = connections[index];
+  count_memory(c);
   const std::uint16_t told = c.news;
   c.news = 0;
   if ((told & news::kConnected) != 0) {

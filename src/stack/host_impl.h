@@ -99,6 +99,11 @@ class Host::Impl final : public TimeWaitObserver {
   std::deque<std::uint32_t> events;
   std::uint32_t open_sockets = 0;
   std::uint32_t orphans = 0;
+  // tcp_mem: bytes that the buffers of all connections have, and how many they may have.
+  std::uint64_t memory = 0;
+  std::array<std::uint64_t, 3> memory_pages = {65536, 131072, 262144};
+  bool memory_pressure = false;
+  static constexpr std::uint64_t kPage = 4096;
   std::optional<Instant> last_cookie;
   Instant now{};
   Duration msl{};
@@ -127,7 +132,14 @@ class Host::Impl final : public TimeWaitObserver {
   // meet a target all the time (Linux: tcp_synq_no_recent_overflow).
   bool cookies_may_come_back() const { return last_cookie && now - *last_cookie < kCookieLifetime; }
   TcpContext context() {
-    return {now, tcp, counters, out, challenges, options.checksum_offload, options.observer};
+    return {now,
+            tcp,
+            counters,
+            out,
+            challenges,
+            options.checksum_offload,
+            options.observer,
+            memory >= memory_pages[2] * kPage};
   }
   // --- what the observer sees
   void saw_call(const Connection& c, SeenCall call) {
@@ -138,6 +150,7 @@ class Host::Impl final : public TimeWaitObserver {
   }
   // After any event of a connection: what it has become, who is to be told, when it wants to be called.
   void settle(ConnectionIndex index);
+  void count_memory(Connection& c);
   void forget(ConnectionIndex index);
   // A connection has become one of the small records, or nothing at all.
   void leave_record(ConnectionIndex index, bool fin_wait_2);

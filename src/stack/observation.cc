@@ -119,6 +119,8 @@ HostSnapshot Host::snapshot(Instant at) const {
   host.processes_seen = 1;
   host.files_open = h.open_sockets;
   host.files_max = h.options.most_sockets;
+  host.tcp_mem_pages = h.memory_pages;
+  host.page_size = Host::Impl::kPage;
 
   NamespaceSnapshot space;
   space.name = h.options.name;
@@ -130,6 +132,7 @@ HostSnapshot Host::snapshot(Instant at) const {
   space.counters.known = ~std::uint64_t{0} >> (64 - counter_table().size());
   space.totals.tw = h.waits.size();
   space.totals.orphan = h.orphans;
+  space.totals.mem_pages = (h.memory + Host::Impl::kPage - 1) / Host::Impl::kPage;
   space.totals.tcp_in_use = h.connections.live();
   space.totals.alloc = h.connections.live();
 

@@ -155,6 +155,16 @@ bool Host::Impl::set(std::string_view name, std::string_view value) {
   }
   const auto numbers = parse_numbers(value);
   if (!numbers || numbers->count == 0) return false;
+  if (name == "tcp_mem") {
+    if (numbers->count != 3) return false;
+    std::array<std::uint64_t, 3> pages{};
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (numbers->values[i] < 0 || numbers->values[i] > std::int64_t{1} << 40) return false;
+      pages[i] = static_cast<std::uint64_t>(numbers->values[i]);
+    }
+    memory_pages = pages;
+    return true;
+  }
   if (name == "tcp_rmem") return set_buffer(*numbers, tcp.rmem_default, tcp.rmem_max);
   if (name == "tcp_wmem") return set_buffer(*numbers, tcp.wmem_default, tcp.wmem_max);
   if (numbers->count != 1) return false;

@@ -448,8 +448,11 @@ Outcome<void> Host::Impl::close(SocketId id, Instant at, SeenCall call) {
   TcpContext x = h.context();
   ++h.orphans;
   c.orphan_counted = true;
-  // Too many of them: this one is cut off (linux-facts 10).
-  if (static_cast<std::int64_t>(h.orphans) > h.settings.tcp_max_orphans.value_or(65536)) {
+  // Too many of them, or too little memory for what this one has yet to send: it is cut off (linux-facts 10).
+  constexpr std::size_t kLeastToMind = 4608;
+  const bool too_many =
+      static_cast<std::int64_t>(h.orphans) > h.settings.tcp_max_orphans.value_or(65536);
+  if (too_many || (x.memory_full && c.send_buffer.size() > kLeastToMind)) {
     ++h.counters.TCPAbortOnMemory;
     lastack::abort(c, x);
   } else {

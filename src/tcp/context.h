@@ -19,6 +19,15 @@ struct ChallengeLimit {
   std::uint32_t per_second = 0x7fffffff;  // tcp_challenge_ack_limit
   std::uint32_t left = 0;
   Instant second{};
+  std::uint64_t random = 0;  // the state of its own sequence; the host seeds it
+
+  // A new second: half of the limit, and up to as much again as the whole (Linux: tcp_send_challenge_ack), so that
+  // what is left tells nobody how many others had theirs.
+  void refill() {
+    random = random * 6364136223846793005U + 1442695040888963407U;
+    const auto drawn = static_cast<std::uint32_t>(random >> 33);
+    left = (per_second + 1) / 2 + (per_second == 0 ? 0 : drawn % per_second);
+  }
 };
 
 struct TcpContext {
@@ -29,6 +38,8 @@ struct TcpContext {
   ChallengeLimit& challenges;
   bool checksum_offload = false;  // the device, or nobody, cares for checksums
   HostObserver* observer = nullptr;
+  // The buffers of all connections together have what tcp_mem allows: nothing is taken that can wait.
+  bool memory_full = false;
 };
 
 // The clock of RFC 7323 timestamps: milliseconds, as Linux's.

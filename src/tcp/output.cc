@@ -5,6 +5,7 @@
 
 #include "tcp/congestion_control.h"
 #include "tcp/seen.h"
+#include "tcp/send_space.h"
 #include "tcp/timers.h"
 #include "wire/ip_packet.h"
 
@@ -185,6 +186,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
   for (;;) {
     const bool fin_waits = c.fin_queued && !c.fin_sent && c.unsent.size() <= 1;
     if (c.fin_sent || (c.unsent.empty() && !fin_waits)) break;
+    if (c.packets_out > 0 && write_queue_too_big(c, x)) break;
     // Only the last piece may still grow, and be worth waiting for.
     const bool last_piece = c.unsent.size() <= 1;
     const std::uint32_t waiting = c.unsent.empty() ? 0 : c.unsent.front().length;
@@ -335,7 +337,7 @@ void send_challenge_ack(Connection& c, TcpContext& x) {
   if (host.per_second != 0x7fffffff) {
     if (x.now - host.second >= 1s || host.second == Instant{}) {
       host.second = x.now;
-      host.left = host.per_second;
+      host.refill();
     }
     if (host.left == 0) return;
     --host.left;

@@ -268,7 +268,10 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   }
   const auto offset = static_cast<std::size_t>(seq - c.rcv_nxt);
   const SeqNum data_end = seq + static_cast<std::uint32_t>(data.size());
-  if (offset > 0 && too_many_pieces(c, {seq, data_end})) {
+  // Data that can come again is not taken where there is no room for it; a connection that has nothing waiting can
+  // always go on.
+  const bool no_room = x.memory_full && (offset > 0 || !c.receive_buffer.empty()) && !data.empty();
+  if (no_room || (offset > 0 && too_many_pieces(c, {seq, data_end}))) {
     out_of_window(c);
     c.ack_now = true;
     return;

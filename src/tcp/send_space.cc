@@ -8,6 +8,7 @@ namespace {
 
 // Of an empty sk_buff of Linux 6 on a 64-bit machine, with its head and its shared information.
 constexpr std::uint32_t kPieceCost = 960;
+constexpr std::uint32_t kMostPiece = 65536;
 constexpr std::uint32_t kMostHeaders = 320;  // MAX_TCP_HEADER
 constexpr std::uint32_t kSharedInfo = 320, kSkBuff = 256;
 
@@ -29,11 +30,18 @@ std::uint32_t send_buffer_limit(const Connection& c, const TcpContext& x) {
   return std::max(c.send_buffer_size, x.settings.wmem_default);
 }
 
+bool write_queue_too_big(const Connection& c, const TcpContext& x) {
+  return cost(c) / 2 > send_buffer_limit(c, x) + 2 * kMostPiece;
+}
+
 bool may_queue(const Connection& c, const TcpContext& x) {
+  // Who has something on its way will be told when that is through; who has nothing may have a little.
+  if (x.memory_full && !c.send_buffer.empty()) return false;
   return cost(c) < send_buffer_limit(c, x) && not_sent(c) < not_sent_low(c, x);
 }
 
 bool is_writable(const Connection& c, const TcpContext& x) {
+  if (x.memory_full && !c.send_buffer.empty()) return false;
   const std::uint64_t used = cost(c);
   const std::uint64_t limit = send_buffer_limit(c, x);
   return used + used / 2 <= limit && 2 * not_sent(c) < not_sent_low(c, x);

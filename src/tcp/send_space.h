@@ -14,6 +14,10 @@ namespace lastack {
 // Whether another piece may begin (sk_stream_memory_free). Its length is not asked for: the buffer may be
 // exceeded by one piece.
 bool may_queue(const Connection& c, const TcpContext& x);
+// What is kept of sent segments has outgrown the buffer: a peer that takes only tiny segments would have us keep a
+// note of every few bytes (CVE-2019-11478; Linux: tcp_fragment). Nothing new is cut off until some of it is
+// acknowledged.
+bool write_queue_too_big(const Connection& c, const TcpContext& x);
 // Whether poll() says so (sk_stream_is_writeable).
 bool is_writable(const Connection& c, const TcpContext& x);
 // SO_SNDBUF, bytes.

@@ -27,6 +27,7 @@ struct HostAudit {
     const Instant next = host.next_deadline();
     std::uint32_t hashed = 0, live = 0, orphans = 0, established = 0, with_user = 0;
     std::unordered_map<std::uint32_t, std::uint32_t> half_open;
+    std::uint64_t memory = 0;
     for (ConnectionIndex i = 0; i < h.connections.capacity(); ++i) {
       if (!h.connections.is_live(i)) continue;
       ++live;
@@ -35,6 +36,9 @@ struct HostAudit {
         return what + " (" + c.tuple.to_string() + ", " + std::string(to_string(c.state)) + ")";
       };
       if (std::string what = audit(c, h.tcp); !what.empty()) return at(what);
+      memory += c.memory;
+      const std::size_t buffers = c.send_buffer.capacity() + c.receive_buffer.capacity();
+      if (c.memory < buffers) return at("buffers that are not counted");
       if (c.news != 0) return at("news that nobody was told");
       if (c.hashed) {
         ++hashed;
@@ -69,6 +73,9 @@ struct HostAudit {
     }
     if (live != h.connections.live()) return "connections that live, or do not";
     if (hashed != h.connections.hashed()) return "more in the table than can be found";
+    if (memory != h.memory) {
+      return "memory is " + std::to_string(h.memory) + ", the sum " + std::to_string(memory);
+    }
     if (orphans != h.orphans) return "orphans counted that are none";
     if (established != h.counters.CurrEstab) {
       return "CurrEstab is " + std::to_string(h.counters.CurrEstab) + ", there are " +
@@ -151,6 +158,7 @@ struct HostAudit {
     if (h.waits.size() != 0) return "a TIME_WAIT is left";
     if (h.open_sockets != 0) return "a socket is left";
     if (h.orphans != 0) return "an orphan is left";
+    if (h.memory != 0) return "memory is counted that is nobody's";
     if (!h.reopened.empty()) return "a record is left";
     if (h.ports.bindings().held_ports() != 0) return "a port is held by nobody";
     if (h.ports.destinations() != 0) return "a port is taken by nobody";
