@@ -65,7 +65,7 @@ class Story {
     settings_.ecn = (what & 8) == 0 ? 2 : 1;
     if ((what & 16) != 0) settings_.congestion_control = CongestionControl::NewReno;
     if ((what & 32) != 0) settings_.gso_max_size = 65536;
-    if ((what & 64) != 0) settings_.rules = {false, false, false, false, false};
+    if ((what & 64) != 0) strict_rules(settings_.rules);
     if ((what & 128) != 0) {
       settings_.rmem_default = settings_.rmem_max = 2304;
       settings_.wmem_default = settings_.wmem_max = 4608;
@@ -112,6 +112,12 @@ class Story {
     }
     collect();
     must_be_well(test::audit(c_, settings_));
+  }
+
+  // RFC 793's.
+  static void strict_rules(TcpRules& rules) {
+    rules.rfc5961 = rules.ack_range_check = rules.reset_on_unread = false;
+    rules.fin_wait_2_limit = rules.reset_on_data_after_close = false;
   }
 
   void syn_options(TcpSegment& syn) {

@@ -171,7 +171,7 @@ class Story {
   }
 
   const Connection* any_connection() {
-    const Host::Impl& h = HostAudit::impl(host_);
+    const auto& h = HostAudit::impl(host_);
     const std::uint32_t capacity = h.connections.capacity();
     if (h.connections.hashed() == 0) return nullptr;
     std::uint32_t k = in_.below(std::min(h.connections.hashed(), 256U));
@@ -272,7 +272,7 @@ class Story {
   }
 
   void to_record() {
-    const Host::Impl& h = HostAudit::impl(host_);
+    const auto& h = HostAudit::impl(host_);
     struct Met {
       FourTuple tuple;
       SeqNum rcv_nxt, snd_nxt;

@@ -197,7 +197,7 @@ TEST(BlindIcmp, NeedsANumberThatIsOnItsWayAndEndsNothing) {
   EXPECT_EQ(t.at_client().path_mtu, 1500);
   EXPECT_GT(t.w.client.counters().OutOfWindowIcmps, 19'000u);
   // Even one with the right number is only a hint (MUST-56).
-  for (const std::uint8_t code : {0, 1, 2, 3, 13}) {
+  for (const std::uint8_t code : std::array<std::uint8_t, 5>{0, 1, 2, 3, 13}) {
     t.w.client.receive(forged_icmp(t.client, t.server, 3, code, t.at_client().snd_nxt), t.w.now);
   }
   EXPECT_TRUE(t.open());

@@ -50,24 +50,31 @@ TEST(TinySegments, TheScoreboardIsBounded) {
   ASSERT_TRUE(s);
   EXPECT_GE(send_mss(c), 8u);
   EXPECT_LE(c.mss, 48u);
-  const Bytes data(1 << 16, std::byte{1});
+  const Bytes data(1 << 20, std::byte{1});
   std::uint32_t most = 0;
-  // Everything is acknowledged at once but the first segment, so that the window grows: by SACK.
-  for (int round = 0; round < 300; ++round) {
+  const auto round = [&](const TcpSegment& ack) {
     w.server.write(*s, data, w.now);
     discard(w.server);
-    TcpSegment ack = with(kAck, SeqNum(2), c.snd_una);
-    ack.options.sack_count = 1;
-    if (c.snd_nxt - c.snd_una > 100) {
-      ack.options.sack[0] = {c.snd_una + 48, c.snd_nxt};
-      w.server.receive(forged(peer, self, ack), w.now);
-    }
-    w.server.receive(forged(peer, self, with(kAck, SeqNum(2), c.snd_nxt - 49)), w.now);
+    w.server.receive(forged(peer, self, ack), w.now);
     discard(w.server);
     w.now += 1ms;
     w.server.advance(w.now);
+    discard(w.server);
     most = std::max(most, c.sent.size());
-    ASSERT_EQ(HostAudit::check(w.server, w.now), "") << round;
+    EXPECT_EQ(HostAudit::check(w.server, w.now), "");
+  };
+  // First the peer has the congestion window grow, then it keeps the first segment waiting for ever and tells of all
+  // that comes after it by SACK.
+  TcpSegment ack = with(kAck, SeqNum(2));
+  for (int i = 0; i < 40 && !HasFailure(); ++i) {
+    ack.ack = c.snd_nxt;
+    round(ack);
+  }
+  for (int i = 0; i < 100 && !HasFailure(); ++i) {
+    ack.ack = c.snd_una;
+    ack.options.sack_count = 1;
+    ack.options.sack[0] = {c.snd_una + c.mss, c.snd_nxt};
+    round(ack);
   }
   // The largest buffer is 4 MiB; twice that, and something, in pieces that count for a kilobyte each.
   EXPECT_LE(most, 9000u);

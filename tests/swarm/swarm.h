@@ -11,7 +11,7 @@
 // incarnation out. So in a run without them a corruption is permitted, and counted, if the incarnation began while
 // a segment of an earlier one on the same four-tuple could still be on the wire, and that was not a TIME_WAIT
 // overrun by the endpoint: the earlier one had ended by a reset, by a time-out, with a full table
-// (tcp_max_tw_buckets) or with TIME_WAIT switched off. With timestamps a corruption is permitted only where the two
+// (tcp_max_tw_buckets), with TIME_WAIT switched off, or its record was ended by a RST (which tcp_rfc1337 prevents). With timestamps a corruption is permitted only where the two
 // incarnations are of the same tick of that clock. A SYN cookie is kept by the network, which may hand it in more
 // than once: what a second connection from one handshake does to the first is permitted, too.
 #pragma once
@@ -50,8 +50,6 @@ struct SwarmPlan {
   // Everything by the dice.
   static SwarmPlan any(Choices& choices);
   bool timestamps_ever() const;
-  // Whether a connection may end without TIME_WAIT though nobody has reset it.
-  bool unguarded_ends() const;
 };
 
 struct SwarmStats {
@@ -70,6 +68,8 @@ struct SwarmStats {
   std::uint64_t recycled = 0;
   std::uint64_t paws = 0;
   std::uint64_t resets = 0;
+
+  std::string last_permitted;
 
   void add(const SwarmStats& other);
   std::string to_string() const;

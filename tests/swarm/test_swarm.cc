@@ -53,6 +53,7 @@ SwarmPlan one_port(std::uint64_t seed) {
 struct Found {
   SwarmStats stats;
   std::string complaint;
+  std::uint64_t seed = 0;
 };
 // Until something is delivered that belongs to an earlier connection, or `most` runs.
 Found old_duplicates(bool time_wait, bool timestamps, std::uint64_t most) {
@@ -69,9 +70,16 @@ Found old_duplicates(bool time_wait, bool timestamps, std::uint64_t most) {
     }
     // With TIME_WAIT a port comes back after a minute only.
     if (time_wait) plan.ports = 4;
+    // A server's TIME_WAIT is ended by the client that comes again with a number that is not later: the SYN is
+    // answered, and that answer draws a RST (RFC 1337; claim A8). Without this setting the swarm finds old duplicates
+    // in the connection that follows.
+    plan.settings[1].emplace_back("tcp_rfc1337", "1");
     Choices choices(seed);
     outcome.complaint = run_swarm(plan, choices, outcome.stats);
-    if (!outcome.complaint.empty() || outcome.stats.permitted > 0) break;
+    if (!outcome.complaint.empty() || outcome.stats.permitted > 0) {
+      outcome.seed = seed;
+      break;
+    }
   }
   return outcome;
 }
@@ -87,7 +95,7 @@ TEST(Swarm, WithoutProtectionAnOldDuplicateIsDelivered) {
 TEST(Swarm, TimeWaitKeepsOldDuplicatesOut) {
   const Found kept = old_duplicates(true, false, runs(20));
   EXPECT_EQ(kept.complaint, "");
-  EXPECT_EQ(kept.stats.permitted, 0u);
+  EXPECT_EQ(kept.stats.permitted, 0u) << kept.stats.last_permitted;
   EXPECT_GT(kept.stats.whole, 50u);
 }
 
@@ -95,7 +103,7 @@ TEST(Swarm, TimeWaitKeepsOldDuplicatesOut) {
 TEST(Swarm, TimestampsKeepOldDuplicatesOut) {
   const Found kept = old_duplicates(false, true, runs(150));
   EXPECT_EQ(kept.complaint, "");
-  EXPECT_EQ(kept.stats.permitted, 0u);
+  EXPECT_EQ(kept.stats.permitted, 0u) << kept.stats.last_permitted;
   EXPECT_GT(kept.stats.exposed, 150u);
   EXPECT_GT(kept.stats.paws, 100u);
 }
