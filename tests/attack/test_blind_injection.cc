@@ -201,7 +201,6 @@ TEST(BlindIcmp, NeedsANumberThatIsOnItsWayAndEndsNothing) {
     t.w.client.receive(forged_icmp(t.client, t.server, 3, code, t.at_client().snd_nxt), t.w.now);
   }
   EXPECT_TRUE(t.open());
-  EXPECT_EQ(t.w.client.take_error(t.pair.client), Err::none);
   // No path is as narrow as an IPv4 header: it stops at 552, and data goes on.
   t.w.client.receive(forged_icmp(t.client, t.server, 3, 4, t.at_client().snd_una, 1), t.w.now);
   EXPECT_EQ(t.at_client().path_mtu, 552);
