@@ -13,14 +13,6 @@
 
 namespace lastack {
 
-struct HttpUrl {
-  std::string host;  // without the brackets of an IPv6 address
-  Port port = 80;
-  std::string path;  // with the query
-};
-// http:// only. Errors say what is wrong with it.
-Result<HttpUrl> parse_http_url(std::string_view url);
-
 struct FetchResult {
   int status = 0;
   std::uint64_t bytes = 0;             // of the body, as they came in this answer

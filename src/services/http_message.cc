@@ -161,4 +161,46 @@ std::optional<std::time_t> parse_http_date(std::string_view text) {
   return timegm(&parts);
 }
 
+Result<HttpUrl> parse_http_url(std::string_view url) {
+  constexpr std::string_view kScheme = "http://";
+  if (url.starts_with("https://")) return failure("there is no TLS in here: only http:// URLs");
+  if (!url.starts_with(kScheme)) return failure("a URL begins with http://");
+  url.remove_prefix(kScheme.size());
+  const std::size_t slash = std::min(url.find_first_of("/?#"), url.size());
+  std::string_view authority = url.substr(0, slash);
+  std::string_view path = url.substr(slash);
+  path = path.substr(0, path.find('#'));
+  HttpUrl out;
+  out.path = path.empty() || path.front() != '/' ? "/" + std::string(path) : std::string(path);
+  if (authority.find('@') != std::string_view::npos) {
+    return failure("a URL with a user's name is not understood");
+  }
+  std::string_view port;
+  if (authority.starts_with('[')) {
+    const std::size_t end = authority.find(']');
+    if (end == std::string_view::npos) return failure("the ] of the IPv6 address is missing");
+    out.host = authority.substr(1, end - 1);
+    port = authority.substr(end + 1);
+    if (!port.empty() && !port.starts_with(':')) return failure("after ] only :port may follow");
+  } else {
+    const std::size_t colon = std::min(authority.find(':'), authority.size());
+    out.host = authority.substr(0, colon);
+    port = authority.substr(colon);
+  }
+  if (out.host.empty()) return failure("the URL names no host");
+  if (port.size() > 1) {
+    const auto number = parse_decimal(port.substr(1));
+    if (!number || *number == 0 || *number > 65535) {
+      return failure("a port is a number from 1 to 65535, not '" + std::string(port.substr(1)) +
+                     "'");
+    }
+    out.port = static_cast<Port>(*number);
+  }
+  if (std::any_of(out.path.begin(), out.path.end(), [](char c) { return c <= ' ' || c == 127; }) ||
+      std::any_of(out.host.begin(), out.host.end(), [](char c) { return c <= ' ' || c == 127; })) {
+    return failure("a URL has neither blanks nor control characters");
+  }
+  return out;
+}
+
 }  // namespace lastack

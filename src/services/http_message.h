@@ -9,6 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "lastack/four_tuple.h"
+#include "lastack/result.h"
+
 namespace lastack {
 
 // A longer head is refused (431).
@@ -53,5 +56,13 @@ RangeKind parse_range(std::string_view value, std::uint64_t size, ByteRange& out
 // "Sun, 06 Nov 1994 08:49:37 GMT", and back (only this form).
 std::string http_date(std::time_t when);
 std::optional<std::time_t> parse_http_date(std::string_view text);
+
+struct HttpUrl {
+  std::string host;  // without the brackets of an IPv6 address
+  Port port = 80;
+  std::string path;  // with the query
+};
+// http:// only. Errors say what is wrong with it.
+Result<HttpUrl> parse_http_url(std::string_view url);
 
 }  // namespace lastack

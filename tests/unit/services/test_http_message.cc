@@ -3,7 +3,6 @@
 #include <random>
 #include <string>
 
-#include "services/http_fetch.h"
 #include "services/http_message.h"
 
 namespace lastack {
