@@ -37,7 +37,8 @@ class EventLoop {
   // Called for each socket that Host::next_event() names.
   using SocketHandler = std::function<void(SocketId)>;
   // From now on the loop moves packets between the two, advances the host when it is due, and takes its events (none
-  // are taken while there is no handler). Both must outlive the loop or be detached first. One device for a host.
+  // are taken while there is no handler). Both must stay where they are, and outlive the loop or be detached first. One
+  // device for a host.
   Result<void> attach(Host& host, TunDevice& device, SocketHandler handler = {});
   void set_handler(Host& host, SocketHandler handler);
   void detach(Host& host);

@@ -154,6 +154,10 @@ int run_endpoint_churn(const ChurnArguments& arguments) {
   churn.advance(begun);
   const auto ended = s.run();
   if (!ended) return report(kName, ended.error());
+  // FINs that are on their way.
+  for (int i = 0; i < 100 && s.host().connections() > 0 && *ended == 0; ++i) {
+    if (!s.loop().run_for(10ms)) break;
+  }
   LiveSample end = sample(s, churn, begun);
   end.states = count_states(s.host(), EventLoop::now());
   if (last_moment > begun) end.at = last_moment - begun;
