@@ -31,7 +31,7 @@ constexpr int kMostEvents = 1024;
 // Without a deadline: not for ever, as a clock may jump in ways that nobody foresaw.
 constexpr Duration kLongestSleep = 60s;
 
-// The room of a user of the lab has the same, with marks of its own.
+// lab/epoll_watch.h waits in the same way, a room higher.
 int wait_for(int epoll, std::span<epoll_event> room, Duration longest) {
   const Duration wait = std::clamp<Duration>(longest, Duration{}, kLongestSleep);
   const auto whole = std::chrono::floor<std::chrono::seconds>(wait);
