@@ -2,7 +2,7 @@
 // devices that a process copies between. All with offloads, then all without, in turn, in one run; medians, and of the
 // ratios within a round. Everything is in private namespaces.
 //
-//   bench_bulk [seconds a flow] [rounds]
+//   bench_bulk [seconds a flow] [rounds] [per cent of packets to lose, each way; then without offloads only]
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -23,6 +23,7 @@
 #include "lastack/event_loop.h"
 #include "lastack/tun_device.h"
 #include "measure.h"
+#include "stack/secret_hash.h"
 
 namespace lastack {
 namespace {
@@ -38,6 +39,13 @@ struct Flow {
   double bytes_per_second = 0;
   double cpu_per_gigabyte = 0;  // s of all processes
 };
+
+// Chance of a packet to be lost, 0 to 1.
+double loss = 0;
+bool is_lost() {
+  thread_local SeededRandom dice(0x6275'6c6b);
+  return loss > 0 && static_cast<double>(dice.next() >> 11) * 0x1p-53 < loss;
+}
 
 [[noreturn]] void give_up(const std::string& why) {
   fmt::print(stderr, "bench_bulk: {}\n", why);
@@ -142,6 +150,7 @@ void pump(const TunDevice& a, const TunDevice& b) {
         const ssize_t length = ::read(ends[i], room.data(), room.size());
         if (length <= 0) break;
         idle = false;
+        if (is_lost()) continue;
         if (::write(ends[1 - i], room.data(), static_cast<std::size_t>(length)) < 0) break;
       }
     }
@@ -185,6 +194,8 @@ struct Ours {
   explicit Ours(TunDevice& tun) : host(tun.fitting({.seed = 1})) {
     host.add_address(kB);
     if (auto attached = loop.attach(host, tun); !attached) give_up(attached.error().message);
+    loop.set_filter(host,
+                    [](EventLoop::PacketWay, std::span<const std::byte>) { return !is_lost(); });
   }
   Host host;
   EventLoop loop;
@@ -310,7 +321,11 @@ int run(double length, int rounds) {
   fmt::print(
       "one bulk flow over TUN, IPv4, {} rounds of {:g} s each, medians; CPU is that of all processes\n\n",
       rounds, length);
-  table(length, rounds, true);
+  if (loss > 0) {
+    fmt::print("{:g} % of the packets are lost, each way\n", loss * 100);
+  } else {
+    table(length, rounds, true);
+  }
   table(length, rounds, false);
   fmt::print("meant: at least 0.70 of the kernel's own rate, in both directions\n");
   return 0;
@@ -322,5 +337,6 @@ int run(double length, int rounds) {
 int main(int argc, char** argv) {
   const double length = argc > 1 ? std::atof(argv[1]) : 1.0;
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
+  if (argc > 3) lastack::loss = std::atof(argv[3]) / 100;
   return lastack::run(length > 0 ? length : 1.0, rounds > 0 ? rounds : 5);
 }
