@@ -466,7 +466,7 @@ class Churn(unittest.TestCase):
             for end, first, left in (("close", "us", 200), ("shutdown", "us", 200), ("reset", "us", 0),
                                      ("vanish", "us", 0), ("close", "peer", 0), ("reset", "peer", 0)):
                 with self.subTest(end=end, first=first):
-                    result = churn(to, "--exchange", "http", "--count", "200", "--end", end, "--first", first)
+                    result = churn(to, "--exchange", "http", "--path", "/index.html", "--count", "200", "--end", end, "--first", first)
                     self.assertEqual((result["opened"], result["finished"], result["failed"]), (200, 200, 0), result)
                     # The peer's FIN may not have come yet.
                     states = result["states"]
