@@ -157,7 +157,18 @@ class Adapter {
     Descriptor* d = descriptors_.find_socket(fd);
     if (d == nullptr) return -EBADF;
     if ((flags & MSG_ERRQUEUE) != 0) return -EAGAIN;
-    if ((flags & MSG_OOB) != 0) return -EINVAL;  // urgent data stays in line here
+    if ((flags & MSG_OOB) != 0) {
+      const auto urgent = host_.read_urgent(d->socket, clock_.now(), (flags & MSG_PEEK) != 0);
+      if (!urgent) return -static_cast<int>(urgent.error());
+      if (total(pieces, count) == 0) return 0;
+      if (has_bad_pointer(pieces, count)) return -EFAULT;
+      for (std::size_t i = 0; i < count; ++i) {
+        if (pieces[i].iov_len == 0) continue;
+        *static_cast<std::byte*>(pieces[i].iov_base) = *urgent;
+        break;
+      }
+      return 1;
+    }
     const bool discard = (flags & MSG_TRUNC) != 0;
     if (!discard && has_bad_pointer(pieces, count)) return -EFAULT;
     const bool peek = (flags & MSG_PEEK) != 0;

@@ -24,6 +24,7 @@ constexpr Known kKnown[] = {
     {SOL_SOCKET, 2, Option::reuse_address},
     {SOL_SOCKET, 15, Option::reuse_port},
     {SOL_SOCKET, 9, Option::keep_alive},
+    {SOL_SOCKET, 10, Option::urgent_inline},  // SO_OOBINLINE
     {SOL_SOCKET, 7, Option::send_buffer},
     {SOL_SOCKET, 8, Option::receive_buffer},
     {kTcp, 1, Option::no_delay},

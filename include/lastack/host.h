@@ -141,6 +141,7 @@ enum class Option : std::uint8_t {
   local_port_range,  // high << 16 | low, as IP_LOCAL_PORT_RANGE
   traffic_class,
   hop_limit,
+  urgent_inline,  // SO_OOBINLINE
 };
 
 enum class ShutdownHow : std::uint8_t { Read, Write, Both };
@@ -237,6 +238,11 @@ class Host {
   // 0 bytes: the end. would_block: nothing yet.
   Outcome<std::size_t> read(SocketId socket, std::span<std::byte> out, Instant now,
                             bool peek = false);
+  // The urgent byte of the peer (MSG_OOB), which read() leaves out unless Option::urgent_inline is set. invalid:
+  // there is none, it was read, or it is in line; would_block: it was announced and has not come.
+  Outcome<std::byte> read_urgent(SocketId socket, Instant now, bool peek = false);
+  // Everything before the urgent byte has been read (SIOCATMARK).
+  Outcome<bool> at_mark(SocketId socket) const;
   Outcome<std::size_t> write(SocketId socket, std::span<const std::byte> data, Instant now,
                              bool urgent = false, bool more = false);
   Outcome<void> shutdown(SocketId socket, ShutdownHow how, Instant now);
@@ -256,7 +262,7 @@ class Host {
   Outcome<Endpoint> remote(SocketId socket) const;
   Outcome<TcpState> state(SocketId socket) const;
   Outcome<ConnectionInfo> info(SocketId socket, Instant now) const;
-  // Bytes that read() would give; bytes written and not acknowledged yet.
+  // Bytes that read() would give, up to the urgent byte; bytes written and not acknowledged yet.
   Outcome<std::size_t> unread(SocketId socket) const;
   Outcome<std::size_t> unacknowledged(SocketId socket) const;
 

@@ -70,9 +70,14 @@ class HostObserver {
   virtual ~HostObserver() = default;
 
   virtual void received(Instant, const FourTuple&, const SeenSegment&) {}
+  // An error of ICMP about a segment of this connection.
+  virtual void received_icmp(Instant, const FourTuple&) {}
   virtual void sent(Instant, const FourTuple&, const SeenSegment&) {}
   virtual void called(Instant, const FourTuple&, SeenCall) {}
   virtual void timer_fired(Instant, const FourTuple&, SeenTimer) {}
+  // R1 (RFC 9293, 3.8.3; tcp_retries1): so much was sent again in vain that another path ought to be looked for.
+  // Told at every time-out from there on. This is the advice to the IP layer, which is whoever owns the device.
+  virtual void path_doubted(Instant, const FourTuple&) {}
   // A connection that a SYN makes comes from Listen, and goes back there when its handshake fails; one that a
   // SYN makes out of a record comes from TimeWait.
   virtual void state_changed(Instant, const FourTuple&, TcpState /*from*/, TcpState /*to*/,

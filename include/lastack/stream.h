@@ -122,8 +122,8 @@ class TcpStream : public TcpSocket {
   detail::WriteOperation write(std::string_view head, std::span<const std::byte> body) {
     return write(std::as_bytes(std::span(head)), body);
   }
-  // The last byte is urgent (RFC 9293, 3.8.5; RFC 6093 advises against it). The reader finds it in line, and
-  // Readiness::urgent set.
+  // The last byte is urgent (RFC 9293, 3.8.5; RFC 6093 advises against it). The reader sees Readiness::urgent and
+  // fetches it with Host::read_urgent(), or finds it in line with Option::urgent_inline.
   detail::WriteOperation write_urgent(std::span<const std::byte> data) {
     return {core_, id_, {}, data, true};
   }

@@ -68,6 +68,7 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
       const ConnectionIndex index = connections.find((*error)->tuple);
       if (index == kNoConnection) return;
       Connection& c = connections[index];
+      if (options.observer != nullptr) options.observer->received_icmp(now, c.tuple);
       // An attempt at a listener has no user who could be told; what says that the client cannot be reached
       // ends it (Linux: tcp_req_err).
       if (c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening &&

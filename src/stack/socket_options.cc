@@ -25,6 +25,9 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
     case Option::reuse_port:
       o.reuse_port = on;
       break;
+    case Option::urgent_inline:
+      o.urgent_inline = on;
+      break;
     case Option::keep_alive:
       o.keepalive = on;
       break;
@@ -145,6 +148,8 @@ Outcome<int> Host::option(SocketId id, Option option) const {
       return o.reuse_port;
     case Option::keep_alive:
       return o.keepalive;
+    case Option::urgent_inline:
+      return o.urgent_inline;
     case Option::linger:
       return o.linger ? o.linger_seconds : -1;
     case Option::send_buffer:

@@ -360,7 +360,7 @@ Outcome<std::size_t> Host::read(SocketId id, std::span<std::byte> out, Instant a
     h.saw_call(c, SeenCall::Read);
     const std::size_t n = lastack::read(c, x, out, peek);
     h.settle(socket->connection);
-    return n;
+    if (n > 0 || out.empty()) return n;
   }
   // After a FIN it is the end, even if a RST has come as well (Linux: SOCK_DONE). shutdown() is weaker.
   if (c.error != TcpError::None && !c.fin_received) return unexpected(take(c));
@@ -371,6 +371,28 @@ Outcome<std::size_t> Host::read(SocketId id, std::span<std::byte> out, Instant a
     return 0;
   }
   return unexpected(Err::would_block);
+}
+
+// Linux: tcp_recv_urg.
+Outcome<std::byte> Host::read_urgent(SocketId id, Instant at, bool peek) {
+  Impl& h = *impl_;
+  h.see(at);
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  if (socket->listener != 0) return unexpected(Err::invalid);
+  Connection& c = h.connections[socket->connection];
+  if (c.options.urgent_inline || c.urgent == Urgent::None || c.urgent == Urgent::Read) {
+    return unexpected(Err::invalid);
+  }
+  if (c.urgent == Urgent::Coming) return unexpected(Err::would_block);
+  if (!peek) c.urgent = Urgent::Read;
+  return c.urgent_byte;
+}
+
+Outcome<bool> Host::at_mark(SocketId id) const {
+  const Socket* socket = impl_->find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  return impl_->connections[socket->connection].at_urgent_mark();
 }
 
 Outcome<std::size_t> Host::write(SocketId id, std::span<const std::byte> data, Instant at,
@@ -524,7 +546,12 @@ Outcome<TcpState> Host::state(SocketId id) const {
 Outcome<std::size_t> Host::unread(SocketId id) const {
   const Socket* socket = impl_->find(id);
   if (socket == nullptr) return unexpected(Err::bad_descriptor);
-  return impl_->connections[socket->connection].receive_buffer.size();
+  const Connection& c = impl_->connections[socket->connection];
+  // Up to the urgent byte, if there is one ahead (SIOCINQ).
+  const std::int32_t to_mark = c.rcv_up - c.read_next();
+  const std::size_t have = c.receive_buffer.size();
+  if (c.options.urgent_inline || c.urgent == Urgent::None || to_mark < 0) return have;
+  return std::min(have, static_cast<std::size_t>(to_mark));
 }
 
 Outcome<std::size_t> Host::unacknowledged(SocketId id) const {
@@ -549,11 +576,13 @@ Readiness Host::readiness(SocketId id) const {
   ready.error = c.error != TcpError::None;
   ready.read_hung_up = c.fin_received || c.read_shutdown || (over && socket->was_connected);
   ready.hung_up = over || (c.fin_received && c.fin_queued) || (c.read_shutdown && c.fin_queued);
-  ready.readable = !c.receive_buffer.empty() || ready.read_hung_up || ready.error;
+  // The urgent byte alone is nothing to read.
+  const std::size_t hidden = c.at_urgent_mark() && !c.options.urgent_inline ? 1 : 0;
+  ready.readable = c.receive_buffer.size() > hidden || ready.read_hung_up || ready.error;
   if (!opening(c)) {
     ready.writable = over || ready.error || c.fin_queued || is_writable(c, impl_->context());
   }
-  ready.urgent = c.urgent_received;
+  ready.urgent = c.urgent == Urgent::There;
   return ready;
 }
 

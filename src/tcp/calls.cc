@@ -197,13 +197,32 @@ std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data,
 }
 
 std::size_t read(Connection& c, TcpContext& x, std::span<std::byte> out, bool peek) {
-  const std::size_t n = std::min(out.size(), c.receive_buffer.size());
-  if (n == 0) return 0;
-  c.receive_buffer.peek(0, out.first(n));
-  if (peek) return n;
-  c.receive_buffer.drop(n);
+  // Reading stops before the urgent byte; from there it goes on behind it, unless that is in line.
+  std::size_t n = 0, at = 0;
+  const std::size_t have = c.receive_buffer.size();
+  while (n < out.size() && at < have) {
+    std::size_t piece = std::min(have - at, out.size() - n);
+    if (c.urgent != Urgent::None) {
+      const std::int32_t to_mark = c.rcv_up - (c.read_next() + static_cast<std::uint32_t>(at));
+      if (to_mark == 0) {
+        if (n > 0) break;
+        if (!c.options.urgent_inline) {
+          ++at;
+          continue;
+        }
+      } else if (to_mark > 0) {
+        piece = std::min(piece, static_cast<std::size_t>(to_mark));
+      }
+    }
+    c.receive_buffer.peek(at, out.subspan(n, piece));
+    n += piece;
+    at += piece;
+  }
+  if (at == 0 || peek) return n;
+  c.receive_buffer.drop(at);
+  if (c.urgent != Urgent::None && c.read_next() > c.rcv_up) c.urgent = Urgent::None;
   c.trim_timer = x.now + 1s;
-  after_read(c, x, n);
+  after_read(c, x, at);
   return n;
 }
 

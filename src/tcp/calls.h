@@ -33,6 +33,7 @@ struct WriteHow {
 // SEND: takes what there is room for. 0 when there is none, or when this direction is closed.
 std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data, WriteHow how = {});
 // RECEIVE: gives what has arrived, in order.
+// 0 though something is there: only the urgent byte was, which is fetched in another way.
 std::size_t read(Connection& c, TcpContext& x, std::span<std::byte> out, bool peek = false);
 // CLOSE of this direction: shutdown(SHUT_WR).
 void shutdown_write(Connection& c, TcpContext& x);

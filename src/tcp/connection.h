@@ -84,6 +84,9 @@ inline constexpr std::uint16_t kFinWait2 =
 // What the one timer for sending stands for: there is only ever one of them (Linux's icsk_pending).
 enum class SendTimer : std::uint8_t { None, Retransmit, LossProbe, Reorder, WindowProbe, HeldSyn };
 
+// What has become of the urgent byte (Linux: urg_data).
+enum class Urgent : std::uint8_t { None, Coming, There, Read };
+
 struct SeqRange {
   SeqNum left;
   SeqNum right;
@@ -151,6 +154,7 @@ struct UserOptions {
   std::uint8_t traffic_class = 0;
   std::uint8_t hop_limit = 64;
   bool sack_off = false;
+  bool urgent_inline = false;  // SO_OOBINLINE
   bool reuse_address = false;
   bool reuse_port = false;
   bool v6_only = false;
@@ -189,13 +193,14 @@ struct Connection {
   SeqNum irs;
   SeqNum rcv_nxt;
   SeqNum rcv_wup;  // rcv_nxt when a window was last announced
-  SeqNum rcv_up;
+  SeqNum rcv_up;   // the urgent byte itself, which is the last of urgent data (RFC 6093)
   std::uint32_t rcv_wnd = 0;
   std::uint32_t rcv_window_limit = 65535;  // grows with what arrives (Linux: rcv_ssthresh)
   std::uint8_t rcv_wscale = 0;
   bool fin_received = false;
   std::optional<SeqNum> fin_at;  // a FIN that came before what precedes it
-  bool urgent_received = false;
+  Urgent urgent = Urgent::None;
+  std::byte urgent_byte{};
 
   // --- Options agreed upon
   bool timestamps = false;
@@ -302,6 +307,12 @@ struct Connection {
     const std::int32_t left = (rcv_wup + rcv_wnd) - rcv_nxt;
     return left < 0 ? 0 : static_cast<std::uint32_t>(left);
   }
+  // The number of the byte that the user reads next (Linux: copied_seq).
+  SeqNum read_next() const {
+    return rcv_nxt - (fin_received ? 1U : 0U) - static_cast<std::uint32_t>(receive_buffer.size());
+  }
+  // The user has read up to the urgent byte (SIOCATMARK).
+  bool at_urgent_mark() const { return urgent != Urgent::None && rcv_up == read_next(); }
   SeqNum send_limit() const { return snd_una + snd_wnd; }
 };
 

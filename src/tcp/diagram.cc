@@ -13,10 +13,13 @@ constexpr auto kEdges = std::to_array<DiagramEdge>({
 
     {Listen, "SYN", SynReceived, "3.10.7.2, third"},
     {Listen, "ACK", Established, "RFC 4987, 3.6: a SYN cookie comes back"},
+    {Listen, "data", Established, "RFC 4987, 3.6: with data"},
+    {Listen, "FIN", CloseWait, "RFC 4987, 3.6: with a FIN"},
     {Listen, "close()", Closed, "3.10.4"},
     {Listen, "shutdown()", Closed, "3.10.4"},
 
     {SynSent, "SYN,ACK", Established, "3.10.7.3, fourth"},
+    {SynSent, "SYN,ACK", CloseWait, "3.10.7.3, fourth: with a FIN"},
     {SynSent, "SYN", SynReceived, "3.10.7.3, fourth; MUST-10"},
     {SynSent, "RST", Closed, "3.10.7.3, second"},
     {SynSent, "close()", Closed, "3.10.4"},
@@ -29,6 +32,7 @@ constexpr auto kEdges = std::to_array<DiagramEdge>({
     {SynReceived, "data", Established, "3.10.7.4, fifth"},
     {SynReceived, "SYN,ACK", Established, "3.5: the end of a simultaneous open"},
     {SynReceived, "FIN", CloseWait, "3.10.7.4, fifth and eighth"},
+    {SynReceived, "FIN", Established, "3.10.7.4, fifth: a FIN beyond a gap"},
     {SynReceived, "RST", Listen, "3.10.7.4, second; MUST-11"},
     {SynReceived, "RST", Closed, "3.10.7.4, second; MUST-11"},
     {SynReceived, "RST", TimeWait, "3.10.7.4, fourth; MAY-2"},
@@ -37,6 +41,8 @@ constexpr auto kEdges = std::to_array<DiagramEdge>({
     {SynReceived, "time-out", Closed, "3.10.8; MUST-23"},
     {SynReceived, "time-out", TimeWait, "MAY-2: nobody confirms the SYN"},
     {SynReceived, "ACK", Listen, "tcp_abort_on_overflow: no room in the accept queue"},
+    {SynReceived, "data", Listen, "tcp_abort_on_overflow, likewise"},
+    {SynReceived, "FIN", Listen, "tcp_abort_on_overflow, likewise"},
     {SynReceived, "close()", Closed, "3.10.4, of the listener"},
     {SynReceived, "close()", FinWait1, "3.10.4"},
     {SynReceived, "shutdown()", FinWait1, "3.10.4"},
@@ -58,6 +64,8 @@ constexpr auto kEdges = std::to_array<DiagramEdge>({
 
     {FinWait1, "ACK", FinWait2, "3.10.7.4, fifth"},
     {FinWait1, "data", FinWait2, "3.10.7.4, fifth"},
+    {FinWait1, "FIN", FinWait2, "3.10.7.4, fifth: a FIN beyond a gap"},
+    {FinWait1, "FIN", Closed, "3.6.1; SHLD-3: data and FIN, and nobody reads any more"},
     {FinWait1, "FIN", Closing, "3.10.7.4, eighth"},
     {FinWait1, "FIN", TimeWait, "3.10.7.4, fifth and eighth"},
     {FinWait1, "data", Closing, "3.10.7.4, eighth: the FIN had come before what precedes it"},
@@ -73,6 +81,7 @@ constexpr auto kEdges = std::to_array<DiagramEdge>({
 
     {FinWait2, "FIN", TimeWait, "3.10.7.4, eighth"},
     {FinWait2, "data", TimeWait, "3.10.7.4, eighth: the FIN had come before what precedes it"},
+    {FinWait2, "FIN", Closed, "3.6.1; SHLD-3: data and FIN, and nobody reads any more"},
     {FinWait2, "RST", Closed, "3.10.7.4, second"},
     {FinWait2, "SYN", Closed, "linux-facts 11; RFC 793, 3.9"},
     {FinWait2, "data", Closed, "3.6.1; SHLD-3: nobody reads any more"},

@@ -360,15 +360,30 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   return AckStep::GoOn;
 }
 
-// Sixth, the URG bit (RFC 9293, 3.8.5; MUST-31: any length of urgent data, 32: the user is told).
-void on_urgent(Connection& c, const TcpSegment& segment) {
-  if (!segment.has(tcp_flag::kUrg) || segment.urgent == 0) return;
-  const SeqNum up =
-      segment.seq + segment.urgent;  // one past the last urgent byte (RFC 6093: as everyone)
-  if (up <= c.rcv_nxt) return;
-  if (c.urgent_received && up <= c.rcv_up) return;
+// Sixth, the URG bit (RFC 9293, 3.8.5; MUST-31: any length of urgent data, 32: the user is told). The pointer points
+// behind the urgent byte, whatever the first RFC said of it (RFC 6093; Linux: tcp_check_urg).
+void note_urgent(Connection& c, const TcpSegment& segment) {
+  const SeqNum up = segment.seq + (segment.urgent == 0 ? 0U : segment.urgent - 1U);
+  if (c.read_next() > up || up < c.rcv_nxt) return;        // seen already
+  if (c.urgent != Urgent::None && up <= c.rcv_up) return;  // no news
+  // There is one mark only: an older byte that nobody has fetched is lost.
+  if (c.at_urgent_mark() && !c.options.urgent_inline && !c.receive_buffer.empty()) {
+    c.receive_buffer.drop(1);
+  }
   c.rcv_up = up;
-  c.urgent_received = true;
+  c.urgent = Urgent::Coming;
+  c.news |= news::kUrgent;
+}
+
+void on_urgent(Connection& c, const TcpSegment& segment) {
+  if (segment.has(tcp_flag::kUrg)) note_urgent(c, segment);
+  if (c.urgent != Urgent::Coming) return;
+  const SeqNum first = segment.seq + (segment.syn() ? 1U : 0U);
+  if (c.rcv_up < first) return;
+  const auto at = static_cast<std::uint32_t>(c.rcv_up - first);
+  if (at >= segment.payload.size()) return;
+  c.urgent_byte = segment.payload[at];
+  c.urgent = Urgent::There;
   c.news |= news::kUrgent;
 }
 

@@ -85,6 +85,13 @@ void on_retransmit_timer(Connection& c, TcpContext& x) {
     retransmit(c, x, 0, 1);
   } else {
     ++x.counters.TCPTimeouts;
+    if (x.observer != nullptr && !opening &&
+        timed_out(c, x, x.settings.retries1, Duration::zero())) {
+      x.observer->path_doubted(x.now, c.tuple);
+    } else if (x.observer != nullptr && opening && c.retransmits > 0) {
+      x.observer->path_doubted(x.now,
+                               c.tuple);  // Linux: dst_negative_advice, at each SYN but the first
+    }
     if (out_of_retries(c, x)) {
       give_up(c, x);
       return;

@@ -29,6 +29,7 @@ constexpr Row kRows[] = {
     {"MUST-30", kSegments, "urgent data is there"},
     {"MUST-31", kSegments, "of any length"},
     {"MUST-32", kSegments, "and the user is told when it comes"},
+    {"MUST-33", kSegments, "and can learn how much is to be read before its end"},
     {"MUST-60", kSegments, "what is written does not wait for ever for more: PSH ends it"},
 
     {"MUST-8", kOpening, "initial sequence numbers follow a clock"},

@@ -78,7 +78,8 @@ constexpr struct {
                 {"user_timeout", Option::user_timeout},
                 {"window_clamp", Option::window_clamp},
                 {"traffic_class", Option::traffic_class},
-                {"hop_limit", Option::hop_limit}};
+                {"hop_limit", Option::hop_limit},
+                {"urgent_inline", Option::urgent_inline}};
 
 constexpr struct {
   const char* text;
@@ -511,7 +512,6 @@ void Script::icmp_in(Words& words) {
   const std::uint16_t checksum = sum.checksum();
   std::memcpy(body.data() + 2, &checksum, sizeof checksum);
   std::copy(body.begin(), body.end(), packet.begin() + static_cast<std::ptrdiff_t>(ip));
-  sees_->begin("ICMP");
   host.receive(packet, now);
   collect();
 }
@@ -639,6 +639,18 @@ void Script::line(std::string_view text) {
     }
     if (done && !peek) peer().read += static_cast<std::uint32_t>(*done);
     collect();
+  } else if (first == "read_urgent") {
+    const auto byte = host.read_urgent(socket, now);
+    outcome("read_urgent", byte, wanted("ok"));
+    // The mark tells where the byte was.
+  } else if (first == "mark") {
+    yes("at the mark", *host.at_mark(socket));
+  } else if (first == "skip") {  // of the numbers that are read: the urgent byte is left out
+    ++peer().read;
+  } else if (first == "unread") {
+    const auto want = static_cast<std::size_t>(w.number());
+    const auto is = host.unread(socket);
+    if (is != want) fail("there are " + std::to_string(is.value_or(0)));
   } else if (first == "shutdown") {
     const std::string how = w.take();
     const ShutdownHow as = how == "read"    ? ShutdownHow::Read
@@ -678,6 +690,9 @@ void Script::line(std::string_view text) {
   } else if (first == "connections") {
     const auto want = static_cast<std::size_t>(w.number());
     if (host.connections() != want) fail("there are " + std::to_string(host.connections()));
+  } else if (first == "doubts") {
+    const auto want = w.number();
+    if (sees_->doubts != want) fail("there were " + std::to_string(sees_->doubts));
   } else if (first == "error") {
     const auto error = host.take_error(socket);
     const std::string want = w.take(), is = error ? errno_name(*error) : "EBADF";

@@ -11,6 +11,7 @@
 // Lines
 //   listen [BACKLOG] | accept [-> ERR] | passive OPTIONS | active [PORT] OPTIONS | connect [PORT] [-> ERR]
 //   write N [urgent|more] [-> N|ERR] | read N [peek] [-> N|ERR] | shutdown read|write|both | close | abort
+//   read_urgent -> ok|ERR | mark yes|no | unread N
 //   set OPTION VALUE | sysctl NAME VALUE...
 //   < FLAGS SEQ[+LENGTH] [ack N] FIELDS    > FLAGS SEQ[+LENGTH] [ack N] FIELDS
 //   < icmp KIND SEQ [mtu N]       an ICMP error about the host's segment with that number
@@ -20,6 +21,7 @@
 //   nothing                       the host has sent nothing more (also checked before every `<` and at the end)
 //   drain                         whatever the host has sent is passed over
 //   state STATE | counter NAME N | time_waits N | connections N | error ERR
+//   doubts N                      how often the path was doubted (R1)
 //   readable yes|no, writable, urgent, hup, rdhup, err    as poll() has them
 //   peer PORT                     another peer: numbers and ports of its own
 //   isn N                         the peer's next SYN counts from there

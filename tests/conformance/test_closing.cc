@@ -158,8 +158,8 @@ CONFORMANCE(MUST_66_RST_and_URG_at_a_closed_window) {
   }
   ASSERT_EQ(window, 0U);
   const std::string next = std::to_string(at);
-  s.run("urgent no\n< ACK,URG " + next + " ack 1 urg 5\ndrain\nurgent yes\n< RST " + next +
-        "\nstate CLOSED");
+  s.run("read_urgent -> EINVAL\n< ACK,URG " + next +
+        " ack 1 urg 5\ndrain\nread_urgent -> EAGAIN\n< RST " + next + "\nstate CLOSED");
 }
 
 CONFORMANCE(SHLD_31_out_of_order_data_is_kept) {

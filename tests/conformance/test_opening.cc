@@ -211,6 +211,23 @@ CONFORMANCE(MUST_32_the_user_is_told_when_urgent_data_comes) {
   )");
 }
 
+CONFORMANCE(MUST_33_and_how_much_comes_before_its_end) {
+  Script(profile).run(R"(
+    passive mss 1460
+    < ACK,URG,PSH 1+10 ack 1 urg 6       # the sixth byte is the urgent one
+    drain
+    urgent yes
+    unread 5
+    mark no
+    read 100 -> 5
+    mark yes
+    readable yes
+    skip
+    read 100 -> 4
+    mark no
+  )");
+}
+
 CONFORMANCE(MUST_60_what_is_written_is_pushed) {
   Script(profile).run(R"(
     passive mss 1460

@@ -454,6 +454,46 @@ CONFORMANCE(RFC_6093_the_pointer_is_behind_the_last_urgent_byte) {
   )");
 }
 
+CONFORMANCE(RFC_6093_the_urgent_byte_is_fetched_apart_or_in_line) {
+  Script(profile).run(R"(
+    passive mss 1000
+    read_urgent -> EINVAL
+    < ACK,URG 1 ack 1 urg 3              # announced, and not there yet
+    urgent no
+    read_urgent -> EAGAIN
+    < ACK,PSH 1+3 ack 1
+    drain
+    urgent yes
+    read_urgent
+    read_urgent -> EINVAL
+    read 10 -> 2
+    skip
+    readable no
+    read 10 -> EAGAIN                    # the byte alone is nothing to read
+    < ACK,URG,PSH 4+1 ack 1 urg 1
+    drain
+    readable no
+    urgent yes
+    < ACK,URG,PSH 5+1 ack 1 urg 1        # one mark only: the byte before it is lost
+    drain
+    read_urgent
+    < FIN,ACK 6 ack 1
+    drain
+    read 10 -> 0
+  )");
+  Script(profile).run(R"(
+    passive mss 1000
+    set urgent_inline 1
+    < ACK,URG,PSH 1+10 ack 1 urg 6
+    drain
+    read_urgent -> EINVAL
+    read 100 -> 5
+    mark yes
+    read 100 -> 5
+    mark no
+  )");
+}
+
 CONFORMANCE(RFC_5482_a_user_time_out) {
   Script s(profile);
   s.run(R"(

@@ -51,11 +51,14 @@ TEST(Transitions, Listen_is_left_only_by_a_SYN_or_close) {
   }
   // With a cookie there is no SYN_RECEIVED.
   go("sysctl tcp_syncookies 2\nlisten\n< SYN 0\n> SYN,ACK 0 ack 1\n< ACK 1 ack 1\nstate ESTABLISHED");
+  go("sysctl tcp_syncookies 2\nlisten\n< SYN 0\n> SYN,ACK 0 ack 1\n< ACK,PSH 1+10 ack 1\ndrain\nstate ESTABLISHED");
+  go("sysctl tcp_syncookies 2\nlisten\n< SYN 0\n> SYN,ACK 0 ack 1\n< FIN,ACK 1 ack 1\ndrain\nstate CLOSE_WAIT");
 }
 
 TEST(Transitions, Out_of_SYN_SENT) {
   const std::string begun = "connect 40000\n> SYN 0\n";
   go(begun + "< SYN,ACK 0 ack 1\n> ACK 1 ack 1\nstate ESTABLISHED");
+  go(begun + "< SYN,FIN,ACK 0 ack 1\ndrain\nstate CLOSE_WAIT");
   go(kCrossed);
   go(begun + "< RST,ACK 0 ack 1\nstate CLOSED\nerror ECONNREFUSED");
   go(begun + "close\nstate CLOSED\nconnections 0");
@@ -73,16 +76,20 @@ TEST(Transitions, Out_of_SYN_RECEIVED_after_a_passive_open) {
   go(begun + "< ACK 1 ack 1\nstate ESTABLISHED\naccept");
   go(begun + "< ACK,PSH 1+10 ack 1\ndrain\nstate ESTABLISHED\naccept\nread 10");
   go(begun + "< FIN,ACK 1 ack 1\ndrain\nstate CLOSE_WAIT\naccept\nread 1 -> 0");
+  go(begun + "< FIN,ACK 11 ack 1\ndrain\nstate ESTABLISHED");
   go(begun + "< RST 1\nstate LISTEN\nconnections 0");
   go(begun + "< SYN 2\n> RST,ACK 0 ack 3\nstate LISTEN");
   go(begun + "wait 120s\ndrain\nstate LISTEN\nconnections 0");
   go(begun + "close listener\nstate CLOSED\nconnections 0");
   go(begun + "< icmp host_unreachable 0\nstate LISTEN\nconnections 0");
   // Three wait in a queue of two, as Linux counts; the fourth finds no room.
-  go("sysctl tcp_abort_on_overflow 1\nlisten 2\n"
-     "peer 9000\n< SYN 0\n> SYN,ACK 0\n< ACK 1 ack 1\npeer 9001\n< SYN 0\n> SYN,ACK 0\n< ACK 1 ack 1\n"
-     "peer 9002\n< SYN 0\n> SYN,ACK 0\npeer 9003\n< SYN 0\n> SYN,ACK 0\n"
-     "peer 9002\n< ACK 1 ack 1\nstate ESTABLISHED\npeer 9003\n< ACK 1 ack 1\n> RST 1\nstate LISTEN");
+  for (const char* last : {"ACK 1", "ACK,PSH 1+10", "FIN,ACK 1"}) {
+    go("sysctl tcp_abort_on_overflow 1\nlisten 2\n"
+       "peer 9000\n< SYN 0\n> SYN,ACK 0\n< ACK 1 ack 1\npeer 9001\n< SYN 0\n> SYN,ACK 0\n< ACK 1 ack 1\n"
+       "peer 9002\n< SYN 0\n> SYN,ACK 0\npeer 9003\n< SYN 0\n> SYN,ACK 0\n"
+       "peer 9002\n< ACK 1 ack 1\nstate ESTABLISHED\npeer 9003\n< " +
+       std::string(last) + " ack 1\n> RST 1\nstate LISTEN");
+  }
   // The FIN before the handshake's ACK: without an ACK of its own it is not looked at; with one it is both.
   go(begun + "< FIN 1\nnothing\nstate SYN_RECEIVED\n< FIN,ACK 1 ack 1\ndrain\nstate CLOSE_WAIT");
 }
@@ -137,6 +144,7 @@ TEST(Transitions, Out_of_FIN_WAIT_1) {
   go(kClosing);
   go(kFinWait1 + "< FIN,ACK 1 ack 2\n> ACK 2 ack 2\nstate TIME_WAIT\ntime_waits 1");
   // The FIN has come before what precedes it.
+  go(kFinWait1Open + "< FIN,ACK 11 ack 2\ndrain\nstate FIN_WAIT_2");
   go(kFinWait1Open +
      "< FIN,ACK 11 ack 1\n> ACK 2 ack 1\n< ACK,PSH 1+10 ack 1\ndrain\nstate CLOSING\nread 10");
   go(kFinWait1Open +
@@ -144,6 +152,7 @@ TEST(Transitions, Out_of_FIN_WAIT_1) {
   go(kFinWait1 + "< RST 1\nstate CLOSED");
   go(kFinWait1 + "< SYN 5\n> RST,ACK 0 ack 6\nstate CLOSED", kRfc793);
   go(kFinWait1 + "< ACK,PSH 1+10 ack 1\n> RST 1\nstate CLOSED");
+  go(kFinWait1 + "< FIN,ACK,PSH 1+10 ack 1\n> RST 1\nstate CLOSED");
   go("passive mss 1000\nset linger2 -1\nclose\n> FIN,ACK 1 ack 1\n< ACK 1 ack 2\n> RST 2\nstate CLOSED\ncounter TCPAbortOnLinger 1");
   go(kFinWait1Open + "abort\n> RST,ACK 2 ack 1\nstate CLOSED");
   go(kFinWait1Open + "set linger 0\nclose\n> RST,ACK 2 ack 1\nstate CLOSED");
@@ -162,6 +171,7 @@ TEST(Transitions, Out_of_FIN_WAIT_2) {
   go(kFinWait2 + "< RST 1\nstate CLOSED");
   go(kFinWait2 + "< SYN 5\n> RST,ACK 0 ack 6\nstate CLOSED");
   go(kFinWait2 + "< ACK,PSH 1+10 ack 2\n> RST 2\nstate CLOSED");
+  go(kFinWait2 + "< FIN,ACK,PSH 1+10 ack 2\n> RST 2\nstate CLOSED");
   go(kFinWait2Open + "set linger2 -1\nclose\n> RST,ACK 2 ack 1\nstate CLOSED");
   go(kFinWait2Open +
      "sysctl tcp_max_tw_buckets 0\nclose\nstate CLOSED\ncounter TCPTimeWaitOverflow 1");

@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "audit/diagram_audit.h"
 #include "audit/host_audit.h"
 
 namespace lastack::test {
@@ -81,7 +82,7 @@ class Run {
         choices_(choices),
         stats_(stats),
         wire_(plan.wire, choices),
-        hosts_{Host(plan.hosts[0]), Host(plan.hosts[1])} {}
+        hosts_{Host(watched(plan.hosts[0], sees_[0])), Host(watched(plan.hosts[1], sees_[1]))} {}
 
   std::string go() {
     set_up();
@@ -112,6 +113,10 @@ class Run {
   }
 
  private:
+  static HostOptions watched(HostOptions options, HostObserver& by) {
+    options.observer = &by;
+    return options;
+  }
   bool fine() const { return complaint_.empty(); }
   void complain(const std::string& what) {
     if (!complaint_.empty()) return;
@@ -203,6 +208,10 @@ class Run {
     for (std::size_t h = 0; h < 2 && fine(); ++h) {
       if (const std::string what = HostAudit::check(hosts_[h], now_); !what.empty()) {
         complain("host " + std::to_string(h) + ": " + what);
+      }
+      sees_[h].finish_event();
+      if (fine() && !sees_[h].complaint().empty()) {
+        complain("host " + std::to_string(h) + ": " + sees_[h].complaint());
       }
     }
   }
@@ -712,6 +721,7 @@ class Run {
   Choices& choices_;
   SwarmStats& stats_;
   Wire wire_;
+  std::array<DiagramAudit, 2> sees_;  // live longer than the hosts
   std::array<Host, 2> hosts_;
   std::array<SocketId, 2> listeners_{};
   std::array<std::uint64_t, 2> begun_{};
