@@ -50,11 +50,14 @@ class DiagramAudit : public HostObserver {
   void finish_event() {
     for (const auto& [tuple, change] : changes_) {
       if (change.from == change.to) continue;
-      if (find_transition(change.from, event_, change.to) == nullptr) {
+      // Outside of handshakes a SYN is a SYN.
+      const bool opening = change.from == TcpState::SynSent || change.from == TcpState::SynReceived;
+      const std::string event = event_ == "SYN,ACK" && !opening ? "SYN" : event_;
+      if (find_transition(change.from, event, change.to) == nullptr) {
         complain(change.from, change.to, tuple);
       }
       const auto sent = sent_.find(tuple);
-      changed(change.from, event_, change.to, sent == sent_.end() ? "-" : sent->second);
+      changed(change.from, event, change.to, sent == sent_.end() ? "-" : sent->second);
     }
     changes_.clear();
     sent_.clear();

@@ -98,6 +98,7 @@ TEST(Transitions, Out_of_SYN_RECEIVED_after_SYNs_that_crossed) {
   go(kCrossed + "< SYN,ACK 0 ack 1\ndrain\nstate ESTABLISHED");
   go(kCrossed + "< ACK 1 ack 1\nstate ESTABLISHED");
   go(kCrossed + "< RST 1\nstate CLOSED");
+  go(kCrossed + "< SYN 5\n> RST,ACK 0 ack 6\nstate CLOSED", kRfc793);
   go(kCrossed +
      "close\ndrain\nstate FIN_WAIT_1\n< ACK 1 ack 1\ndrain\n< ACK 1 ack 2\nstate FIN_WAIT_2");
   go(kCrossed + "shutdown write\ndrain\nstate FIN_WAIT_1");
@@ -109,6 +110,17 @@ TEST(Transitions, Out_of_SYN_RECEIVED_after_SYNs_that_crossed) {
 TEST(Transitions, Out_of_SYN_RECEIVED_back_to_TIME_WAIT) {
   go(kTimeWait +
      "< SYN 100000\n> SYN,ACK 65539\nstate SYN_RECEIVED\n< RST 100001\nstate TIME_WAIT\ntime_waits 1");
+  go(kTimeWait +
+     "< SYN 100000\n> SYN,ACK 65539\n< SYN 100005\n> RST,ACK 0 ack 100006\nstate TIME_WAIT\ntime_waits 1");
+  go(kTimeWait +
+     "< SYN 100000\n> SYN,ACK 65539\n< icmp host_unreachable 0\nstate TIME_WAIT\ntime_waits 1");
+  for (const char* last : {"ACK 100001", "ACK,PSH 100001+10", "FIN,ACK 100001"}) {
+    go("sysctl tcp_abort_on_overflow 1\nlisten 2\npeer 9003\n" + kTimeWait +
+       "peer 9000\n< SYN 0\n> SYN,ACK 0\n< ACK 1 ack 1\npeer 9001\n< SYN 0\n> SYN,ACK 0\n< ACK 1 ack 1\n"
+       "peer 9002\n< SYN 0\n> SYN,ACK 0\npeer 9003\n< SYN 100000\n> SYN,ACK 65539\n"
+       "peer 9002\n< ACK 1 ack 1\nstate ESTABLISHED\npeer 9003\n< " +
+       std::string(last) + " ack 1\n> RST 1\nstate TIME_WAIT\ntime_waits 1");
+  }
   // Nobody answers the SYN,ACK: what is left of 2 MSL goes on, if anything is.
   HostOptions longer;
   longer.msl = 120s;
