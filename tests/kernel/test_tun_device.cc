@@ -91,7 +91,23 @@ struct Case {
   bool v6;
 };
 
-class Transfer : public ::testing::TestWithParam<Case> {};
+// Why this machine has no TUN devices for us, if that is so.
+SkipReason no_tun() {
+  const UniqueFd control(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  if (control) return std::nullopt;
+  return system_error(errno, "cannot open /dev/net/tun").message;
+}
+
+class WithTun : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto why = no_tun()) GTEST_SKIP() << *why;
+  }
+};
+class TunDeviceTest : public WithTun {};
+class EventLoopTest : public WithTun {};
+
+class Transfer : public WithTun, public ::testing::WithParamInterface<Case> {};
 
 // The kernel connects, sends `kBytes` and closes; the host sends all of it back and then closes.
 TEST_P(Transfer, EchoesWhatTheKernelSends) {
@@ -251,7 +267,7 @@ INSTANTIATE_TEST_SUITE_P(Tun, Transfer,
                                   (of.param.offloads ? "Offloads" : "Plain");
                          });
 
-TEST(TunDevice, SaysWhatIsInTheWay) {
+TEST_F(TunDeviceTest, SaysWhatIsInTheWay) {
   RUN_IN_PRIVATE_NAMESPACE(NamespaceOptions{}, [] {
     const auto missing = TunDevice::open("la0");
     ASSERT_FALSE(missing);
@@ -281,7 +297,7 @@ TEST(TunDevice, SaysWhatIsInTheWay) {
   });
 }
 
-TEST(TunDevice, LosesWhatIsSentWhileItIsDown) {
+TEST_F(TunDeviceTest, LosesWhatIsSentWhileItIsDown) {
   RUN_IN_PRIVATE_NAMESPACE(NamespaceOptions{}, [] {
     auto tun = TunDevice::open("la0", {.create = true});
     ASSERT_TRUE(tun);
@@ -305,7 +321,7 @@ TEST(TunDevice, LosesWhatIsSentWhileItIsDown) {
   });
 }
 
-TEST(EventLoop, TellsThatADeviceWasRemoved) {
+TEST_F(EventLoopTest, TellsThatADeviceWasRemoved) {
   RUN_IN_PRIVATE_NAMESPACE(NamespaceOptions{}, [] {
     auto tun = TunDevice::open("la0", {.create = true});
     ASSERT_TRUE(tun);
@@ -322,7 +338,7 @@ TEST(EventLoop, TellsThatADeviceWasRemoved) {
   });
 }
 
-TEST(TunDevice, LetsTheHostCheckWhatNobodyVouchesFor) {
+TEST_F(TunDeviceTest, LetsTheHostCheckWhatNobodyVouchesFor) {
   RUN_IN_PRIVATE_NAMESPACE(NamespaceOptions{}, [] {
     Pair pair(true);
     Host& host = *pair.host;
