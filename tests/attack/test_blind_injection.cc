@@ -37,7 +37,7 @@ TEST(BlindReset, TheChanceOfAGuess) {
             {.name = "server", .profile = profile, .seed = 2});
     const SocketId listener = w.listen(80);
     auto pair = w.connect(listener, 80);
-    for (int i = 0; i < 400'000; ++i) {
+    for (int i = 0; i < 200'000; ++i) {
       const Endpoint client = *w.client.local(pair.client), server = *w.server.local(pair.server);
       w.server.receive(
           forged(client, server, with(kRst, SeqNum(static_cast<std::uint32_t>(random())))), w.now);
@@ -53,8 +53,8 @@ TEST(BlindReset, TheChanceOfAGuess) {
   EXPECT_EQ(killed(Profile::Linux), 0);
   // A window of some 64,000 in 2^32: one in 67,000 guesses.
   const int without = killed(Profile::Rfc793);
-  EXPECT_GT(without, 1);
-  EXPECT_LT(without, 25);
+  EXPECT_GT(without, 0);
+  EXPECT_LT(without, 15);
 }
 
 // 4.2: a SYN never resets.
@@ -79,7 +79,7 @@ TEST(BlindData, NeedsAnAcknowledgementOfTheLastWindow) {
   std::mt19937_64 random(3);
   const Bytes payload = bytes_of("evil");
   int taken = 0;
-  constexpr int kTries = 400'000;
+  constexpr int kTries = 120'000;
   for (int i = 0; i < kTries; ++i) {
     const Connection& c = t.at_server();
     const auto ack = SeqNum(static_cast<std::uint32_t>(random()));
@@ -89,8 +89,8 @@ TEST(BlindData, NeedsAnAcknowledgementOfTheLastWindow) {
     discard(t.w.server);
   }
   EXPECT_EQ(t.w.server.state(t.pair.server), TcpState::Established);
-  // About 6 for a window of 65,535.
-  EXPECT_LT(taken, 30);
+  // About 2 for a window of 65,535.
+  EXPECT_LT(taken, 15);
   // And none without an ACK at all.
   const std::size_t before = *t.w.server.unread(t.pair.server);
   t.w.server.receive(forged(t.client, t.server, with(0, t.at_server().rcv_nxt), payload), t.w.now);
