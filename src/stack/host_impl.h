@@ -2,6 +2,7 @@
 // their own: arrival.cc (packets), user_calls.cc, deadlines.cc, observation.cc, settings.cc.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <unordered_map>
@@ -125,7 +126,13 @@ class Host::Impl final : public TimeWaitObserver {
     return options.lost_memory_at ? *options.lost_memory_at + msl : Instant::min();
   }
   bool is_quiet() const { return now < quiet_until(); }
+  // A clock may be wrong, but not so far that a time-out cannot be added to it: a century is left.
+  static Instant within_time(Instant at) {
+    constexpr Instant kEnd = Instant::max() - std::chrono::hours(24 * 365 * 100);
+    return std::clamp(at, Instant{}, kEnd);
+  }
   void see(Instant at) {
+    at = within_time(at);
     if (at > now) now = at;
   }
   // None is looked for unless one has been sent lately: else a flood of ACKs, each a guess at a cookie, would

@@ -47,6 +47,7 @@ SocketRecord record_of(const Connection& c, Instant now, std::uint64_t inode) {
 }  // namespace
 
 Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
+  at = Impl::within_time(at);
   const Socket* socket = impl_->find(id);
   if (socket == nullptr) return unexpected(Err::bad_descriptor);
   const Connection& c = impl_->connections[socket->connection];
@@ -105,6 +106,7 @@ std::uint64_t Host::ports_exhausted() const {
 }
 
 HostSnapshot Host::snapshot(Instant at) const {
+  at = Impl::within_time(at);
   const Impl& h = *impl_;
   HostSnapshot host;
   host.hostname = h.options.name;

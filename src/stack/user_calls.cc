@@ -1,5 +1,6 @@
 // What a user asks of the host: POSIX's calls with POSIX's errors.
 #include <algorithm>
+#include <utility>
 
 #include "stack/host_impl.h"
 #include "tcp/calls.h"
@@ -189,7 +190,11 @@ Outcome<void> Host::listen(SocketId id, int backlog) {
   }
   if (c.state != TcpState::Closed || socket->was_connected) return unexpected(Err::invalid);
   if (c.bound_port == 0) {
+    // A listener needs its port now, whatever IP_BIND_ADDRESS_NO_PORT says.
+    const bool later = std::exchange(c.options.bind_no_port, false);
+    socket->address_bound = false;
     const auto bound = bind(id, {c.tuple.local.address, 0});
+    c.options.bind_no_port = later;
     if (!bound) return bound;
   }
   PortHolder asks = holder_of(c);

@@ -89,6 +89,17 @@ TEST(Found, FinWait2WithAFinBeyondAGapHasItsLimit) {
   EXPECT_EQ(t.w.server.connections() + t.w.server.time_waits(), 0u);
 }
 
+// IP_BIND_ADDRESS_NO_PORT leaves the port to connect(): a listener without one was none, and worse.
+TEST(Found, AListenerHasAPortWhateverTheOption) {
+  World w;
+  const SocketId s = *w.server.open();
+  ASSERT_TRUE(w.server.set_option(s, Option::bind_address_no_port, 1, w.now));
+  ASSERT_TRUE(w.server.bind(s, {kServerAddress, 0}));
+  ASSERT_TRUE(w.server.listen(s, 4));
+  EXPECT_NE(w.server.local(s)->port, 0);
+  EXPECT_EQ(HostAudit::check(w.server, w.now), "");
+}
+
 // A keep-alive is a segment without data below the window: it was reported as an empty duplicate (RFC 2883).
 TEST(Found, AKeepAliveIsNoDuplicate) {
   Target t;
