@@ -485,7 +485,8 @@ class Run {
   void write_some(Flow& flow, std::size_t side) {
     End& end = flow.ends[side];
     if (end.written == end.size || end.shut) return;
-    const std::size_t n = std::min<std::size_t>(end.size - end.written, 1 + choices_.below(6000));
+    const std::size_t left = end.size - end.written;
+    const std::size_t n = draining_ ? left : std::min<std::size_t>(left, 1 + choices_.below(6000));
     buffer_.resize(n);
     for (std::size_t i = 0; i < n; ++i) buffer_[i] = expected(flow.number, side, end.written + i);
     const auto written =
