@@ -61,6 +61,7 @@ enum class Err : int {
   no_buffers = ENOBUFS,
   not_connected = ENOTCONN,
   not_supported = EOPNOTSUPP,
+  protocol_error = EPROTO,  // ICMP: parameter problem
   protocol_unreachable = ENOPROTOOPT,
   timed_out = ETIMEDOUT,
   too_many_files = EMFILE,

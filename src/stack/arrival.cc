@@ -20,6 +20,11 @@ bool is_unicast(const IpAddress& address) {
   return address.bytes()[0] != 0xff;
 }
 
+bool says_unreachable(IcmpKind kind) {
+  return kind == IcmpKind::NetworkUnreachable || kind == IcmpKind::HostUnreachable ||
+         kind == IcmpKind::TimeExceeded || kind == IcmpKind::ParameterProblem;
+}
+
 SegmentSummary summary_of(const TcpSegment& segment) {
   SegmentSummary summary{.seq = segment.seq,
                          .ack = segment.ack,
@@ -69,11 +74,10 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
       if (index == kNoConnection) return;
       Connection& c = connections[index];
       if (options.observer != nullptr) options.observer->received_icmp(now, c.tuple);
-      // An attempt at a listener has no user who could be told; what says that the client cannot be reached
-      // ends it (Linux: tcp_req_err).
+      // An attempt at a listener has no user who could be told; only what says that the client cannot be reached
+      // ends it (Linux: tcp_req_err, and 7 kinds tried on the running kernel).
       if (c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening &&
-          ((*error)->kind == IcmpKind::PortUnreachable ||
-           (*error)->kind == IcmpKind::ProtocolUnreachable)) {
+          !says_unreachable((*error)->kind)) {
         return;
       }
       TcpContext x = context();

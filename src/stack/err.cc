@@ -49,6 +49,8 @@ std::string_view to_string(Err error) {
       return "ENOTCONN";
     case Err::not_supported:
       return "EOPNOTSUPP";
+    case Err::protocol_error:
+      return "EPROTO";
     case Err::protocol_unreachable:
       return "ENOPROTOOPT";
     case Err::timed_out:

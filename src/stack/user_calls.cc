@@ -32,6 +32,8 @@ Err err_of(TcpError error) {
       return Err::host_unreachable;
     case TcpError::ProtocolUnreachable:
       return Err::protocol_unreachable;
+    case TcpError::Protocol:
+      return Err::protocol_error;
     case TcpError::MessageTooBig:
       return Err::message_too_big;
     case TcpError::NoMemory:

@@ -46,11 +46,12 @@ TcpError error_of(IcmpKind kind) {
       return TcpError::Refused;
     case IcmpKind::PacketTooBig:
       return TcpError::MessageTooBig;
+    case IcmpKind::ParameterProblem:
+      return TcpError::Protocol;
     case IcmpKind::HostUnreachable:
     case IcmpKind::SourceRouteFailed:
     case IcmpKind::Prohibited:
     case IcmpKind::TimeExceeded:
-    case IcmpKind::ParameterProblem:
     case IcmpKind::SourceQuench:
       return TcpError::HostUnreachable;
   }

@@ -64,6 +64,7 @@ enum class TcpError : std::uint8_t {
   ProtocolUnreachable,
   PortUnreachable,
   MessageTooBig,
+  Protocol,  // ICMP: parameter problem
   NoMemory,
 };
 

@@ -49,6 +49,7 @@ constexpr Name kErrors[] = {{"EADDRINUSE", EADDRINUSE},
                             {"EMFILE", EMFILE},
                             {"EAGAIN", EAGAIN},
                             {"EACCES", EACCES},
+                            {"EPROTO", EPROTO},
                             {"none", 0}};
 
 std::string errno_name(Err error) {

@@ -37,6 +37,32 @@ CONFORMANCE(MUST_54_errors_reach_their_connection) {
   )");
 }
 
+CONFORMANCE(MUST_54_each_kind_has_its_error_and_an_attempt_at_a_listener_its_rule) {
+  struct Kind {
+    const char* name;
+    const char* error;
+    bool ends_attempt;  // at a listener: as the running kernel does it
+    bool hard;
+  };
+  for (const Kind& k : {Kind{"network_unreachable", "ENETUNREACH", true, false},
+                        Kind{"host_unreachable", "EHOSTUNREACH", true, false},
+                        Kind{"protocol_unreachable", "ENOPROTOOPT", false, true},
+                        Kind{"port_unreachable", "ECONNREFUSED", false, true},
+                        Kind{"prohibited", "EHOSTUNREACH", false, false},
+                        Kind{"time_exceeded", "EHOSTUNREACH", true, false},
+                        Kind{"parameter_problem", "EPROTO", true, false}}) {
+    SCOPED_TRACE(k.name);
+    const std::string icmp = "< icmp " + std::string(k.name) + " 0\n";
+    const bool linux_like = profile == Profile::Linux;
+    Script(profile).run(
+        "connect\n> SYN 0\n" + icmp +
+        (linux_like || k.hard ? "state CLOSED\nerror " + std::string(k.error) : "state SYN_SENT"));
+    Script(profile).run(
+        "listen\n< SYN 0\n> SYN,ACK 0\n" + icmp +
+        ((linux_like ? k.ends_attempt : k.hard) ? "state LISTEN" : "state SYN_RECEIVED"));
+  }
+}
+
 CONFORMANCE(MUST_55_source_quench_is_ignored) {
   Script s(profile);
   s.run("passive mss 1000\nwrite 100\ndrain\n< icmp source_quench 1\nstate ESTABLISHED\nnothing");
