@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "lastack/counters.h"
 #include "lastack/four_tuple.h"
@@ -28,6 +29,7 @@
 #include "lastack/observer.h"
 #include "lastack/profile.h"
 #include "lastack/settings.h"
+#include "lastack/socket_record.h"
 #include "lastack/tcp_state.h"
 #include "lastack/time.h"
 
@@ -275,6 +277,9 @@ class Host {
   // --- Observation, in the words of the doctor
   const Counters& counters() const;
   HostSnapshot snapshot(Instant now) const;
+  // Every listener, every connection, and what is left of closed ones, as `ss` shows those of a kernel. A copy,
+  // for people and tests.
+  std::vector<SocketRecord> sockets(Instant now) const;
   // Sockets and records in TIME_WAIT.
   std::size_t connections() const;
   std::size_t time_waits() const;

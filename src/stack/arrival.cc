@@ -248,49 +248,80 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
   settle(index);
 }
 
+// The rules of Linux's tcp_check_req(), in its order.
 bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
                               const IpHeader& ip) {
   Connection& c = connections[index];
   Listener* listener = listener_at(c.listener);
   if (listener == nullptr) return false;
   TcpContext x = context();
-  // The same SYN again: the SYN,ACK may be lost (Linux: tcp_check_req).
-  if (segment.syn() && !segment.ack_flag() && !segment.rst() && segment.seq == c.irs) {
-    send_syn(c, x, true);
+  const auto& stamps = segment.options.timestamps;
+  const bool paws = c.timestamps && stamps && c.ts_recent != 0 &&
+                    static_cast<std::int32_t>(stamps->value - c.ts_recent) < 0;
+  // An echo of what no SYN,ACK has said (Linux 6.14: TSEcrRejected).
+  const bool stray_echo =
+      c.timestamps && stamps && stamps->echo != 0 &&
+      stamps->echo - c.ts_offset - c.syn_sent_clock > c.syn_last_clock - c.syn_sent_clock;
+  const auto answer_is_due = [&] {
+    if (segment.length() > 0 && !segment.syn()) return true;
+    const auto limit = std::chrono::milliseconds(tcp.invalid_ratelimit_ms);
+    if (c.last_out_of_window != Instant{} && now - c.last_out_of_window < limit) return false;
+    c.last_out_of_window = now;
+    return true;
+  };
+  const std::uint16_t flags =
+      segment.flags & (tcp_flag::kSyn | tcp_flag::kRst | tcp_flag::kAck | tcp_flag::kFin);
+  // The same SYN again: the SYN,ACK may be lost.
+  if (flags == tcp_flag::kSyn && segment.seq == c.irs && !paws) {
+    if (answer_is_due()) send_syn(c, x, true);
     settle(index);
     return true;
   }
-  if (segment.syn() && !segment.rst() && segment.seq != c.irs && segment.seq >= c.rcv_nxt &&
-      segment.seq <= c.rcv_nxt + c.rcv_wnd) {
-    // RFC 793: a SYN in the window is an error, and here nothing is lost yet.
+  if (segment.ack_flag() && segment.ack != c.snd_nxt) {
+    reply_reset(segment, ip);
+    return true;
+  }
+  const std::uint32_t window = std::min(c.rcv_wnd, 65535U);
+  const SeqNum window_end = c.rcv_nxt + window;
+  const bool in_window = segment.seq == c.rcv_nxt ||
+                         (segment.end() > c.rcv_nxt && segment.seq < window_end) ||
+                         (segment.seq == window_end && segment.end() == segment.seq);
+  const auto send_ack_of_request = [&] {
+    std::optional<Timestamps> ours;
+    if (c.timestamps) ours = Timestamps{timestamp_clock(now) + c.ts_offset, c.ts_recent};
+    send_plain_ack(c.tuple, c.snd_nxt, c.rcv_nxt,
+                   static_cast<std::uint16_t>(window >> c.rcv_wscale), ours);
+  };
+  if (paws || stray_echo || !in_window) {
+    if (!segment.rst() && answer_is_due()) send_ack_of_request();
+    if (paws) ++counters.PAWSEstab;
+    return true;
+  }
+  if (segment.rst() && segment.seq != c.rcv_nxt) {  // RFC 5961, 3.2
+    ++counters.TCPChallengeACK;
+    send_ack_of_request();
+    return true;
+  }
+  if (segment.rst() || (segment.syn() && segment.seq != c.irs)) {
+    // Back to LISTEN (MUST-11). RFC 793: a SYN in the window is an error, and here nothing is lost yet.
     ++counters.EmbryonicRsts;
     reply_reset(segment, ip);
     finish(c, x, TcpError::None);
     settle(index);
     return true;
   }
-  if (segment.rst()) {
-    if (segment.seq >= c.rcv_nxt && segment.seq <= c.rcv_nxt + c.rcv_wnd) {
-      ++counters.EmbryonicRsts;
-      finish(c, x, TcpError::None);  // back to LISTEN (MUST-11)
-      settle(index);
-    }
-    return true;
-  }
   if (!segment.ack_flag()) return true;
-  if (segment.ack != c.snd_nxt) {
-    reply_reset(segment, ip);
-    return true;
-  }
   if (c.options.defer_accept && segment.payload.empty() && !segment.fin() && c.retransmits < 1) {
     return true;  // the user wants data, not just a handshake
   }
   if (listener->accept_queue_full()) {
     ++counters.ListenOverflows;
+    ++counters.ListenDrops;
     ++listener->overflows;
     if (settings.tcp_abort_on_overflow.value_or(0) != 0) {
+      ++counters.EmbryonicRsts;
       reply_reset(segment, ip);
-      finish(c, x, TcpError::None);
+      finish(c, x, TcpError::None, By::User);  // it had not failed
       settle(index);
     }
     return true;

@@ -161,7 +161,7 @@ void Host::Impl::close_listener(std::uint32_t index) {
     if (connections[i].state != TcpState::SynReceived) continue;
     --kept->half_open;
     connections[i].listener = 0;
-    finish(connections[i], x, TcpError::None);
+    finish(connections[i], x, TcpError::None, By::User);
     settle(i);
   }
 }
@@ -235,6 +235,7 @@ void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
   if (c.timestamps && c.ts_recent_valid) closed.ts_recent = c.ts_recent;
   closed.rto = c.rtt.rto;
   closed.rcv_window = c.receive_window();
+  closed.rcv_wscale = c.rcv_wscale;
   closed.ts_recent_at = c.ts_recent_at;
   if (index < holds.size() && holds[index].port != 0) {
     const PortHolder& holder = holds[index].holder;

@@ -21,11 +21,22 @@ std::uint32_t ago(Instant now, Instant then) {
       std::clamp<Duration::rep>((now - then).count() / 1'000'000, 0, 0xffffffff));
 }
 
+// As Linux counts (inet_diag): a SYN or FIN takes a place in the queue to send until it is acknowledged, and the
+// peer's FIN one in the receive queue until its end is read.
+std::uint32_t send_queue_of(const Connection& c) {
+  if (c.state == TcpState::SynReceived && c.listener != 0) return 0;  // a request has no queues
+  const SeqNum end = c.write_seq + (c.fin_queued ? 1U : 0U);
+  return static_cast<std::uint32_t>(std::max(end - c.snd_una, 0));
+}
+std::uint32_t receive_queue_of(const Connection& c) {
+  return static_cast<std::uint32_t>(c.receive_buffer.size()) +
+         (c.fin_received && !c.end_read ? 1U : 0U);
+}
+
 SocketRecord record_of(const Connection& c, Instant now, std::uint64_t inode) {
   SocketRecord r;
   r.tuple = c.tuple;
   r.state = c.state;
-  const Instant next = next_timer(c);
   if (c.send_timer != Instant::max()) {
     r.timer = c.send_timer_is == SendTimer::WindowProbe ? TimerKind::ZeroWindowProbe
                                                         : TimerKind::Retransmit;
@@ -33,15 +44,71 @@ SocketRecord record_of(const Connection& c, Instant now, std::uint64_t inode) {
   } else if (c.keep_timer != Instant::max()) {
     r.timer = TimerKind::KeepAlive;
     r.timer_remaining = std::max(c.keep_timer - now, Duration::zero());
-  } else if (next == Instant::max()) {
-    r.timer = TimerKind::None;
   }
-  // As Linux counts: the FIN takes a place in the receive queue until it is read.
-  r.receive_queue =
-      static_cast<std::uint32_t>(c.receive_buffer.size()) + (c.fin_received ? 1U : 0U);
-  r.send_queue = static_cast<std::uint32_t>(c.send_buffer.size());
+  r.receive_queue = receive_queue_of(c);
+  r.send_queue = send_queue_of(c);
   r.inode = inode;
   return r;
+}
+
+SocketRecord record_of(const Listener& listener) {
+  SocketRecord r;
+  r.tuple.local = listener.local;
+  if (listener.v4) r.tuple.remote.address = IpAddress::v4(0);
+  r.state = TcpState::Listen;
+  r.v6_only = listener.v6_only;
+  r.receive_queue = static_cast<std::uint32_t>(listener.ready.size());
+  r.send_queue = listener.backlog;
+  r.inode = std::uint64_t{listener.socket} + 1;
+  return r;
+}
+
+// What the host goes by: what was set, and Linux's value for the rest of what it has. What it does not have, as
+// the kernel, stays unknown.
+Settings in_force(const Settings& set, const HostOptions& options) {
+  Settings settings = set;
+  for (const SettingInfo& info : setting_table()) {
+    const bool elsewhere = info.name.starts_with("nf_conntrack") ||
+                           info.name.ends_with("hash_entries") || info.name == "tcp_tw_recycle" ||
+                           info.name == "tcp_tw_timeout";
+    if (!elsewhere && !(settings.*info.member)) settings.*info.member = info.usual;
+  }
+  if (!settings.ip_local_port_range) settings.ip_local_port_range = LocalPortRules{}.range;
+  if (options.time_wait_length) {
+    settings.tcp_tw_timeout =
+        std::chrono::duration_cast<std::chrono::seconds>(*options.time_wait_length).count();
+  }
+  return settings;
+}
+
+// Every connection that is open, with its record.
+template <class F>
+void each_open(const ConnectionTable& connections, Instant now, F&& f) {
+  for (ConnectionIndex i = 0; i < connections.capacity(); ++i) {
+    if (!connections.is_live(i)) continue;
+    const Connection& c = connections[i];
+    if (c.state == TcpState::Listen || c.state == TcpState::Closed) continue;
+    f(record_of(c, now, c.user == 0 ? 0 : std::uint64_t{i} + 1), c);
+  }
+}
+
+// What is left of the closed ones.
+template <class F>
+void each_small(const TimeWaits& waits, Instant now, F&& f) {
+  const auto record = [&](const FourTuple& tuple, TcpState state, Instant until) {
+    SocketRecord r;
+    r.tuple = tuple;
+    r.state = state;
+    r.timer = TimerKind::TimeWait;
+    r.compact = true;
+    r.timer_remaining = std::max(until - now, Duration::zero());
+    f(r);
+  };
+  waits.for_each([&](const TimeWaitRecord& w) {
+    record(w.tuple, TcpState::TimeWait, w.armed + waits.settings().length);
+  });
+  waits.for_each_fin_wait_2(
+      [&](const FinWait2Record& w) { record(w.tuple, TcpState::FinWait2, w.deadline); });
 }
 
 }  // namespace
@@ -105,6 +172,18 @@ std::uint64_t Host::ports_exhausted() const {
   return impl_->ports.exhausted();
 }
 
+std::vector<SocketRecord> Host::sockets(Instant at) const {
+  const Impl& h = *impl_;
+  std::vector<SocketRecord> records;
+  for (const auto& listener : h.listeners) {
+    if (listener != nullptr) records.push_back(record_of(*listener));
+  }
+  each_open(h.connections, at,
+            [&](const SocketRecord& r, const Connection&) { records.push_back(r); });
+  each_small(h.waits, at, [&](const SocketRecord& r) { records.push_back(r); });
+  return records;
+}
+
 HostSnapshot Host::snapshot(Instant at) const {
   at = Impl::within_time(at);
   const Impl& h = *impl_;
@@ -129,7 +208,7 @@ HostSnapshot Host::snapshot(Instant at) const {
   space.is_host = true;
   space.at = at;
   space.sockets_read = space.counters_read = true;
-  space.settings = h.settings;
+  space.settings = in_force(h.settings, h.options);
   space.counters = h.counters;
   space.counters.known = ~std::uint64_t{0} >> (64 - counter_table().size());
   space.totals.tw = h.waits.size();
@@ -138,51 +217,26 @@ HostSnapshot Host::snapshot(Instant at) const {
   space.totals.tcp_in_use = h.connections.live();
   space.totals.alloc = h.connections.live();
 
-  Census census(h.settings);
+  Census census(space.settings);
   for (const auto& listener : h.listeners) {
-    if (listener == nullptr) continue;
-    SocketRecord r;
-    r.tuple.local = listener->local;
-    r.state = TcpState::Listen;
-    r.v6_only = listener->v6_only;
-    r.receive_queue = static_cast<std::uint32_t>(listener->ready.size());
-    r.send_queue = listener->backlog;
-    census.add_listener(r);
+    if (listener != nullptr) census.add_listener(record_of(*listener));
   }
   for (ConnectionIndex i = 0; i < h.connections.capacity(); ++i) {
     if (!h.connections.is_live(i)) continue;
     const Connection& c = h.connections[i];
-    if (c.state == TcpState::Listen) continue;
-    if (c.state == TcpState::Closed) {
-      if (c.bound_port != 0) census.add_bound(c.bound_port);
-      continue;
-    }
-    const std::uint64_t inode = c.user == 0 ? 0 : std::uint64_t{i} + 1;
-    const SocketRecord r = record_of(c, at, inode);
+    if (c.state == TcpState::Closed && c.bound_port != 0) census.add_bound(c.bound_port);
+  }
+  each_open(h.connections, at, [&](const SocketRecord& r, const Connection& c) {
     census.add(r);
-    if (c.bound_port != 0 && c.state != TcpState::Listen) census.mark_bound(r);
+    if (c.bound_port != 0) census.mark_bound(r);
     ConnectionDetails details;
     details.timestamps = c.timestamps;
     details.since_data_sent = at - c.last_sent;
     details.since_data_received = at - c.last_received;
     details.since_ack_received = at - c.last_ack_received;
     census.add_details(r, details);
-  }
-  const auto add_small = [&](const FourTuple& tuple, TcpState state, Instant until) {
-    SocketRecord r;
-    r.tuple = tuple;
-    r.state = state;
-    r.timer = TimerKind::TimeWait;
-    r.compact = true;
-    r.timer_remaining = std::max(until - at, Duration::zero());
-    census.add(r);
-  };
-  h.waits.for_each([&](const TimeWaitRecord& record) {
-    add_small(record.tuple, TcpState::TimeWait, record.armed + h.waits.settings().length);
   });
-  h.waits.for_each_fin_wait_2([&](const FinWait2Record& record) {
-    add_small(record.tuple, TcpState::FinWait2, record.deadline);
-  });
+  each_small(h.waits, at, [&](const SocketRecord& r) { census.add(r); });
   // After all have been added (census.h).
   for (ConnectionIndex i = 0; i < h.connections.capacity(); ++i) {
     if (h.connections.is_live(i) && h.connections[i].user != 0) {

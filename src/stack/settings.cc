@@ -39,6 +39,60 @@ int as_int(std::int64_t value, std::int64_t least, std::int64_t most) {
   return static_cast<int>(std::clamp(value, least, most));
 }
 
+// What the kernel takes (6.18): many are bytes, and a few have limits of their own. Those in seconds are kept in
+// ticks there, of which a kernel of 250 Hz has so many.
+struct Limits {
+  std::string_view name;
+  std::int64_t least;
+  std::int64_t most;
+};
+constexpr std::int64_t kInt = 0x7fffffff, kByte = 255, kSeconds = kInt / 250;
+constexpr Limits kLimits[] = {
+    {"tcp_tw_reuse", 0, 2},
+    {"tcp_tw_reuse_delay", 1, 60'000},
+    {"tcp_max_tw_buckets", -kInt - 1, kInt},
+    {"tcp_rfc1337", 0, kByte},
+    {"tcp_timestamps", 0, kByte},
+    {"tcp_fin_timeout", -kSeconds, kSeconds},
+    {"tcp_orphan_retries", 0, kByte},
+    {"tcp_retries1", 0, kByte},
+    {"tcp_retries2", 0, kByte},
+    {"tcp_syn_retries", 1, 127},
+    {"tcp_synack_retries", 0, kByte},
+    {"tcp_keepalive_time", -kSeconds, kSeconds},
+    {"tcp_keepalive_intvl", -kSeconds, kSeconds},
+    {"tcp_keepalive_probes", 0, kByte},
+    {"somaxconn", 0, kInt},
+    {"tcp_max_syn_backlog", -kInt - 1, kInt},
+    {"tcp_syncookies", 0, kByte},
+    {"tcp_abort_on_overflow", 0, kByte},
+    {"ip_unprivileged_port_start", 0, 65'535},
+    {"ip_autobind_reuse", 0, 1},
+    {"ip_nonlocal_bind", 0, kByte},
+    {"tcp_window_scaling", 0, kByte},
+    {"tcp_sack", 0, kByte},
+    {"tcp_dsack", 0, kByte},
+    {"tcp_slow_start_after_idle", 0, kByte},
+    {"tcp_thin_linear_timeouts", 0, kByte},
+    {"tcp_reordering", 1, 300},
+    {"tcp_max_reordering", 1, kInt},
+    {"tcp_recovery", 0, kByte},
+    {"tcp_early_retrans", 0, 4},
+    {"tcp_frto", 0, kByte},
+    {"tcp_min_tso_segs", 1, kByte},
+    {"tcp_invalid_ratelimit", 0, kInt},
+    {"tcp_min_snd_mss", 48, 65'535},
+    {"tcp_notsent_lowat", 0, 0xffffffff},
+    {"tcp_challenge_ack_limit", -kInt - 1, kInt},
+    {"tcp_ecn", 0, 2},
+};
+bool within_limits(std::string_view name, std::int64_t value) {
+  for (const Limits& l : kLimits) {
+    if (l.name == name) return value >= l.least && value <= l.most;
+  }
+  return value >= Settings::kLeast && value <= Settings::kMost;
+}
+
 bool set_buffer(const Numbers& numbers, std::uint32_t& usual, std::uint32_t& most) {
   constexpr std::int64_t kLeast = 256, kMost = std::int64_t{1} << 30;
   if (numbers.count != 3) return false;
@@ -57,35 +111,32 @@ bool set_own(TcpSettings& tcp, ChallengeLimit& challenges, std::string_view name
     out = value != 0;
     return true;
   };
-  const auto number = [&](int& out, std::int64_t least, std::int64_t most) {
-    out = as_int(value, least, most);
-    return value >= least && value <= most;
+  const auto number = [&](int& out) {
+    out = static_cast<int>(value);
+    return true;
   };
   if (name == "tcp_window_scaling") return flag(tcp.window_scaling);
   if (name == "tcp_sack") return flag(tcp.sack);
   if (name == "tcp_dsack") return flag(tcp.dsack);
   if (name == "tcp_slow_start_after_idle") return flag(tcp.slow_start_after_idle);
   if (name == "tcp_thin_linear_timeouts") return flag(tcp.thin_linear_timeouts);
-  if (name == "tcp_reordering") return number(tcp.reordering, 1, 300);
-  if (name == "tcp_max_reordering") return number(tcp.max_reordering, 1, 1'000'000);
-  if (name == "tcp_recovery") return number(tcp.recovery, 0, 7);
-  if (name == "tcp_early_retrans") return number(tcp.early_retrans, 0, 4);
-  if (name == "tcp_frto") return number(tcp.frto, 0, 2);
-  if (name == "tcp_min_tso_segs") return number(tcp.min_tso_segs, 1, 255);
-  if (name == "tcp_invalid_ratelimit") return number(tcp.invalid_ratelimit_ms, 0, 3'600'000);
-  if (name == "tcp_min_snd_mss") return number(tcp.min_snd_mss, 48, 65535);
+  if (name == "tcp_reordering") return number(tcp.reordering);
+  if (name == "tcp_max_reordering") return number(tcp.max_reordering);
+  if (name == "tcp_recovery") return number(tcp.recovery);
+  if (name == "tcp_early_retrans") return number(tcp.early_retrans);
+  if (name == "tcp_frto") return number(tcp.frto);
+  if (name == "tcp_min_tso_segs") return number(tcp.min_tso_segs);
+  if (name == "tcp_invalid_ratelimit") return number(tcp.invalid_ratelimit_ms);
+  if (name == "tcp_min_snd_mss") return number(tcp.min_snd_mss);
   if (name == "tcp_notsent_lowat") {
-    if (value < 0 || value > 0xffffffff) return false;
     tcp.notsent_lowat = static_cast<std::uint32_t>(value);
     return true;
   }
   if (name == "tcp_challenge_ack_limit") {
-    if (value < 0 || value > 0x7fffffff) return false;
     challenges.per_second = static_cast<std::uint32_t>(value);
     return true;
   }
   if (name == "tcp_ecn") {
-    if (value < 0 || value > 2) return false;
     tcp.ecn = static_cast<int>(value);
     return true;
   }
@@ -128,7 +179,8 @@ bool Host::Impl::set(std::string_view name, std::string_view value) {
   if (name == "ip_local_port_range") {
     const auto numbers = parse_numbers(value);
     if (!numbers || numbers->count != 2 || numbers->values[0] < 1 || numbers->values[1] > 65535 ||
-        numbers->values[0] > numbers->values[1]) {
+        numbers->values[0] > numbers->values[1] ||
+        numbers->values[0] < settings.ip_unprivileged_port_start.value_or(1024)) {
       return false;
     }
     settings.ip_local_port_range =
@@ -169,8 +221,12 @@ bool Host::Impl::set(std::string_view name, std::string_view value) {
   if (name == "tcp_wmem") return set_buffer(*numbers, tcp.wmem_default, tcp.wmem_max);
   if (numbers->count != 1) return false;
   const std::int64_t number = numbers->values[0];
+  if (!within_limits(name, number)) return false;
+  if (name == "ip_unprivileged_port_start" &&
+      number > settings.ip_local_port_range.value_or(LocalPortRules{}.range).low) {
+    return false;
+  }
   if (const SettingInfo* info = find_setting(name)) {
-    if (number < Settings::kLeast || number > Settings::kMost) return false;
     settings.*info->member = number;
     resolve_settings();
     return true;

@@ -366,12 +366,16 @@ Outcome<std::size_t> Host::read(SocketId id, std::span<std::byte> out, Instant a
     TcpContext x = h.context();
     h.saw_call(c, SeenCall::Read);
     const std::size_t n = lastack::read(c, x, out, peek);
+    if (c.fin_received && c.receive_buffer.empty()) c.end_read = true;
     h.settle(socket->connection);
     if (n > 0 || out.empty()) return n;
   }
   // After a FIN it is the end, even if a RST has come as well (Linux: SOCK_DONE). shutdown() is weaker.
   if (c.error != TcpError::None && !c.fin_received) return unexpected(take(c));
-  if (c.fin_received || c.read_shutdown) return 0;
+  if (c.fin_received || c.read_shutdown) {
+    if (!peek) c.end_read = true;
+    return 0;
+  }
   if (opening(c)) return unexpected(Err::would_block);
   if (c.state == TcpState::Closed) {
     if (!socket->was_connected) return unexpected(Err::not_connected);
@@ -441,6 +445,13 @@ Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
   }
   if (c.state == TcpState::Closed) return unexpected(Err::not_connected);
   TcpContext x = h.context();
+  if (c.state == TcpState::SynSent) {
+    // As Linux has it, whatever direction was meant: the attempt is over, and another one may follow.
+    disconnect(c, x);
+    socket->connecting = socket->was_connected = false;
+    h.settle(socket->connection);
+    return {};
+  }
   h.saw_call(c, SeenCall::Shutdown);
   if (how != ShutdownHow::Write) {
     c.read_shutdown = true;
@@ -585,7 +596,7 @@ Readiness Host::readiness(SocketId id) const {
   ready.hung_up = over || (c.fin_received && c.fin_queued) || (c.read_shutdown && c.fin_queued);
   // The urgent byte alone is nothing to read.
   const std::size_t hidden = c.at_urgent_mark() && !c.options.urgent_inline ? 1 : 0;
-  ready.readable = c.receive_buffer.size() > hidden || ready.read_hung_up || ready.error;
+  ready.readable = c.receive_buffer.size() > hidden || ready.read_hung_up;
   if (!opening(c)) {
     ready.writable = over || ready.error || c.fin_queued || is_writable(c, impl_->context());
   }

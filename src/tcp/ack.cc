@@ -114,7 +114,7 @@ void forget_sent_bytes(Connection& c, SeqNum from, SeqNum to) {
 
 // An ACK of nothing while a window probe is due: has the window opened?
 void after_probe(Connection& c, TcpContext& x) {
-  if (c.write_seq == c.snd_nxt && !(c.fin_queued && !c.fin_sent)) return;
+  if (!c.has_unsent()) return;
   const std::uint32_t wanted =
       std::min(static_cast<std::uint32_t>(c.write_seq - c.snd_nxt), send_mss(c));
   if (c.snd_nxt + std::max(wanted, 1U) <= c.send_limit()) {
@@ -144,8 +144,9 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   const std::uint32_t prior_lost = c.lost_out;
 
   if (ack < c.snd_una) {
-    if (x.settings.rules.ack_range_check && ack < c.snd_una - c.max_window)
-      return AckVerdict::TooOld;
+    // RFC 5961, 5.2; and no older than the first byte, as Linux has it.
+    const std::uint32_t range = std::min(c.max_window, c.bytes_acked);
+    if (x.settings.rules.ack_range_check && ack < c.snd_una - range) return AckVerdict::TooOld;
     if (segment.options.sack_count > 0 && c.sack) {
       tag_sacks(c, x, segment, news);
       const Resend resend = on_dubious_ack(c, x, news, 0);
@@ -177,6 +178,10 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   const SeqNum data_from = c.sent.empty() || !c.sent.front().syn() ? c.snd_una : c.snd_una + 1;
   const Cleaned cleaned = clean(c, x, ack, news);
   if (ack > data_from) forget_sent_bytes(c, data_from, ack);
+  // The SYN of a passive open is none of Linux's child sockets' bytes.
+  const bool only_syn = c.state == TcpState::SynReceived && c.origin != TcpState::SynSent;
+  const auto fresh = static_cast<std::uint32_t>(ack - c.snd_una) - (only_syn ? 1U : 0U);
+  c.bytes_acked += std::min(fresh, ~c.bytes_acked);
   c.snd_una = ack;
   if (c.urgent_pending && c.snd_una >= c.snd_up) c.urgent_pending = false;
 

@@ -13,22 +13,6 @@
 namespace lastack {
 namespace {
 
-// tcp_select_initial_window: what a SYN offers, and the scale for what may come later.
-void choose_initial_window(Connection& c, const TcpContext& x) {
-  const std::uint32_t whole =
-      c.options.receive_buffer != 0 ? c.options.receive_buffer : x.settings.rmem_default;
-  std::uint32_t space = whole / 2;
-  if (c.options.window_clamp != 0) space = std::min(space, c.options.window_clamp);
-  if (space > c.announced && c.announced > 0) space = space / c.announced * c.announced;
-  c.rcv_wnd = space;
-  c.rcv_wscale = 0;
-  if (x.settings.window_scaling) {
-    const std::uint32_t most = std::max(x.settings.rmem_max, whole);
-    for (std::uint32_t s = most; s > 65535 && c.rcv_wscale < 14; s >>= 1) ++c.rcv_wscale;
-  }
-  c.rcv_window_limit = std::min(c.rcv_wnd, std::uint32_t{65535} << c.rcv_wscale);
-}
-
 void queue_fin(Connection& c, TcpContext& x) {
   c.fin_queued = true;
   c.nonagle_push = true;  // the FIN lets a short segment go
@@ -96,6 +80,22 @@ void shrink_path(Connection& c, TcpContext& x, std::uint32_t mtu) {
 
 }  // namespace
 
+void choose_initial_window(Connection& c, const TcpContext& x, bool timestamps) {
+  const std::uint32_t whole =
+      c.options.receive_buffer != 0 ? c.options.receive_buffer : x.settings.rmem_default;
+  std::uint32_t space = whole / 2;
+  if (c.options.window_clamp != 0) space = std::min(space, c.options.window_clamp);
+  const std::uint32_t mss = c.announced - (timestamps ? 12U : 0U);
+  if (space > mss && mss > 0) space = space / mss * mss;
+  c.rcv_wnd = space;
+  c.rcv_wscale = 0;
+  if (x.settings.window_scaling) {
+    const std::uint32_t most = std::max(x.settings.rmem_max, whole);
+    for (std::uint32_t s = most; s > 65535 && c.rcv_wscale < 14; s >>= 1) ++c.rcv_wscale;
+  }
+  c.rcv_window_limit = std::min(c.rcv_wnd, std::uint32_t{65535} << c.rcv_wscale);
+}
+
 void begin(Connection& c, TcpContext& x, const Opening& opening) {
   c.tuple = opening.tuple;
   c.iss = opening.iss;
@@ -112,7 +112,7 @@ void begin(Connection& c, TcpContext& x, const Opening& opening) {
   c.congestion.cwnd = x.settings.initial_cwnd;
   c.congestion.high_seq = opening.iss;
   c.rack.reordering = static_cast<std::uint32_t>(x.settings.reordering);
-  choose_initial_window(c, x);
+  choose_initial_window(c, x, c.ts_recent_valid);
 }
 
 void open_active(Connection& c, TcpContext& x, const Opening& opening) {
@@ -239,7 +239,7 @@ void shutdown_write(Connection& c, TcpContext& x) {
       queue_fin(c, x);
       break;
     case TcpState::SynSent:
-      finish(c, x, TcpError::None);
+      finish(c, x, TcpError::None, By::User);
       break;
     case TcpState::FinWait1:
     case TcpState::FinWait2:
@@ -259,29 +259,33 @@ void close(Connection& c, TcpContext& x) {
   const bool unread = !c.receive_buffer.empty();
   if (unread && x.settings.rules.reset_on_unread && c.state != TcpState::SynSent) {
     ++x.counters.TCPAbortOnClose;
-    abort_connection(c, x, TcpError::None);
+    abort_connection(c, x, TcpError::None, By::User);
     return;
   }
   c.receive_buffer.drop(c.receive_buffer.size());
   if (c.options.linger && c.options.linger_seconds == 0) {
     ++x.counters.TCPAbortOnData;
-    abort_connection(c, x, TcpError::None);
+    abort_connection(c, x, TcpError::None, By::User);
     return;
   }
   shutdown_write(c, x);
   if (c.state == TcpState::FinWait2) {
     if (c.options.linger2.value_or(0) < 0) {
       ++x.counters.TCPAbortOnLinger;
-      abort_connection(c, x, TcpError::None);
+      abort_connection(c, x, TcpError::None, By::User);
       return;
     }
     limit_fin_wait_2(c, x);
   }
 }
 
+void disconnect(Connection& c, TcpContext& x) {
+  finish(c, x, TcpError::Reset, By::User);
+}
+
 void abort(Connection& c, TcpContext& x) {
   c.orphan = true;
-  if (c.state != TcpState::Closed) abort_connection(c, x, TcpError::Aborted);
+  if (c.state != TcpState::Closed) abort_connection(c, x, TcpError::Aborted, By::User);
 }
 
 void options_changed(Connection& c, TcpContext& x, bool let_go) {

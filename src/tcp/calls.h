@@ -24,6 +24,9 @@ void open_active(Connection& c, TcpContext& x, const Opening& opening);
 void send_first_syn(Connection& c, TcpContext& x);
 // What active and passive opens have in common: sequence numbers, windows, MSS.
 void begin(Connection& c, TcpContext& x, const Opening& opening);
+// What a SYN offers, in whole segments, and the scale for what may come later (Linux: tcp_select_initial_window).
+// `timestamps`: the peer is known to use them, so that segments are shorter.
+void choose_initial_window(Connection& c, const TcpContext& x, bool timestamps);
 
 struct WriteHow {
   bool urgent = false;         // the last byte is urgent (MSG_OOB; MUST-30 to 32)
@@ -39,6 +42,8 @@ std::size_t read(Connection& c, TcpContext& x, std::span<std::byte> out, bool pe
 void shutdown_write(Connection& c, TcpContext& x);
 // CLOSE by a user who will not look at it again: close(). Afterwards nobody reads.
 void close(Connection& c, TcpContext& x);
+// Gives an attempt to connect up, which is an error and no failed attempt (Linux: tcp_disconnect in SYN_SENT).
+void disconnect(Connection& c, TcpContext& x);
 // ABORT.
 void abort(Connection& c, TcpContext& x);
 

@@ -183,6 +183,7 @@ struct Connection {
   SeqNum snd_small;  // end of the last segment shorter than the MSS (Minshall's Nagle)
   std::uint32_t snd_wnd = 0;
   std::uint32_t max_window = 0;
+  std::uint32_t bytes_acked = 0;  // or 2^32 - 1 once it is more
   std::uint8_t snd_wscale = 0;
   std::uint32_t send_buffer_size = 0;  // grown so far; 0: that of the settings
   bool no_space = false;               // the user wants to hear of room
@@ -199,6 +200,7 @@ struct Connection {
   std::uint32_t rcv_window_limit = 65535;  // grows with what arrives (Linux: rcv_ssthresh)
   std::uint8_t rcv_wscale = 0;
   bool fin_received = false;
+  bool end_read = false;         // and the user has been told
   std::optional<SeqNum> fin_at;  // a FIN that came before what precedes it
   Urgent urgent = Urgent::None;
   std::byte urgent_byte{};
@@ -226,6 +228,7 @@ struct Connection {
   bool saw_tstamp = false;  // on the segment at hand
   bool timestamps_offered = false;
   std::uint32_t syn_sent_clock = 0;  // our clock at the first SYN
+  std::uint32_t syn_last_clock = 0;  // and at the last one
   std::uint32_t retrans_stamp = 0;  // our clock at the first retransmission of this episode (Eifel)
 
   // --- Buffers
@@ -302,6 +305,8 @@ struct Connection {
     return state != TcpState::SynSent && state != TcpState::SynReceived &&
            state != TcpState::Closed && state != TcpState::Listen;
   }
+  // Something is still to be sent for the first time, be it only the FIN.
+  bool has_unsent() const { return fin_queued ? !fin_sent : write_seq != snd_nxt; }
   std::uint32_t in_flight() const { return packets_out - sacked_out - lost_out + retrans_out; }
   // What is still open of the window announced last (Linux: tcp_receive_window).
   std::uint32_t receive_window() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tcp/ack.h"
+#include "tcp/calls.h"
 #include "tcp/output.h"
 #include "tcp/receive.h"
 #include "tcp/rtt.h"
@@ -39,7 +40,8 @@ void update_ts_recent(Connection& c, TcpContext& x, const TcpSegment& segment) {
 // repeats the last ACK, is no older than a time-out, and changes nothing.
 bool fails_paws(const Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (!c.saw_tstamp || !c.ts_recent_valid) return false;
-  if (static_cast<std::int32_t>(c.rcv_tsval - c.ts_recent) >= 0) return false;
+  // One tick does not matter, since clocks of different processors may differ by it (Linux: TCP_PAWS_WINDOW).
+  if (c.ts_recent == 0 || static_cast<std::int32_t>(c.rcv_tsval - c.ts_recent) >= -1) return false;
   // After 24 days without a segment the peer's clock may have wrapped.
   if (x.now - c.ts_recent_at >= std::chrono::hours(24 * 24)) return false;
   const bool pure_repeat = segment.ack_flag() && segment.seq == segment.end() &&
@@ -68,7 +70,9 @@ void agree(Connection& c, TcpContext& x, const TcpSegment& syn) {
   if (c.window_scaling) {
     c.snd_wscale = std::min<std::uint8_t>(*o.window_scale, 14);
   } else {
-    c.snd_wscale = c.rcv_wscale = 0;
+    c.snd_wscale = 0;
+    // In a simultaneous open the SYN is yet to be repeated, as it was (Linux: tcp_send_synack).
+    if (syn.ack_flag() || c.origin != TcpState::SynSent) c.rcv_wscale = 0;
     c.rcv_wnd = std::min<std::uint32_t>(c.rcv_wnd, 65535);
   }
   // MUST-15: 536 (IPv4) or 1220 (IPv6) without the option.
@@ -153,8 +157,19 @@ bool acceptable(const Connection& c, const TcpSegment& segment) {
 
 enum class Step { GoOn, Done, Reset };
 
+// Linux: tcp_send_dupack.
+void send_duplicate_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  if (segment.length() > 0 && segment.seq < c.rcv_nxt) {
+    quick_acks(c, kMostQuickAcks);
+    c.pingpong = 0;
+    note_duplicate(c, x, segment.seq, min(segment.end(), c.rcv_nxt));
+  }
+  send_ack_out_of_window(c, x, segment);
+}
+
 // A SYN for a connection that is there (U5).
 Step on_stray_syn(Connection& c, TcpContext& x, const TcpSegment& segment, bool in_window) {
+  if (c.state == TcpState::Established) ++x.counters.InErrs;
   ++x.counters.TCPSYNChallenge;
   switch (x.settings.rules.syn_answer) {
     case SynAnswer::Challenge:  // RFC 5961, 4
@@ -177,7 +192,7 @@ Step validate(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (fails_paws(c, x, segment) && !segment.rst()) {
     if (segment.syn()) return on_stray_syn(c, x, segment, false);
     ++x.counters.PAWSEstab;
-    send_ack_out_of_window(c, x, segment);
+    send_duplicate_ack(c, x, segment);
     return Step::Done;
   }
 
@@ -188,10 +203,7 @@ Step validate(Connection& c, TcpContext& x, const TcpSegment& segment) {
       return Step::Done;
     }
     if (segment.syn()) return on_stray_syn(c, x, segment, false);
-    if (segment.end() < c.rcv_nxt || segment.seq < c.rcv_nxt) {
-      note_duplicate(c, x, segment.seq, min(segment.end(), c.rcv_nxt));
-    }
-    send_ack_out_of_window(c, x, segment);
+    send_duplicate_ack(c, x, segment);
     return Step::Done;
   }
 
@@ -291,10 +303,27 @@ bool fin_acked(const Connection& c) {
 
 enum class AckStep { GoOn, Done, Reset };
 
+// Linux's header prediction.
+bool is_predicted(const Connection& c, const TcpSegment& segment) {
+  return c.state == TcpState::Established && (segment.flags & ~tcp_flag::kPsh) == tcp_flag::kAck &&
+         segment.seq == c.rcv_nxt && (std::uint32_t{segment.window} << c.snd_wscale) == c.snd_wnd &&
+         c.gaps == nullptr && c.saw_tstamp &&
+         static_cast<std::int32_t>(c.rcv_tsval - c.ts_recent) >= 0;
+}
+
+// Data after close() (RFC 1122, 4.2.2.13), or a FIN behind data that is still to come.
+bool comes_too_late(const Connection& c, const TcpContext& x, const TcpSegment& segment) {
+  return x.settings.rules.reset_on_data_after_close && segment.length() > 0 &&
+         segment.end() - (segment.fin() ? 1U : 0U) > c.rcv_nxt;
+}
+
 AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   const bool opening = c.state == TcpState::SynReceived;
   if (opening && !(segment.ack > c.iss && segment.ack <= c.snd_nxt)) return AckStep::Reset;
-  update_ts_recent(c, x, segment);
+  // An ACK that is out of place tells nothing about the peer's clock either, unless the segment is what was
+  // expected next in all but that (Linux: tcp_ack, and the fast path of tcp_rcv_established).
+  const bool in_place = segment.ack >= c.snd_una || is_predicted(c, segment);
+  if (in_place && segment.ack <= c.snd_nxt) update_ts_recent(c, x, segment);
   if (opening) {
     c.snd_wnd = std::uint32_t{segment.window} << c.snd_wscale;
     c.snd_wl1 = segment.seq;
@@ -325,13 +354,11 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
       stop_send_timer(c);
       if (!c.orphan) break;
       if (c.options.linger2.value_or(0) < 0) {
-        ++x.counters.TCPAbortOnLinger;
+        ++x.counters.TCPAbortOnData;  // not TCPAbortOnLinger: Linux counts that in close() only
         finish(c, x, TcpError::None);
         return AckStep::Reset;
       }
-      // Data after close() (RFC 1122, 4.2.2.13).
-      if (!segment.payload.empty() && segment.end() - (segment.fin() ? 1U : 0U) > c.rcv_nxt &&
-          x.settings.rules.reset_on_data_after_close) {
+      if (comes_too_late(c, x, segment)) {
         ++x.counters.TCPAbortOnData;
         finish(c, x, TcpError::None);
         return AckStep::Reset;
@@ -393,10 +420,9 @@ bool on_text(Connection& c, TcpContext& x, const TcpSegment& segment) {
     case TcpState::FinWait1:
     case TcpState::FinWait2:
       // The user can read no more: data that is new draws a RST.
-      if ((c.orphan || c.read_shutdown) && x.settings.rules.reset_on_data_after_close &&
-          !segment.payload.empty() && segment.end() - (segment.fin() ? 1U : 0U) > c.rcv_nxt) {
+      if ((c.orphan || c.read_shutdown) && comes_too_late(c, x, segment)) {
         ++x.counters.TCPAbortOnData;
-        finish(c, x, TcpError::None);
+        finish(c, x, TcpError::Reset);
         return true;
       }
       [[fallthrough]];
@@ -423,6 +449,7 @@ bool on_text(Connection& c, TcpContext& x, const TcpSegment& segment) {
 
 void accept_syn(Connection& c, TcpContext& x, const TcpSegment& syn) {
   start_receiving(c, syn);
+  choose_initial_window(c, x, x.settings.timestamps && syn.options.timestamps.has_value());
   agree(c, x, syn);
   c.snd_wnd = syn.window;
   c.max_window = syn.window;
@@ -435,6 +462,8 @@ Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (c.state == TcpState::Closed || c.state == TcpState::Listen) return Reply::None;
   if (c.state == TcpState::SynSent) return in_syn_sent(c, x, segment);
 
+  // Without an ACK there is nothing to do. RFC 9293 asks this fifth; Linux asks it first, and does not answer.
+  if (!segment.ack_flag() && !segment.rst() && !segment.syn()) return Reply::None;
   take_timestamps(c, segment);
   switch (validate(c, x, segment)) {
     case Step::Done:

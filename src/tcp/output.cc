@@ -33,9 +33,10 @@ TcpOptions usual_options(const Connection& c, const TcpContext& x) {
   return options;
 }
 
-// Writes one packet: headers, and `length` bytes of the send buffer from `seq` on.
+// Writes one packet: headers, and `length` bytes of the send buffer from `seq` on. What is sent `again` does not
+// count as sent (Linux: __tcp_transmit_skb).
 bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t length,
-          std::uint16_t segment_size = 0) {
+          std::uint16_t segment_size = 0, bool again = false) {
   segment.source = c.tuple.local.port;
   segment.destination = c.tuple.remote.port;
   const std::size_t ip_length = ip_header_length(c.tuple.local.address);
@@ -59,7 +60,7 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
     write_tcp_checksum({packet + ip_length, tcp_length + length}, ip.source, ip.destination);
   }
   x.out.commit(segment_size);
-  x.counters.OutSegs += segment_size == 0 ? 1 : packets_of(length, segment_size);
+  if (!again) x.counters.OutSegs += segment_size == 0 ? 1 : packets_of(length, segment_size);
   if (segment.rst()) ++x.counters.OutRsts;
   if (x.observer != nullptr) x.observer->sent(x.now, c.tuple, seen(segment, length));
   return true;
@@ -112,7 +113,7 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
         segment.urgent = static_cast<std::uint16_t>(distance);
       }
     }
-    emit(c, x, segment, n, segment_size);
+    emit(c, x, segment, n, segment_size, !fresh);
     note_ack_sent(c);
   };
   if (bytes <= mss || x.settings.gso_max_size != 0) {
@@ -258,7 +259,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (how != Push::LossProbe) schedule_loss_probe(c, x, false);
     return false;
   }
-  return c.packets_out == 0 && (c.write_seq != c.snd_nxt || (c.fin_queued && !c.fin_sent));
+  return c.packets_out == 0 && c.has_unsent();
 }
 
 }  // namespace
@@ -318,8 +319,8 @@ void send_ack(Connection& c, TcpContext& x) {
 }
 
 void send_ack_out_of_window(Connection& c, TcpContext& x, const TcpSegment& segment) {
-  // Data, or a SYN, is always told; only empty ACKs could go back and forth for ever.
-  if (!segment.payload.empty() && !segment.syn()) {
+  // Data, or a FIN, is always told; only empty ACKs could go back and forth for ever.
+  if (segment.length() > 0 && !segment.syn()) {
     send_ack(c, x);
     return;
   }
@@ -348,7 +349,6 @@ void send_challenge_ack(Connection& c, TcpContext& x) {
 
 void send_reset(Connection& c, TcpContext& x) {
   TcpSegment segment = with_ack(c, x, tcp_flag::kRst);
-  segment.options.sack_count = 0;
   emit(c, x, segment, 0);
 }
 
@@ -385,17 +385,21 @@ void send_syn(Connection& c, TcpContext& x, bool again) {
   // Not scaled in a SYN (RFC 7323, 2.2).
   segment.window = static_cast<std::uint16_t>(std::min<std::uint32_t>(c.rcv_wnd, 65535));
   segment.options.mss = c.announced;
-  const bool offer = !answer;
+  // In a simultaneous open the SYN goes again as it was, with an ACK.
+  const bool repeats = answer && c.origin == TcpState::SynSent;
+  const bool offer = !answer || repeats;
   if (offer ? x.settings.timestamps : c.timestamps) {
     segment.options.timestamps =
-        Timestamps{timestamp_clock(x.now) + c.ts_offset, answer ? c.ts_recent : 0};
+        Timestamps{timestamp_clock(x.now) + c.ts_offset, c.ts_recent_valid ? c.ts_recent : 0};
   }
   if (offer ? x.settings.sack && !c.options.sack_off : c.sack)
     segment.options.sack_permitted = true;
   if (offer ? x.settings.window_scaling : c.window_scaling) {
     segment.options.window_scale = c.rcv_wscale;
   }
-  emit(c, x, segment, 0);
+  c.syn_last_clock = timestamp_clock(x.now);
+  if (!again && !repeats) c.syn_sent_clock = c.syn_last_clock;
+  emit(c, x, segment, 0, 0, repeats || (again && !answer));
   if (again) {
     ++x.counters.RetransSegs;
     ++x.counters.TCPSynRetrans;
@@ -426,6 +430,32 @@ void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes) {
   c.sent.insert(index + 1, second);
 }
 
+namespace {
+
+// What goes again takes along what follows it, as far as both fit one segment: the FIN above all (Linux:
+// tcp_retrans_try_collapse).
+void join_following(Connection& c, std::uint32_t index, std::uint32_t mss) {
+  while (index + 1 < c.sent.size()) {
+    SentSegment& segment = c.sent[index];
+    const SentSegment& next = c.sent[index + 1];
+    if (segment.segments > 1 || next.segments > 1 || segment.fin() || segment.sacked() ||
+        next.sacked())
+      return;
+    if ((segment.flags & SentSegment::kEndOfRecord) != 0 || next.end() > c.send_limit()) return;
+    if (segment.length + next.length - (next.fin() ? 1U : 0U) > mss) return;
+    constexpr std::uint8_t kTaken = SentSegment::kFin | SentSegment::kPush |
+                                    SentSegment::kEndOfRecord | SentSegment::kEverResent;
+    if (next.lost()) --c.lost_out;
+    if (next.resent()) --c.retrans_out;
+    --c.packets_out;
+    segment.length += next.length;
+    segment.flags |= next.flags & kTaken;
+    c.sent.erase(index + 1);
+  }
+}
+
+}  // namespace
+
 bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t most) {
   if (c.sent[index].syn()) {
     SentSegment& syn = c.sent[index];
@@ -450,6 +480,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   }
   const std::uint32_t data = c.sent[index].length - (c.sent[index].fin() ? 1 : 0);
   if (!fin_only && data > bytes) split_sent(c, index, bytes);
+  join_following(c, index, mss);
   SentSegment& segment = c.sent[index];
   if (c.retrans_stamp == 0) c.retrans_stamp = timestamp_clock(x.now) | 1;
   if (!segment.resent()) c.retrans_out += segment.segments;

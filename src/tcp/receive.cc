@@ -64,29 +64,31 @@ void note_fin(Connection& c, SeqNum at) {
   c.fin_at = at;
   if (!c.gaps) return;
   std::vector<SeqRange>& gaps = *c.gaps;
-  while (!gaps.empty() && gaps.back().left >= at) gaps.pop_back();
-  if (!gaps.empty()) gaps.back().right = min(gaps.back().right, at);
+  while (!gaps.empty() && gaps.back().left > at) gaps.pop_back();
+  if (!gaps.empty()) gaps.back().right = min(gaps.back().right, at + 1);
   if (gaps.empty()) c.gaps.reset();
   OutOfOrder& o = c.out_of_order;
   std::uint8_t kept = 0;
   for (std::uint8_t i = 0; i < o.recent_count; ++i) {
-    if (o.recent[i].left >= at) continue;
+    if (o.recent[i].left > at) continue;
     o.recent[kept] = o.recent[i];
-    o.recent[kept].right = min(o.recent[kept].right, at);
+    o.recent[kept].right = min(o.recent[kept].right, at + 1);
     ++kept;
   }
   o.recent_count = kept;
 }
 
-// In-order data may have closed gaps.
+// In-order data may have closed gaps. A FIN counts in its gap, but is no data.
 void absorb_gaps(Connection& c) {
   if (!c.gaps) return;
   std::vector<SeqRange>& gaps = *c.gaps;
   std::size_t n = 0;
   while (n < gaps.size() && gaps[n].left <= c.rcv_nxt) {
-    if (gaps[n].right > c.rcv_nxt) {
-      c.receive_buffer.advance(static_cast<std::size_t>(gaps[n].right - c.rcv_nxt));
-      c.rcv_nxt = gaps[n].right;
+    const bool ends_in_fin = c.fin_at && gaps[n].right == *c.fin_at + 1;
+    const SeqNum right = ends_in_fin ? *c.fin_at : gaps[n].right;
+    if (right > c.rcv_nxt) {
+      c.receive_buffer.advance(static_cast<std::size_t>(right - c.rcv_nxt));
+      c.rcv_nxt = right;
     }
     ++n;
   }
@@ -282,7 +284,10 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (offset > 0) {
     // Beyond a gap: told at once, so that the sender can see the loss (RFC 5681, 4.2).
     note_data(c, x, segment);
-    if (!data.empty()) add_gap_data(c, x, {seq, data_end});
+    // A FIN takes a number in its piece, as SACK tells it.
+    const bool with_fin = c.fin_at && data_end == *c.fin_at && segment.fin();
+    const SeqNum piece_end = data_end + (with_fin ? 1U : 0U);
+    if (seq < piece_end) add_gap_data(c, x, {seq, piece_end});
     c.ack_now = true;
     return;
   }

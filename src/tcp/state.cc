@@ -22,12 +22,12 @@ void set_state(Connection& c, TcpContext& x, TcpState state) {
   c.news |= news::kState;
 }
 
-void finish(Connection& c, TcpContext& x, TcpError error) {
+void finish(Connection& c, TcpContext& x, TcpError error, By by) {
   if (c.state == TcpState::Closed) return;
   if (c.state == TcpState::SynSent || c.state == TcpState::SynReceived) {
-    ++x.counters.AttemptFails;
+    if (by == By::Event) ++x.counters.AttemptFails;
   } else if (c.state == TcpState::Established || c.state == TcpState::CloseWait) {
-    if (error != TcpError::None) ++x.counters.EstabResets;
+    ++x.counters.EstabResets;  // whoever ended it (Linux: tcp_set_state)
   }
   if (error != TcpError::None) c.error = error;
   set_state(c, x, TcpState::Closed);
@@ -42,10 +42,10 @@ void finish(Connection& c, TcpContext& x, TcpError error) {
   c.news |= news::kClosed | news::kReadable | news::kWritable;
 }
 
-void abort_connection(Connection& c, TcpContext& x, TcpError error) {
+void abort_connection(Connection& c, TcpContext& x, TcpError error, By by) {
   // RFC 9293, 3.10.5: in SYN_SENT there is nobody to tell.
   if (c.synchronized() || c.state == TcpState::SynReceived) send_reset(c, x);
-  finish(c, x, error);
+  finish(c, x, error, by);
 }
 
 void establish(Connection& c, TcpContext& x) {

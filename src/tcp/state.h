@@ -7,10 +7,12 @@
 namespace lastack {
 
 void set_state(Connection& c, TcpContext& x, TcpState state);
-// CLOSED, with what the user shall hear of it. Everything that was waiting is forgotten.
-void finish(Connection& c, TcpContext& x, TcpError error);
+// CLOSED, with what the user shall hear of it. Everything that was waiting is forgotten. An attempt to connect that
+// its user gives up is no failed one (Linux: tcp_done() counts, tcp_set_state() does not).
+enum class By : std::uint8_t { Event, User };
+void finish(Connection& c, TcpContext& x, TcpError error, By by = By::Event);
 // Sends a RST and closes.
-void abort_connection(Connection& c, TcpContext& x, TcpError error);
+void abort_connection(Connection& c, TcpContext& x, TcpError error, By by = By::Event);
 // ESTABLISHED, from either side.
 void establish(Connection& c, TcpContext& x);
 // FIN_WAIT_2 and TIME_WAIT are kept by the stack as small records (linux-facts 3, 4).

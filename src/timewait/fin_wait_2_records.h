@@ -20,6 +20,7 @@ struct FinWait2Record {
   SeqNum snd_nxt;
   std::optional<std::uint32_t> ts_recent{};
   std::uint32_t rcv_window = 0;  // in bytes
+  std::uint8_t rcv_wscale = 0;
   PortHold port{};
   Instant deadline{};
   Instant ts_recent_at{};             // when ts_recent came

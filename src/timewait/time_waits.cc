@@ -143,6 +143,7 @@ auto TimeWaits::enter_fin_wait_2(const ClosedConnection& c, Instant deadline, In
   if (!make_room(counters)) return Entered::Refused;
   FinWait2Record record{c.tuple, c.rcv_nxt, c.snd_nxt, c.ts_recent};
   record.rcv_window = c.rcv_window;
+  record.rcv_wscale = c.rcv_wscale;
   record.port = c.port;
   record.deadline = deadline;
   record.ts_recent_at = c.ts_recent_at;
@@ -223,7 +224,7 @@ TimeWaitVerdict TimeWaits::on_segment(Slot slot, const SegmentSummary& segment, 
   const Judgement judgement = judge_fin_wait_2(numbers, segment);
   TimeWaitVerdict verdict;
   verdict.action = TimeWaitVerdict::Action::Drop;
-  verdict.reply = {r.snd_nxt, r.rcv_nxt, r.rcv_window, r.ts_recent};
+  verdict.reply = {r.snd_nxt, r.rcv_nxt, r.rcv_window >> r.rcv_wscale, r.ts_recent};
   switch (judgement.action) {
     case Action::Drop:
     case Action::Reopen:
@@ -251,6 +252,10 @@ TimeWaitVerdict TimeWaits::on_segment(Slot slot, const SegmentSummary& segment, 
       verdict.action = TimeWaitVerdict::Action::EnteredTimeWait;
       verdict.reply.ack = record.rcv_nxt;
       verdict.reply.ts_ecr = record.ts_recent;
+      if (r.last_ack) {  // the limit on ACKs goes on
+        const std::uint64_t who = hash_of(key_, record.tuple) ^ record.snd_nxt.value();
+        (void)ack_limit_.may_send(who, *r.last_ack, Duration(0));
+      }
       fin_wait_2_.erase(slot);
       if (settings_.length > Duration(0)) {
         insert(record, round_up(now), now);

@@ -67,7 +67,8 @@ struct ClosedConnection {
   std::optional<std::uint32_t> ts_recent{};
   PortHold port{};
   Duration rto{};                // only tcp_tw_recycle asks
-  std::uint32_t rcv_window = 0;  // FIN_WAIT_2 only
+  std::uint32_t rcv_window = 0;  // FIN_WAIT_2 only, in bytes
+  std::uint8_t rcv_wscale = 0;   // FIN_WAIT_2 only
   Instant ts_recent_at{};        // FIN_WAIT_2 only: when ts_recent came
 };
 
@@ -85,7 +86,7 @@ struct TimeWaitVerdict {
   struct Reply {
     SeqNum seq;  // snd_nxt
     SeqNum ack;  // rcv_nxt
-    std::uint32_t window = 0;
+    std::uint32_t window = 0;  // scaled, as on the wire
     std::optional<std::uint32_t> ts_ecr{};  // with timestamps: ts_recent
   };
   Action action = Action::NoRecord;

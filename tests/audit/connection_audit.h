@@ -103,7 +103,8 @@ inline std::string receive_space(const Connection& c, const TcpSettings& setting
     }
     if (static_cast<std::uint32_t>(last - c.rcv_nxt) > 1U << 30)
       return "data far beyond the window";
-    if (c.fin_at && last > *c.fin_at) return "data after the FIN";
+    // The FIN itself is in its piece.
+    if (c.fin_at && last > *c.fin_at + 1) return "data after the FIN";
   }
   for (std::uint8_t i = 0; i < c.out_of_order.recent_count; ++i) {
     const SeqRange& r = c.out_of_order.recent[i];
