@@ -121,6 +121,7 @@ ProfileRules profile_rules(Profile profile) {
     case Profile::Linux:
       break;
     case Profile::Rfc9293:
+      r.tcp.ack_range_by_bytes = false;
       r.tcp.fin_wait_2_limit = false;
       r.tcp.icmp_hard_aborts = true;
       r.tcp.icmp_soft_ends_opening = false;
@@ -134,6 +135,7 @@ ProfileRules profile_rules(Profile profile) {
       r.tcp = {.rfc5961 = false,
                .syn_answer = SynAnswer::ByWindow,
                .ack_range_check = false,
+               .ack_range_by_bytes = false,
                .reset_on_unread = false,
                .fin_wait_2_limit = false,
                .reset_on_data_after_close = false,

@@ -443,8 +443,11 @@ Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
     c.state = TcpState::Closed;
     return {};
   }
+  if (!opening(c))
+    socket->connecting = false;  // connect() has nothing more to tell (Linux: inet_shutdown)
   if (c.state == TcpState::Closed) return unexpected(Err::not_connected);
   TcpContext x = h.context();
+  h.saw_call(c, SeenCall::Shutdown);
   if (c.state == TcpState::SynSent) {
     // As Linux has it, whatever direction was meant: the attempt is over, and another one may follow.
     disconnect(c, x);
@@ -452,7 +455,6 @@ Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
     h.settle(socket->connection);
     return {};
   }
-  h.saw_call(c, SeenCall::Shutdown);
   if (how != ShutdownHow::Write) {
     c.read_shutdown = true;
     c.news |= news::kReadable;

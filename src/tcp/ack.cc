@@ -145,7 +145,8 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
 
   if (ack < c.snd_una) {
     // RFC 5961, 5.2; and no older than the first byte, as Linux has it.
-    const std::uint32_t range = std::min(c.max_window, c.bytes_acked);
+    const std::uint32_t range =
+        x.settings.rules.ack_range_by_bytes ? std::min(c.max_window, c.bytes_acked) : c.max_window;
     if (x.settings.rules.ack_range_check && ack < c.snd_una - range) return AckVerdict::TooOld;
     if (segment.options.sack_count > 0 && c.sack) {
       tag_sacks(c, x, segment, news);

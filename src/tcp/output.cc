@@ -489,7 +489,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   if (c.congestion.undo_retrans < 0) c.congestion.undo_retrans = 0;
   c.congestion.undo_retrans += segment.segments;
   c.total_retrans += segment.segments;
-  x.counters.RetransSegs += segment.segments;
+  x.counters.RetransSegs += packets_of(segment.length - (segment.fin() ? 1U : 0U), mss);
   emit_data(c, x, segment.seq, segment.length, segment.flags, mss, false);
   return true;
 }

@@ -296,7 +296,7 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     c.rcv_nxt = data_end;
     note_data(c, x, segment);
     c.news |= news::kReadable;
-    const bool had_gaps = c.gaps != nullptr || c.fin_at.has_value();
+    const bool had_gaps = c.gaps != nullptr;
     absorb_gaps(c);
     // Nobody will read it, and the window shall not close over it.
     if (c.read_shutdown && c.state != TcpState::Established) {

@@ -20,6 +20,9 @@ struct TcpRules {
   SynAnswer syn_answer = SynAnswer::Challenge;
   // An ACK older than the largest window seen is challenged as well (RFC 5961, 5.2).
   bool ack_range_check = true;
+  // Nor one older than the first byte of this connection, which Linux has refused since 6.7. An old duplicate then
+  // needs a number of this incarnation to be taken (claim A3).
+  bool ack_range_by_bytes = true;
   // close() with unread data sends a RST (RFC 1122, 4.2.2.13; RFC 2525, 2.17). RFC 793 sent a FIN.
   bool reset_on_unread = true;
   // A closed socket leaves FIN_WAIT_2 after tcp_fin_timeout. The RFCs wait for ever.

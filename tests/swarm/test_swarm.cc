@@ -63,7 +63,12 @@ Found old_duplicates(bool time_wait, bool timestamps, std::uint64_t most) {
     plan.time_wait = time_wait;
     plan.timestamps = timestamps;
     for (std::size_t h = 0; h < 2; ++h) {
-      if (!time_wait) plan.hosts[h].time_wait_length = Duration::zero();
+      if (!time_wait) {
+        plan.hosts[h].time_wait_length = Duration::zero();
+        // As the RFCs have it. Linux takes no ACK older than the connection's first byte since 6.7, and with it no
+        // old duplicate.
+        plan.hosts[h].profile = Profile::Rfc9293;
+      }
       plan.settings[h].emplace_back("tcp_timestamps", timestamps ? "1" : "0");
       // No cookies: they would let one handshake make two connections.
       plan.settings[h].emplace_back("tcp_syncookies", "0");
