@@ -165,7 +165,7 @@ TEST(Transitions, Out_of_FIN_WAIT_1) {
   go(kFinWait1 + "< SYN 5\n> RST,ACK 0 ack 6\nstate CLOSED", kRfc793);
   go(kFinWait1 + "< ACK,PSH 1+10 ack 1\n> RST 1\nstate CLOSED");
   go(kFinWait1 + "< FIN,ACK,PSH 1+10 ack 1\n> RST 1\nstate CLOSED");
-  go("passive mss 1000\nset linger2 -1\nclose\n> FIN,ACK 1 ack 1\n< ACK 1 ack 2\n> RST 2\nstate CLOSED\ncounter TCPAbortOnLinger 1");
+  go("passive mss 1000\nset linger2 -1\nclose\n> FIN,ACK 1 ack 1\n< ACK 1 ack 2\n> RST 2\nstate CLOSED\ncounter TCPAbortOnData 1");
   go(kFinWait1Open + "abort\n> RST,ACK 2 ack 1\nstate CLOSED");
   go(kFinWait1Open + "set linger 0\nclose\n> RST,ACK 2 ack 1\nstate CLOSED");
   go(kFinWait1 + "wait 1000s\ndrain\nstate CLOSED");
