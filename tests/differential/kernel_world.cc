@@ -92,6 +92,8 @@ SocketOption number_of(Option option) {
       return {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT};
     case Option::local_port_range:
       return {IPPROTO_IP, IP_LOCAL_PORT_RANGE};
+    case Option::urgent_inline:
+      return {SOL_SOCKET, SO_OOBINLINE};
     case Option::traffic_class:
       return {IPPROTO_IP, IP_TOS};
     case Option::hop_limit:
