@@ -84,9 +84,9 @@ struct TimeWaitVerdict {
     EnteredTimeWait,  // FIN_WAIT_2 got its FIN: send `reply`
   };
   struct Reply {
-    SeqNum seq;  // snd_nxt
-    SeqNum ack;  // rcv_nxt
-    std::uint32_t window = 0;  // scaled, as on the wire
+    SeqNum seq;                             // snd_nxt
+    SeqNum ack;                             // rcv_nxt
+    std::uint32_t window = 0;               // scaled, as on the wire
     std::optional<std::uint32_t> ts_ecr{};  // with timestamps: ts_recent
   };
   Action action = Action::NoRecord;
