@@ -339,7 +339,8 @@ bool schedule_loss_probe(Connection& c, TcpContext& x, bool advancing_rto) {
 }
 
 void arm_keepalive(Connection& c, TcpContext& x, Duration after) {
-  c.keep_timer = x.now + after;
+  // Of no time at all there would be no end (tcp_keepalive_time 0).
+  c.keep_timer = x.now + std::max<Duration>(after, kLeastTimer);
 }
 
 void arm_delayed_ack(Connection& c, TcpContext& x) {
