@@ -92,6 +92,7 @@ class EndpointWorld final : public World {
   }
   Outcome<Err> take_error(Handle socket) override { return host_.take_error(id(socket)); }
   Outcome<Endpoint> local(Handle socket) override { return host_.local(id(socket)); }
+  Outcome<Endpoint> remote(Handle socket) override { return host_.remote(id(socket)); }
   Readiness readiness(Handle socket) override { return host_.readiness(id(socket)); }
 
   std::vector<SocketRecord> rows(Instant now) override { return host_.sockets(see(now)); }

@@ -212,6 +212,14 @@ class KernelWorld final : public World {
     if (fd(socket) < 0) return unexpected(Err::bad_descriptor);
     return local_endpoint(fd(socket));
   }
+  Outcome<Endpoint> remote(Handle socket) override {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    if (getpeername(fd(socket), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+      return unexpected(last_error());
+    }
+    return Endpoint{};
+  }
   Readiness readiness(Handle socket) override {
     pollfd entry{fd(socket), POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0};
     Readiness ready;

@@ -64,6 +64,7 @@ class World {
   virtual Outcome<int> option(Handle socket, Option option) = 0;
   virtual Outcome<Err> take_error(Handle socket) = 0;
   virtual Outcome<Endpoint> local(Handle socket) = 0;
+  virtual Outcome<Endpoint> remote(Handle socket) = 0;
   virtual Readiness readiness(Handle socket) = 0;
 
   // --- What it looks like
