@@ -93,7 +93,7 @@ class OurEnds {
   static constexpr Duration kShort = std::chrono::milliseconds(2);
 
   void begin() {
-    closed_ = false;
+    closed_ = written_ = false;
     const auto to = static_cast<std::uint32_t>(scatter(++cycles_) % addresses_);
     const SocketId socket = *client_.open();
     const auto begun = client_.connect(socket, {IpAddress::v4(kServer + to), kPort}, now_);
@@ -121,7 +121,8 @@ class OurEnds {
       std::array<std::byte, 16> bytes;
       if (client_.read(socket, bytes, now_) != 1U) std::abort();
       if (!idle_ && !client_.close(socket, now_)) std::abort();
-    } else if (ready.writable) {
+    } else if (ready.writable && !written_) {
+      written_ = true;
       if (client_.write(socket, {&kByte, 1}, now_) != 1U) std::abort();
     }
   }
@@ -151,6 +152,7 @@ class OurEnds {
   SocketId listener_{};
   Instant now_{std::chrono::seconds(1)};
   std::uint64_t cycles_ = 0;
+  bool written_ = false;  // the client's byte of the connection that goes on
   bool closed_ = false;
   bool idle_ = false;
 };

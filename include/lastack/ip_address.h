@@ -24,10 +24,9 @@ class IpAddress {
   // `address` in host byte order: v4(0x7f000001) is 127.0.0.1.
   static constexpr IpAddress v4(std::uint32_t address) {
     IpAddress ip;
-    ip.bytes_ = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    for (unsigned i = 0; i < 4; ++i) {
-      ip.bytes_[12 + i] = static_cast<std::uint8_t>(address >> (24 - 8 * i));
-    }
+    const std::uint32_t last =
+        std::endian::native == std::endian::little ? __builtin_bswap32(address) : address;
+    ip.bytes_ = std::bit_cast<Bytes>(Quarters{0, 0, kMapped, last});
     return ip;
   }
   // Network order, as on the wire. A mapped address becomes IPv4.
@@ -40,23 +39,30 @@ class IpAddress {
   // brackets).
   static std::optional<IpAddress> parse(std::string_view text);
 
+  // Asked several times for every packet: words, not bytes.
   constexpr bool is_v4() const {
-    for (unsigned i = 0; i < 10; ++i) {
-      if (bytes_[i] != 0) return false;
-    }
-    return bytes_[10] == 0xff && bytes_[11] == 0xff;
+    const Quarters q = quarters();
+    return (q[0] | q[1]) == 0 && q[2] == kMapped;
   }
   // Host byte order; only meaningful for is_v4().
   constexpr std::uint32_t v4_value() const {
-    return std::uint32_t{bytes_[12]} << 24 | std::uint32_t{bytes_[13]} << 16 |
-           std::uint32_t{bytes_[14]} << 8 | bytes_[15];
+    const std::uint32_t last = quarters()[3];
+    return std::endian::native == std::endian::little ? __builtin_bswap32(last) : last;
   }
   constexpr const Bytes& bytes() const { return bytes_; }
 
   // 127.0.0.0/8 or ::1.
-  bool is_loopback() const;
+  constexpr bool is_loopback() const {
+    if (is_v4()) return bytes_[12] == 127;
+    Bytes one{};
+    one[15] = 1;
+    return *this == v6(one);
+  }
   // 0.0.0.0 or ::.
-  bool is_unspecified() const;
+  constexpr bool is_unspecified() const {
+    const Quarters q = quarters();
+    return (q[0] | q[1] | q[3]) == 0 && (q[2] == 0 || q[2] == kMapped);
+  }
 
   // "10.0.0.1" or RFC 5952's form of an IPv6 address.
   std::string to_string() const;
@@ -69,6 +75,11 @@ class IpAddress {
   }
 
  private:
+  using Quarters = std::array<std::uint32_t, 4>;  // as they lie in memory
+  static constexpr std::uint32_t kMapped =
+      std::endian::native == std::endian::little ? 0xffff0000 : 0x0000ffff;
+  constexpr Quarters quarters() const { return std::bit_cast<Quarters>(bytes_); }
+
   Bytes bytes_{};
 };
 

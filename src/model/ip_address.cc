@@ -20,17 +20,6 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   return std::nullopt;
 }
 
-bool IpAddress::is_loopback() const {
-  if (is_v4()) return bytes_[12] == 127;
-  IpAddress one;
-  one.bytes_[15] = 1;
-  return *this == one;
-}
-
-bool IpAddress::is_unspecified() const {
-  return *this == IpAddress{} || *this == IpAddress::v4(0);
-}
-
 std::string IpAddress::to_string() const {
   char buffer[INET6_ADDRSTRLEN];
   if (is_v4()) {

@@ -1,6 +1,6 @@
 #include "ports/bindings.h"
 
-#include <algorithm>
+#include <bit>
 
 namespace lastack {
 
@@ -34,81 +34,141 @@ bool stands_against(const PortHolder& holds, const PortHolder& asks) {
   return !(asks.reuse_port && holds.reuse_port && same_owner);
 }
 
-auto Bindings::entries(Port port) const -> const std::vector<Entry>* {
-  const auto at = ports_.find(port);
-  return at == ports_.end() ? nullptr : &at->second;
-}
-
 tl::expected<void, PortError> Bindings::may_bind(Port port, const PortHolder& asks) const {
-  if (const auto* all = entries(port)) {
-    for (const Entry& e : *all) {
-      if (stands_against(e.holder, asks)) return tl::unexpected(PortError::AddressInUse);
-    }
-  }
+  const bool taken = any_of(
+      port, [&](const PortHolder& holds, std::uint32_t) { return stands_against(holds, asks); });
+  if (taken) return tl::unexpected(PortError::AddressInUse);
   return {};
 }
 
 tl::expected<void, PortError> Bindings::may_listen(Port port, const PortHolder& asks) const {
-  if (const auto* all = entries(port)) {
-    for (const Entry& e : *all) {
-      // One of those with its terms is the socket itself.
-      if (e.holder == asks && e.count == 1) continue;
-      if (stands_against(e.holder, asks)) return tl::unexpected(PortError::AddressInUse);
-    }
-  }
+  const bool taken = any_of(port, [&](const PortHolder& holds, std::uint32_t count) {
+    // One of those with its terms is the socket itself.
+    return !(holds == asks && count == 1) && stands_against(holds, asks);
+  });
+  if (taken) return tl::unexpected(PortError::AddressInUse);
   return {};
 }
 
 bool Bindings::free_for_bind_zero(Port port, const PortHolder& asks) const {
-  const auto* all = entries(port);
-  return all == nullptr || std::none_of(all->begin(), all->end(), [&](const Entry& e) {
-           return addresses_overlap(e.holder, asks);
-         });
+  return !any_of(
+      port, [&](const PortHolder& holds, std::uint32_t) { return addresses_overlap(holds, asks); });
 }
 
 bool Bindings::passed_over_by_connect(Port port) const {
-  const auto* all = entries(port);
-  return all != nullptr &&
-         std::any_of(all->begin(), all->end(), [](const Entry& e) { return !e.holder.by_connect; });
+  return any_of(port, [](const PortHolder& holds, std::uint32_t) { return !holds.by_connect; });
 }
 
-void Bindings::add(Port port, const PortHolder& holder) {
-  auto& all = ports_[port];
-  const auto same = [&](const Entry& e) { return e.holder == holder; };
-  const auto at = std::find_if(all.begin(), all.end(), same);
-  if (at == all.end()) {
-    all.push_back({holder, 1});
-  } else {
-    ++at->count;
+std::size_t Bindings::Hash::operator()(const PortHolder& h) const {
+  const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(h.address.bytes());
+  const auto flags = static_cast<std::uint64_t>(h.v6_only) | std::uint64_t{h.reuse_address} << 1 |
+                     std::uint64_t{h.reuse_port} << 2 | std::uint64_t{h.listening} << 3 |
+                     std::uint64_t{h.time_wait} << 4 | std::uint64_t{h.by_connect} << 5 |
+                     std::uint64_t{h.uid} << 6;
+  std::uint64_t x = words[0] * 0x9e3779b97f4a7c15 ^ words[1];
+  x = (x ^ x >> 32) * 0xbf58476d1ce4e5b9 ^ flags;
+  x = (x ^ x >> 29) * 0x94d049bb133111eb;
+  return static_cast<std::size_t>(x ^ x >> 32);
+}
+
+std::uint32_t Bindings::find_number(const PortHolder& holder) const {
+  if (last_terms_ != kNone && terms_[last_terms_].holder == holder) return last_terms_;
+  const auto at = numbers_.find(holder);
+  return at == numbers_.end() ? kNone : last_terms_ = at->second;
+}
+
+// Terms on which nobody holds anything any more: most will be asked for again, so they are forgotten only
+// when there are many.
+void Bindings::forget_unused_terms() {
+  last_terms_ = kNone;
+  for (std::uint32_t n = 0; n < terms_.size(); ++n) {
+    const auto at = numbers_.find(terms_[n].holder);
+    if (terms_[n].entries > 0 || at == numbers_.end() || at->second != n) continue;
+    numbers_.erase(at);
+    free_terms_.push_back(n);
   }
+  most_terms_ = 2 * numbers_.size() + 64;
+}
+
+std::uint32_t Bindings::number_of(const PortHolder& holder) {
+  if (const std::uint32_t known = find_number(holder); known != kNone) return known;
+  if (numbers_.size() >= most_terms_) forget_unused_terms();
+  std::uint32_t number = 0;
+  if (free_terms_.empty()) {
+    number = static_cast<std::uint32_t>(terms_.size());
+    terms_.push_back({holder, 0});
+  } else {
+    number = free_terms_.back();
+    free_terms_.pop_back();
+    terms_[number] = {holder, 0};
+  }
+  numbers_.emplace(holder, number);
+  return last_terms_ = number;
+}
+
+auto Bindings::add(Port port, const PortHolder& holder) -> Terms {
+  const std::uint32_t terms = number_of(holder);
+  auto& page = pages_[port / kPagePorts];
+  if (page == nullptr) {
+    page = std::make_unique<Page>();
+    page->fill(kNone);
+  }
+  std::uint32_t& head = (*page)[port % kPagePorts];
+  if (head == kNone) ++held_ports_;
+  for (std::uint32_t e = head; e != kNone; e = entries_[e].next) {
+    if (entries_[e].terms != terms) continue;
+    ++entries_[e].count;
+    return Terms{terms};
+  }
+  ++terms_[terms].entries;
+  const Entry fresh{terms, 1, head};
+  if (free_entry_ != kNone) {
+    head = free_entry_;
+    free_entry_ = entries_[head].next;
+    entries_[head] = fresh;
+  } else {
+    head = static_cast<std::uint32_t>(entries_.size());
+    entries_.push_back(fresh);
+  }
+  return Terms{terms};
 }
 
 void Bindings::remove(Port port, const PortHolder& holder) {
-  const auto of_port = ports_.find(port);
-  if (of_port == ports_.end()) return;
-  auto& all = of_port->second;
-  const auto same = [&](const Entry& e) { return e.holder == holder; };
-  const auto at = std::find_if(all.begin(), all.end(), same);
-  if (at == all.end() || --at->count > 0) return;
-  *at = all.back();
-  all.pop_back();
-  if (all.empty()) ports_.erase(of_port);
+  const std::uint32_t terms = find_number(holder);
+  if (terms != kNone) remove(port, Terms{terms});
+}
+
+void Bindings::remove(Port port, Terms which) {
+  const auto terms = static_cast<std::uint32_t>(which);
+  auto& page = pages_[port / kPagePorts];
+  if (page == nullptr) return;
+  std::uint32_t* link = &(*page)[port % kPagePorts];
+  while (*link != kNone && entries_[*link].terms != terms) link = &entries_[*link].next;
+  if (*link == kNone) return;
+  const std::uint32_t e = *link;
+  if (--entries_[e].count > 0) return;
+  *link = entries_[e].next;
+  entries_[e].next = free_entry_;
+  free_entry_ = e;
+  if ((*page)[port % kPagePorts] == kNone) --held_ports_;
+  --terms_[terms].entries;
 }
 
 std::uint64_t Bindings::holders(Port port) const {
   std::uint64_t n = 0;
-  if (const auto* all = entries(port)) {
-    for (const Entry& e : *all) n += e.count;
-  }
+  any_of(port, [&](const PortHolder&, std::uint32_t count) {
+    n += count;
+    return false;
+  });
   return n;
 }
 
 std::size_t Bindings::bytes() const {
-  std::size_t bytes = sizeof *this + ports_.bucket_count() * sizeof(void*);
-  for (const auto& [port, all] : ports_) {
-    bytes += sizeof port + sizeof(std::vector<Entry>) + 2 * sizeof(void*) +
-             all.capacity() * sizeof(Entry);
-  }
+  std::size_t bytes =
+      sizeof *this + entries_.capacity() * sizeof(Entry) + terms_.capacity() * sizeof(KnownTerms) +
+      free_terms_.capacity() * sizeof(std::uint32_t) + numbers_.bucket_count() * sizeof(void*) +
+      numbers_.size() * (sizeof(PortHolder) + 3 * sizeof(void*));
+  for (const auto& page : pages_) bytes += page == nullptr ? 0 : sizeof(Page);
   return bytes;
 }
 

@@ -3,11 +3,14 @@
 //
 // A port is held by sockets that bound it, by those accepted from a listener on it, by those to which connect()
 // gave it, and by the TIME_WAIT records of all of them. For a decision they are alike, so holders with the same
-// terms are one entry with a count: 28,000 TIME_WAIT records of a server's port are a dozen bytes.
+// terms are one entry with a count: 28,000 TIME_WAIT records of a server's port are a dozen bytes. Terms are
+// few, and have numbers; every connection adds and removes twice, so a port is found without a hash.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <tl/expected.hpp>
 #include <unordered_map>
 #include <vector>
@@ -48,23 +51,65 @@ class Bindings {
   // connect() passes over it when it chooses (linux-facts 19): somebody has bound it.
   bool passed_over_by_connect(Port port) const;
 
+  // The terms by number, which stays good as long as somebody holds a port on them.
+  enum class Terms : std::uint32_t {};
+
   // No question is asked; each add() has its remove() with the same terms. A socket that changes (it listens, it
   // ends up in TIME_WAIT) is removed and added.
-  void add(Port port, const PortHolder& holder);
+  Terms add(Port port, const PortHolder& holder);
   void remove(Port port, const PortHolder& holder);
+  void remove(Port port, Terms terms);
+  const PortHolder& holder(Terms terms) const { return terms_[std::size_t(terms)].holder; }
 
-  std::size_t held_ports() const { return ports_.size(); }
+  std::size_t held_ports() const { return held_ports_; }
   std::uint64_t holders(Port port) const;
   std::size_t bytes() const;
 
  private:
-  struct Entry {
-    PortHolder holder;
-    std::uint32_t count;
-  };
-  const std::vector<Entry>* entries(Port port) const;
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr std::size_t kPagePorts = 256;
 
-  std::unordered_map<Port, std::vector<Entry>> ports_;
+  // Some hold this port on these terms, and the next ones on others.
+  struct Entry {
+    std::uint32_t terms;
+    std::uint32_t count;
+    std::uint32_t next;
+  };
+  static_assert(sizeof(Entry) == 12);
+  struct KnownTerms {
+    PortHolder holder;
+    std::uint32_t entries;  // 0: nobody's, until number_of() needs the place
+  };
+  struct Hash {
+    std::size_t operator()(const PortHolder& holder) const;
+  };
+  using Page = std::array<std::uint32_t, kPagePorts>;  // the first entry of each port
+
+  std::uint32_t first(Port port) const {
+    const auto& page = pages_[port / kPagePorts];
+    return page == nullptr ? kNone : (*page)[port % kPagePorts];
+  }
+  std::uint32_t find_number(const PortHolder& holder) const;
+  std::uint32_t number_of(const PortHolder& holder);
+  void forget_unused_terms();
+  template <class Is>
+  bool any_of(Port port, Is&& is) const {
+    for (std::uint32_t e = first(port); e != kNone; e = entries_[e].next) {
+      if (is(terms_[entries_[e].terms].holder, entries_[e].count)) return true;
+    }
+    return false;
+  }
+
+  std::array<std::unique_ptr<Page>, 65536 / kPagePorts> pages_;
+  std::vector<Entry> entries_;
+  std::uint32_t free_entry_ = kNone;  // linked by `next`
+  std::vector<KnownTerms> terms_;
+  std::vector<std::uint32_t> free_terms_;
+  std::unordered_map<PortHolder, std::uint32_t, Hash>
+      numbers_;                               // our own terms: nobody else's choice
+  mutable std::uint32_t last_terms_ = kNone;  // asked for last, and most likely again
+  std::size_t most_terms_ = 64;               // before it is looked whether all are needed
+  std::size_t held_ports_ = 0;
 };
 
 // Whether two holders' addresses have a destination address in common.

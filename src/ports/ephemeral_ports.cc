@@ -151,20 +151,34 @@ std::size_t EphemeralPorts::Hash::operator()(const Key& k) const {
   return static_cast<std::size_t>(sip.finish(k.destination.port, sizeof k.destination.port));
 }
 
+auto EphemeralPorts::find(const IpAddress& source, const Endpoint& destination) -> Taken* {
+  const Key key{source, destination};
+  if (last_ != nullptr && last_key_ == key) return last_;
+  const auto at = destinations_.find(key);
+  if (at == destinations_.end()) return nullptr;
+  last_key_ = key;
+  last_ = &at->second;
+  return last_;
+}
+
 void EphemeralPorts::take(const FourTuple& tuple) {
-  destinations_[{tuple.local.address, tuple.remote}].insert(tuple.local.port);
+  Taken* taken = find(tuple.local.address, tuple.remote);
+  if (taken == nullptr) taken = &destinations_[{tuple.local.address, tuple.remote}];
+  taken->insert(tuple.local.port);
 }
 
 void EphemeralPorts::release(const FourTuple& tuple) {
-  const auto at = destinations_.find({tuple.local.address, tuple.remote});
-  if (at == destinations_.end()) return;
-  at->second.erase(tuple.local.port);
-  if (at->second.empty()) destinations_.erase(at);
+  Taken* const taken = find(tuple.local.address, tuple.remote);
+  if (taken == nullptr) return;
+  taken->erase(tuple.local.port);
+  if (!taken->empty()) return;
+  last_ = nullptr;
+  destinations_.erase({tuple.local.address, tuple.remote});
 }
 
 void EphemeralPorts::set_reusable(const FourTuple& tuple, bool reusable) {
-  const auto at = destinations_.find({tuple.local.address, tuple.remote});
-  if (at != destinations_.end()) at->second.set_reusable(tuple.local.port, reusable);
+  Taken* const taken = find(tuple.local.address, tuple.remote);
+  if (taken != nullptr) taken->set_reusable(tuple.local.port, reusable);
 }
 
 void EphemeralPorts::set_reserved(const PortSet& reserved) {
@@ -241,8 +255,8 @@ auto EphemeralPorts::choose(const IpAddress& source, const Endpoint& destination
                             bool reuse_allowed, std::uint64_t random)
     -> tl::expected<Choice, PortError> {
   if (range.low > range.high) return tl::unexpected(PortError::InvalidRange);
-  const auto at = destinations_.find({source, destination});
-  const Taken& taken = at == destinations_.end() ? none_ : at->second;
+  const Taken* const found = find(source, destination);
+  const Taken& taken = found == nullptr ? none_ : *found;
   if (const auto free = draw_free(taken, range, random)) return Choice{*free, false};
   if (reuse_allowed) {
     if (const auto rested = draw_reusable(taken, range, random)) return Choice{*rested, true};

@@ -103,6 +103,8 @@ class EphemeralPorts {
   };
 
   bool is_excluded(Port port) const { return excluded_.contains(port); }
+  // Null when nothing is taken there.
+  Taken* find(const IpAddress& source, const Endpoint& destination);
   std::optional<Port> draw_free(const Taken& taken, PortRange range, std::uint64_t& random) const;
   std::optional<Port> draw_reusable(const Taken& taken, PortRange range,
                                     std::uint64_t& random) const;
@@ -117,6 +119,9 @@ class EphemeralPorts {
   PortBitmap excluded_;  // reserved, or bound
   PortSet reserved_;
   std::unordered_map<Port, std::uint32_t> bound_;
+  // The destination asked for last: connect() chooses, and then takes.
+  Key last_key_;
+  Taken* last_ = nullptr;
   Taken none_;
   std::uint64_t exhausted_ = 0;
 };

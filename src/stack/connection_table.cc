@@ -17,7 +17,25 @@ ConnectionTable::Index ConnectionTable::allocate() {
 }
 
 void ConnectionTable::release(Index index) {
-  (*this)[index] = Connection{};
+  Connection& c = (*this)[index];
+  // Where connections come and go the next one has the same place, and small buffers lie ready for it.
+  if (free_.size() < kMostWarm) {
+    ByteRing send = std::move(c.send_buffer), receive = std::move(c.receive_buffer);
+    SentQueue sent = std::move(c.sent), unsent = std::move(c.unsent);
+    send.clear();
+    receive.clear();
+    sent.clear();
+    unsent.clear();
+    std::destroy_at(&c);
+    std::construct_at(&c);
+    c.send_buffer = std::move(send);
+    c.receive_buffer = std::move(receive);
+    c.sent = std::move(sent);
+    c.unsent = std::move(unsent);
+  } else {
+    std::destroy_at(&c);
+    std::construct_at(&c);
+  }
   alive_[index] = false;
   free_.push_back(index);
   --live_;
@@ -28,7 +46,7 @@ void ConnectionTable::grow() {
   old.swap(slots_);
   for (const Index index : old) {
     if (index == kNone) continue;
-    std::uint32_t slot = slot_of((*this)[index].tuple);
+    std::uint32_t slot = home(index);
     while (slots_[slot] != kNone) slot = (slot + 1) & mask();
     slots_[slot] = index;
   }
@@ -36,14 +54,16 @@ void ConnectionTable::grow() {
 
 void ConnectionTable::insert(Index index) {
   if (hashed_ * 2 >= slots_.size()) grow();
-  std::uint32_t slot = slot_of((*this)[index].tuple);
+  Connection& c = (*this)[index];
+  c.tuple_hash = hash(c.tuple);
+  std::uint32_t slot = home(index);
   while (slots_[slot] != kNone) slot = (slot + 1) & mask();
   slots_[slot] = index;
   ++hashed_;
 }
 
 void ConnectionTable::erase(Index index) {
-  std::uint32_t slot = slot_of((*this)[index].tuple);
+  std::uint32_t slot = home(index);
   while (slots_[slot] != index) {
     if (slots_[slot] == kNone) return;
     slot = (slot + 1) & mask();
@@ -52,8 +72,7 @@ void ConnectionTable::erase(Index index) {
   // What follows moves up, so that no search ends too early.
   for (std::uint32_t next = (slot + 1) & mask(); slots_[next] != kNone;
        next = (next + 1) & mask()) {
-    const std::uint32_t home = slot_of((*this)[slots_[next]].tuple);
-    if (((next - home) & mask()) >= ((next - slot) & mask())) {
+    if (((next - home(slots_[next])) & mask()) >= ((next - slot) & mask())) {
       slots_[slot] = slots_[next];
       slot = next;
     }
@@ -62,7 +81,8 @@ void ConnectionTable::erase(Index index) {
 }
 
 ConnectionTable::Index ConnectionTable::find(const FourTuple& tuple) const {
-  for (std::uint32_t slot = slot_of(tuple); slots_[slot] != kNone; slot = (slot + 1) & mask()) {
+  for (std::uint32_t slot = hash(tuple) & mask(); slots_[slot] != kNone;
+       slot = (slot + 1) & mask()) {
     if ((*this)[slots_[slot]].tuple == tuple) return slots_[slot];
   }
   return kNone;

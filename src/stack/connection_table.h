@@ -39,13 +39,15 @@ class ConnectionTable {
  private:
   static constexpr std::uint32_t kChunk = 64;
   static constexpr std::uint32_t kLeastSlots = 64;
+  static constexpr std::size_t kMostWarm = 256;  // free places that keep their small buffers
   struct Chunk {
     std::array<Connection, kChunk> items;
   };
 
-  std::uint32_t slot_of(const FourTuple& tuple) const {
-    return static_cast<std::uint32_t>(hash_tuple(key_, tuple)) & (mask());
+  std::uint32_t hash(const FourTuple& tuple) const {
+    return static_cast<std::uint32_t>(hash_tuple(key_, tuple));
   }
+  std::uint32_t home(Index index) const { return (*this)[index].tuple_hash & mask(); }
   std::uint32_t mask() const { return static_cast<std::uint32_t>(slots_.size()) - 1; }
   void grow();
 

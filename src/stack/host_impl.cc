@@ -184,13 +184,12 @@ void Host::Impl::forget(ConnectionIndex index) {
 
 void Host::Impl::hold(ConnectionIndex index, Port port, const PortHolder& holder) {
   if (index >= holds.size()) holds.resize(std::max<std::size_t>(index + 1, holds.size() * 2));
-  holds[index] = {port, holder};
-  ports.hold(port, holder);
+  holds[index] = {port, ports.hold(port, holder)};
 }
 
 void Host::Impl::let_go(ConnectionIndex index) {
   if (index >= holds.size() || holds[index].port == 0) return;
-  ports.let_go(holds[index].port, holds[index].holder);
+  ports.let_go(holds[index].port, holds[index].terms);
   holds[index].port = 0;
 }
 
@@ -238,7 +237,7 @@ void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
   closed.rcv_wscale = c.rcv_wscale;
   closed.ts_recent_at = c.ts_recent_at;
   if (index < holds.size() && holds[index].port != 0) {
-    const PortHolder& holder = holds[index].holder;
+    const PortHolder& holder = ports.bindings().holder(holds[index].terms);
     closed.port = {.bound = !holder.by_connect,
                    .reuse_address = holder.reuse_address,
                    .reuse_port = holder.reuse_port};

@@ -68,8 +68,9 @@ struct Socket {
 // The port that a connection, a listener or a bound socket holds, and on which terms.
 struct Hold {
   Port port = 0;
-  PortHolder holder;
+  Bindings::Terms terms{};
 };
+static_assert(sizeof(Hold) == 8);
 
 class Host::Impl final : public TimeWaitObserver {
  public:
@@ -203,7 +204,12 @@ class Host::Impl final : public TimeWaitObserver {
     return one_based == 0 || one_based > listeners.size() ? nullptr
                                                           : listeners[one_based - 1].get();
   }
-  bool is_local(const IpAddress& address) const { return address_set.contains(address); }
+  // Most hosts have few addresses, and every packet asks.
+  bool is_local(const IpAddress& address) const {
+    constexpr std::size_t kFew = 8;
+    if (addresses.size() > kFew) return address_set.contains(address);
+    return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+  }
 
  private:
   void on_tcp(const TcpSegment& segment, const IpHeader& ip);

@@ -2,16 +2,26 @@
 
 namespace lastack {
 
-void PortUse::hold(Port port, const PortHolder& holder) {
-  const bool before = bindings_.passed_over_by_connect(port);
-  bindings_.add(port, holder);
-  if (!before && bindings_.passed_over_by_connect(port)) flat_.exclude(port);
+Bindings::Terms PortUse::hold(Port port, const PortHolder& holder) {
+  // What connect() chose is nothing to connect().
+  const bool first = !holder.by_connect && !bindings_.passed_over_by_connect(port);
+  if (first) flat_.exclude(port);
+  return bindings_.add(port, holder);
 }
 
 void PortUse::let_go(Port port, const PortHolder& holder) {
-  const bool before = bindings_.passed_over_by_connect(port);
   bindings_.remove(port, holder);
-  if (before && !bindings_.passed_over_by_connect(port)) flat_.include(port);
+  if (!holder.by_connect) let_in_again(port);
+}
+
+void PortUse::let_go(Port port, Bindings::Terms terms) {
+  const bool by_connect = bindings_.holder(terms).by_connect;
+  bindings_.remove(port, terms);
+  if (!by_connect) let_in_again(port);
+}
+
+void PortUse::let_in_again(Port port) {
+  if (!bindings_.passed_over_by_connect(port)) flat_.include(port);
 }
 
 void PortUse::set_rules(const LocalPortRules& rules) {

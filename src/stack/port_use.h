@@ -20,8 +20,9 @@ class PortUse {
   const Bindings& bindings() const { return bindings_; }
 
   // A port is held, on these terms, until it is let go on the same ones.
-  void hold(Port port, const PortHolder& holder);
+  Bindings::Terms hold(Port port, const PortHolder& holder);
   void let_go(Port port, const PortHolder& holder);
+  void let_go(Port port, Bindings::Terms terms);
   // A four-tuple that connect() made takes its port for that destination, be it open or in TIME_WAIT.
   void take(const FourTuple& tuple) { flat_.take(tuple); }
   void release(const FourTuple& tuple) { flat_.release(tuple); }
@@ -49,6 +50,8 @@ class PortUse {
   std::size_t destinations() const { return flat_.destinations(); }
 
  private:
+  void let_in_again(Port port);
+
   Bindings bindings_;
   EphemeralPorts flat_;
   LinuxPortWalk walk_;

@@ -15,10 +15,24 @@ void TimerWheel::set(Id id, Instant deadline) {
     nodes_.resize(std::max<std::size_t>(std::size_t{id} + 1, nodes_.size() * 2));
   Node& node = nodes_[id];
   if (node.deadline == deadline) return;
+  // Put off: it stays where it is, and is moved when its old time comes. Most timers are put off again and
+  // again, and few are ever due.
+  if (node.slot != kUnset && deadline != Instant::max() &&
+      tick_of(deadline) >= begin_of(node.slot)) {
+    node.deadline = deadline;
+    if (node.slot < kSlots) least_[node.slot] = std::min(least_[node.slot], deadline);
+    return;
+  }
   unlink(id);
   if (deadline == Instant::max()) return;
   node.deadline = deadline;
   link(id);
+}
+
+std::uint64_t TimerWheel::begin_of(std::uint16_t place) const {
+  const unsigned level = place / kSlots;
+  const std::uint64_t slot = place % kSlots, turned = tick_ >> (8 * level), here = turned % kSlots;
+  return (turned - here + slot + (slot < here ? kSlots : 0)) << (8 * level);
 }
 
 void TimerWheel::link(Id id) {
@@ -138,12 +152,20 @@ TimerWheel::Id TimerWheel::take_due(Instant now) {
     const unsigned slot = static_cast<unsigned>(tick_ % kSlots);
     if (least_[slot] <= now) {
       Instant later = Instant::max();
-      for (Id id = heads_[slot]; id != kNone; id = nodes_[id].next) {
-        if (nodes_[id].deadline <= now) {
+      for (Id id = heads_[slot]; id != kNone;) {
+        const Node node = nodes_[id];
+        if (node.deadline <= now) {
           unlink(id);
           return id;
         }
-        later = std::min(later, nodes_[id].deadline);
+        if (tick_of(node.deadline) > tick_) {  // was put off
+          unlink(id);
+          nodes_[id].deadline = node.deadline;
+          link(id);
+        } else {
+          later = std::min(later, node.deadline);
+        }
+        id = node.next;
       }
       least_[slot] = later;
     }

@@ -21,7 +21,7 @@ class TimerWheel {
   // Replaces what `id` had. Instant::max() clears it.
   void set(Id id, Instant deadline);
   void clear(Id id) { unlink(id); }
-  // No timer is due before. May be early: for a timer that was cleared, or is far away.
+  // No timer is due before. May be early: for a timer that was put off or cleared, or is far away.
   Instant next() const;
   // Takes one that is due at `now`; kNone when there is none.
   Id take_due(Instant now);
@@ -45,6 +45,8 @@ class TimerWheel {
     const auto ns = t.time_since_epoch().count();
     return ns < 0 ? 0 : static_cast<std::uint64_t>(ns) >> kTickBits;
   }
+  // The first tick of a slot, which is never past. `place`: level * kSlots + slot.
+  std::uint64_t begin_of(std::uint16_t place) const;
   void link(Id id);
   void unlink(Id id);
   // Moves the clock to `tick`, cascading what is above.

@@ -200,7 +200,7 @@ Outcome<void> Host::listen(SocketId id, int backlog) {
     if (!bound) return bound;
   }
   PortHolder asks = holder_of(c);
-  const PortHolder bound = h.holds[socket->connection].holder;
+  const PortHolder bound = h.ports.bindings().holder(h.holds[socket->connection].terms);
   h.let_go(socket->connection);
   asks.listening = true;
   if (!h.ports.bindings().may_listen(c.bound_port, asks)) {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "lastack/time.h"
+#include "tcp/heap_block.h"
 #include "wire/seq_num.h"
 
 namespace lastack {
@@ -35,41 +36,43 @@ struct SentSegment {
 };
 static_assert(sizeof(SentSegment) == 24);
 
-// In the order of sequence numbers, without gaps. Allocates nothing before something is sent.
+// In the order of sequence numbers, without gaps. A pointer and no more before something is sent.
 class SentQueue {
  public:
-  std::uint32_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  SentSegment& operator[](std::uint32_t i) { return segments_[(head_ + i) & (capacity_ - 1)]; }
+  std::uint32_t size() const { return block_ ? block_->size : 0; }
+  bool empty() const { return size() == 0; }
+  SentSegment& operator[](std::uint32_t i) {
+    return segments()[(block_->head + i) & (block_->capacity - 1)];
+  }
   const SentSegment& operator[](std::uint32_t i) const {
-    return segments_[(head_ + i) & (capacity_ - 1)];
+    return segments()[(block_->head + i) & (block_->capacity - 1)];
   }
   SentSegment& front() { return (*this)[0]; }
-  SentSegment& back() { return (*this)[size_ - 1]; }
+  SentSegment& back() { return (*this)[block_->size - 1]; }
   const SentSegment& front() const { return (*this)[0]; }
-  const SentSegment& back() const { return (*this)[size_ - 1]; }
+  const SentSegment& back() const { return (*this)[block_->size - 1]; }
 
   void push_back(const SentSegment& segment) {
     make_room();
-    (*this)[size_++] = segment;
+    (*this)[block_->size++] = segment;
   }
   void pop_front() {
-    head_ = (head_ + 1) & (capacity_ - 1);
-    --size_;
+    block_->head = (block_->head + 1) & (block_->capacity - 1);
+    --block_->size;
   }
   void erase(std::uint32_t at) {
-    for (std::uint32_t i = at; i + 1 < size_; ++i) (*this)[i] = (*this)[i + 1];
-    --size_;
+    for (std::uint32_t i = at; i + 1 < block_->size; ++i) (*this)[i] = (*this)[i + 1];
+    --block_->size;
   }
   void insert(std::uint32_t at, const SentSegment& segment) {
     make_room();
-    ++size_;
-    for (std::uint32_t i = size_ - 1; i > at; --i) (*this)[i] = (*this)[i - 1];
+    ++block_->size;
+    for (std::uint32_t i = block_->size - 1; i > at; --i) (*this)[i] = (*this)[i - 1];
     (*this)[at] = segment;
   }
   // The first segment that ends after `seq`; size() if none does.
   std::uint32_t first_ending_after(SeqNum seq) const {
-    std::uint32_t low = 0, high = size_;
+    std::uint32_t low = 0, high = size();
     while (low < high) {
       const std::uint32_t middle = low + (high - low) / 2;
       if ((*this)[middle].end() > seq) {
@@ -80,28 +83,47 @@ class SentQueue {
     }
     return low;
   }
-  void clear() { size_ = 0; }
-  void release() {
-    segments_.reset();
-    capacity_ = head_ = size_ = 0;
+  // Keeps a little memory for whoever comes next.
+  void clear() {
+    if (!block_) return;
+    if (block_->capacity > kLeast) {
+      release();
+    } else {
+      block_->head = block_->size = 0;
+    }
   }
-  std::size_t bytes() const { return capacity_ * sizeof(SentSegment); }
+  void release() { block_.reset(); }
+  std::size_t bytes() const {
+    return block_ ? sizeof(Head) + block_->capacity * sizeof(SentSegment) : 0;
+  }
 
  private:
+  static constexpr std::uint32_t kLeast = 4;
+
+  struct Head {
+    std::uint32_t capacity;  // a power of two
+    std::uint32_t head;
+    std::uint32_t size;
+    std::uint32_t unused;
+  };
+  static_assert(sizeof(Head) % alignof(SentSegment) == 0);
+
+  SentSegment* segments() { return reinterpret_cast<SentSegment*>(block_.get() + 1); }
+  const SentSegment* segments() const {
+    return reinterpret_cast<const SentSegment*>(block_.get() + 1);
+  }
   void make_room() {
-    if (size_ < capacity_) return;
-    const std::uint32_t capacity = capacity_ == 0 ? 4 : capacity_ * 2;
-    auto grown = std::make_unique_for_overwrite<SentSegment[]>(capacity);
-    for (std::uint32_t i = 0; i < size_; ++i) grown[i] = (*this)[i];
-    segments_ = std::move(grown);
-    capacity_ = capacity;
-    head_ = 0;
+    if (block_ && block_->size < block_->capacity) return;
+    const std::uint32_t capacity = block_ ? block_->capacity * 2 : kLeast;
+    HeapBlock<Head> grown = make_heap_block<Head>(capacity * sizeof(SentSegment));
+    *grown = {capacity, 0, size(), 0};
+    auto* const to = reinterpret_cast<SentSegment*>(grown.get() + 1);
+    for (std::uint32_t i = 0; i < grown->size; ++i) std::construct_at(to + i, (*this)[i]);
+    block_ = std::move(grown);
   }
 
-  std::unique_ptr<SentSegment[]> segments_;
-  std::uint32_t capacity_ = 0;  // a power of two, or 0
-  std::uint32_t head_ = 0;
-  std::uint32_t size_ = 0;
+  HeapBlock<Head> block_;
 };
+static_assert(sizeof(SentQueue) == sizeof(void*));
 
 }  // namespace lastack

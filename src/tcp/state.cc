@@ -33,9 +33,9 @@ void finish(Connection& c, TcpContext& x, TcpError error, By by) {
   set_state(c, x, TcpState::Closed);
   stop_send_timer(c);
   c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
-  c.send_buffer.release();
-  c.sent.release();
-  c.unsent.release();
+  c.send_buffer.clear();
+  c.sent.clear();
+  c.unsent.clear();
   c.gaps.reset();
   c.packets_out = c.sacked_out = c.lost_out = c.retrans_out = 0;
   c.snd_nxt = c.write_seq;

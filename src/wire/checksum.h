@@ -1,33 +1,100 @@
 // The Internet checksum (RFC 1071): the ones' complement of the ones' complement sum of 16-bit words.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "lastack/ip_address.h"
+#include "wire/bytes.h"
 
 namespace lastack {
 
 // A running sum, in whatever byte order the machine has (RFC 1071, 2 B: the sum does not care). Parts may
-// be added one by one as long as all but the last are of even length.
+// be added one by one as long as all but the last are of even length. Here, and not in a file of its own,
+// since every packet has four of them, most over a few words.
 class ChecksumSum {
  public:
-  void add(std::span<const std::byte> bytes);
+  // Eight bytes at a time: 2^16 is 1 modulo 2^16 - 1, so wide words sum to the same.
+  void add(std::span<const std::byte> bytes) {
+    const std::byte* at = bytes.data();
+    std::size_t left = bytes.size();
+    for (; left >= 32; at += 32, left -= 32) {
+      sum_ += word(at);
+      sum_ += word(at + 8);
+      sum_ += word(at + 16);
+      sum_ += word(at + 24);
+    }
+    for (; left >= 8; at += 8, left -= 8) sum_ += word(at);
+    // Each of the last pieces lies at an even place.
+    if ((left & 4) != 0) {
+      std::uint32_t rest;
+      std::memcpy(&rest, at, sizeof rest);
+      sum_ += rest;
+      at += sizeof rest;
+    }
+    if ((left & 2) != 0) {
+      std::uint16_t rest;
+      std::memcpy(&rest, at, sizeof rest);
+      sum_ += rest;
+      at += sizeof rest;
+    }
+    if ((left & 1) != 0) {
+      const std::array<std::byte, 2> rest{*at, std::byte{0}};
+      sum_ += std::bit_cast<std::uint16_t>(rest);
+    }
+  }
+  // A header of IPv4 without options.
+  void add_ipv4_header(const std::byte* at) {
+    std::uint32_t last;
+    std::memcpy(&last, at + 16, sizeof last);
+    sum_ += word(at);
+    sum_ += word(at + 8);
+    sum_ += last;
+  }
   // The pseudo header of RFC 9293, 3.1 (IPv4) or RFC 8200, 8.1 (IPv6).
   void add_pseudo_header(const IpAddress& source, const IpAddress& destination,
-                         std::uint8_t protocol, std::size_t length);
+                         std::uint8_t protocol, std::size_t length) {
+    using Words = std::array<std::uint64_t, 2>;
+    const auto from = std::bit_cast<Words>(source.bytes());
+    const auto to = std::bit_cast<Words>(destination.bytes());
+    // What marks an IPv4 address, ffff, is nothing to a ones' complement sum: no need to cut it off.
+    sum_ += from[0];
+    sum_ += from[1];
+    sum_ += to[0];
+    sum_ += to[1];
+    // Length and protocol are 32 bits wide for IPv6, 16 for IPv4; the sum is the same.
+    std::array<std::byte, 8> rest{};
+    store32(rest.data(), static_cast<std::uint32_t>(length));
+    rest[7] = std::byte{protocol};
+    sum_ += std::bit_cast<std::uint64_t>(rest);
+  }
 
   // What to store, in network order once written with memcpy(). Over data that includes its own correct
   // checksum it is 0.
-  std::uint16_t checksum() const;
+  std::uint16_t checksum() const {
+    const std::uint64_t high = static_cast<std::uint64_t>(sum_ >> 64);
+    std::uint64_t sum = static_cast<std::uint64_t>(sum_) + high;
+    sum += sum < high ? 1 : 0;
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<std::uint16_t>(~sum);
+  }
 
  private:
-  void add_word(std::uint64_t word) {
-    sum_ += word;
-    sum_ += sum_ < word ? 1 : 0;
+  __extension__ using Wide = unsigned __int128;  // carries are folded in at the end
+
+  static std::uint64_t word(const std::byte* at) {
+    std::uint64_t w;
+    std::memcpy(&w, at, sizeof w);
+    return w;
   }
-  std::uint64_t sum_ = 0;
+  Wide sum_ = 0;
 };
 
 }  // namespace lastack

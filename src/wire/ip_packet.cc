@@ -26,12 +26,17 @@ tl::expected<IpPacket, WireError> parse_v4(std::span<const std::byte> bytes) {
   }
   if (total > bytes.size()) return unexpected(WireError::Truncated);
   ChecksumSum sum;
-  sum.add(bytes.first(header_length));
+  if (header_length == kIpv4HeaderLength) {
+    sum.add_ipv4_header(bytes.data());
+  } else {
+    sum.add(bytes.first(header_length));
+  }
   if (sum.checksum() != 0) return unexpected(WireError::BadChecksum);
   const std::uint16_t fragment = load16(&bytes[6]);
   constexpr std::uint16_t kDontFragment = 0x4000, kMore = 0x2000, kOffset = 0x1fff;
   if ((fragment & (kMore | kOffset)) != 0) return unexpected(WireError::Fragment);
-  IpPacket packet;
+  tl::expected<IpPacket, WireError> parsed;  // filled where it lies
+  IpPacket& packet = *parsed;
   packet.header = {.source = IpAddress::v4(load32(&bytes[12])),
                    .destination = IpAddress::v4(load32(&bytes[16])),
                    .protocol = load8(&bytes[9]),
@@ -40,7 +45,7 @@ tl::expected<IpPacket, WireError> parse_v4(std::span<const std::byte> bytes) {
                    .dont_fragment = (fragment & kDontFragment) != 0,
                    .identification = load16(&bytes[4])};
   packet.payload = bytes.subspan(header_length, total - header_length);
-  return packet;
+  return parsed;
 }
 
 // Extension headers (RFC 8200, 4) that say nothing to TCP are passed over.
@@ -104,7 +109,7 @@ void write_ip(std::byte* out, const IpHeader& header, std::size_t payload_length
     store32(out + 12, header.source.v4_value());
     store32(out + 16, header.destination.v4_value());
     ChecksumSum sum;
-    sum.add({out, kIpv4HeaderLength});
+    sum.add_ipv4_header(out);
     const std::uint16_t checksum = sum.checksum();
     std::memcpy(out + 10, &checksum, sizeof checksum);
     return;

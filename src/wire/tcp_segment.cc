@@ -105,7 +105,8 @@ tl::expected<TcpSegment, WireError> parse_tcp(std::span<const std::byte> bytes, 
     sum.add(bytes);
     if (sum.checksum() != 0) return unexpected(WireError::BadChecksum);
   }
-  TcpSegment segment;
+  tl::expected<TcpSegment, WireError> parsed;  // filled where it lies
+  TcpSegment& segment = *parsed;
   segment.source = load16(&bytes[0]);
   segment.destination = load16(&bytes[2]);
   segment.seq = SeqNum(load32(&bytes[4]));
@@ -116,7 +117,7 @@ tl::expected<TcpSegment, WireError> parse_tcp(std::span<const std::byte> bytes, 
   segment.ecn = ip.traffic_class & ecn::kMask;
   parse_options(bytes.subspan(kTcpHeaderLength, header - kTcpHeaderLength), segment.options);
   segment.payload = bytes.subspan(header);
-  return segment;
+  return parsed;
 }
 
 std::size_t options_length(const TcpOptions& options) {
