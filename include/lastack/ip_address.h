@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace lastack {
 
@@ -26,7 +27,14 @@ class IpAddress {
     IpAddress ip;
     const std::uint32_t last =
         std::endian::native == std::endian::little ? __builtin_bswap32(address) : address;
-    ip.bytes_ = std::bit_cast<Bytes>(Quarters{0, 0, kMapped, last});
+    if (std::is_constant_evaluated()) {
+      ip.bytes_ = std::bit_cast<Bytes>(Quarters{0, 0, kMapped, last});
+    } else {
+      // Stored as one piece, since it is read as one: a processor waits for pieces to come together.
+      typedef std::uint32_t Whole __attribute__((vector_size(16)));
+      const Whole whole{0, 0, kMapped, last};
+      std::memcpy(ip.bytes_.data(), &whole, sizeof whole);
+    }
     return ip;
   }
   // Network order, as on the wire. A mapped address becomes IPv4.

@@ -15,8 +15,7 @@ namespace {
 constexpr std::uint32_t kTimestampOption = 12;
 constexpr std::uint32_t kMostPayload = 65535 - 60 - 60;
 
-TcpOptions usual_options(const Connection& c, const TcpContext& x) {
-  TcpOptions options;
+void set_usual_options(const Connection& c, const TcpContext& x, TcpOptions& options) {
   if (c.timestamps) {
     options.timestamps = Timestamps{timestamp_clock(x.now) + c.ts_offset, c.ts_recent};
   }
@@ -30,7 +29,6 @@ TcpOptions usual_options(const Connection& c, const TcpContext& x) {
       options.sack[options.sack_count++] = {o.recent[i].left, o.recent[i].right};
     }
   }
-  return options;
 }
 
 // Writes one packet: headers, and `length` bytes of the send buffer from `seq` on. What is sent `again` does not
@@ -49,16 +47,14 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
       .hop_limit = c.options.hop_limit,
       .traffic_class = static_cast<std::uint8_t>(c.options.traffic_class | segment.ecn)};
   write_ip(packet, ip, tcp_length + length);
-  write_tcp_header(packet + ip_length, segment);
   if (length > 0) {
     // The first byte kept is the one after what is acknowledged; a SYN that is not has none.
     const SeqNum first = max(c.snd_una, c.iss + 1);
     c.send_buffer.peek(static_cast<std::size_t>(segment.seq - first),
                        {packet + ip_length + tcp_length, length});
   }
-  if (!x.checksum_offload && segment_size == 0) {
-    write_tcp_checksum({packet + ip_length, tcp_length + length}, ip.source, ip.destination);
-  }
+  write_tcp(packet + ip_length, segment, length, ip.source, ip.destination,
+            !x.checksum_offload && segment_size == 0);
   x.out.commit(segment_size);
   if (!again) x.counters.OutSegs += segment_size == 0 ? 1 : packets_of(length, segment_size);
   if (segment.rst()) ++x.counters.OutRsts;
@@ -82,7 +78,7 @@ TcpSegment with_ack(Connection& c, TcpContext& x, std::uint16_t flags) {
   segment.flags = flags | tcp_flag::kAck;
   if (c.congestion_seen) segment.flags |= tcp_flag::kEce;
   segment.window = choose_window(c, x);
-  segment.options = usual_options(c, x);
+  set_usual_options(c, x, segment.options);
   return segment;
 }
 

@@ -18,6 +18,10 @@ inline std::uint32_t swap_to_network(std::uint32_t v) {
   return std::endian::native == std::endian::big ? v : __builtin_bswap32(v);
 }
 
+inline std::uint64_t swap_to_network(std::uint64_t v) {
+  return std::endian::native == std::endian::big ? v : __builtin_bswap64(v);
+}
+
 inline std::uint8_t load8(const std::byte* at) {
   return std::to_integer<std::uint8_t>(*at);
 }
@@ -39,6 +43,11 @@ inline void store16(std::byte* at, std::uint16_t v) {
   std::memcpy(at, &v, sizeof v);
 }
 inline void store32(std::byte* at, std::uint32_t v) {
+  v = swap_to_network(v);
+  std::memcpy(at, &v, sizeof v);
+}
+
+inline void store64(std::byte* at, std::uint64_t v) {
   v = swap_to_network(v);
   std::memcpy(at, &v, sizeof v);
 }

@@ -97,4 +97,38 @@ class ChecksumSum {
   Wide sum_ = 0;
 };
 
+// The same over 16-bit words as numbers, for whoever has them in registers.
+class NumberSum {
+ public:
+  void add(std::uint64_t four) { sum_ += (four >> 32) + (four & 0xffffffff); }
+  // Bytes that lie in memory, from an even place on.
+  void add(const ChecksumSum& bytes) {
+    const auto sum = static_cast<std::uint16_t>(~bytes.checksum());
+    sum_ += swap_to_network(sum);
+  }
+  void add_pseudo_header(const IpAddress& source, const IpAddress& destination,
+                         std::uint8_t protocol, std::size_t length) {
+    if (source.is_v4()) {
+      sum_ += std::uint64_t{source.v4_value()} + destination.v4_value();
+    } else {
+      ChecksumSum addresses;
+      addresses.add(std::as_bytes(std::span(source.bytes())));
+      addresses.add(std::as_bytes(std::span(destination.bytes())));
+      add(addresses);
+    }
+    sum_ += length + protocol;
+  }
+  // As a number, to be stored in network order.
+  std::uint16_t checksum() const {
+    std::uint64_t sum = (sum_ & 0xffffffff) + (sum_ >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<std::uint16_t>(~sum);
+  }
+
+ private:
+  std::uint64_t sum_ = 0;  // of at most 2^31 words
+};
+
 }  // namespace lastack

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "wire/bytes.h"
 #include "wire/checksum.h"
@@ -92,21 +93,21 @@ std::size_t length_without_sack(const TcpOptions& options) {
 
 }  // namespace
 
-tl::expected<TcpSegment, WireError> parse_tcp(std::span<const std::byte> bytes, const IpHeader& ip,
-                                              Checksum checksum) {
-  if (bytes.size() < kTcpHeaderLength) return unexpected(WireError::Truncated);
+namespace {
+
+std::optional<WireError> parse(std::span<const std::byte> bytes, const IpHeader& ip,
+                               Checksum checksum, TcpSegment& segment) {
+  if (bytes.size() < kTcpHeaderLength) return WireError::Truncated;
   const std::uint16_t offset_and_flags = load16(&bytes[12]);
   const std::size_t header = std::size_t{offset_and_flags} / 0x1000 * 4;
-  if (header < kTcpHeaderLength) return unexpected(WireError::BadHeaderLength);
-  if (header > bytes.size()) return unexpected(WireError::Truncated);
+  if (header < kTcpHeaderLength) return WireError::BadHeaderLength;
+  if (header > bytes.size()) return WireError::Truncated;
   if (checksum == Checksum::Verify) {
     ChecksumSum sum;
     sum.add_pseudo_header(ip.source, ip.destination, kProtocolTcp, bytes.size());
     sum.add(bytes);
-    if (sum.checksum() != 0) return unexpected(WireError::BadChecksum);
+    if (sum.checksum() != 0) return WireError::BadChecksum;
   }
-  tl::expected<TcpSegment, WireError> parsed;  // filled where it lies
-  TcpSegment& segment = *parsed;
   segment.source = load16(&bytes[0]);
   segment.destination = load16(&bytes[2]);
   segment.seq = SeqNum(load32(&bytes[4]));
@@ -117,6 +118,15 @@ tl::expected<TcpSegment, WireError> parse_tcp(std::span<const std::byte> bytes, 
   segment.ecn = ip.traffic_class & ecn::kMask;
   parse_options(bytes.subspan(kTcpHeaderLength, header - kTcpHeaderLength), segment.options);
   segment.payload = bytes.subspan(header);
+  return std::nullopt;
+}
+
+}  // namespace
+
+tl::expected<TcpSegment, WireError> parse_tcp(std::span<const std::byte> bytes, const IpHeader& ip,
+                                              Checksum checksum) {
+  tl::expected<TcpSegment, WireError> parsed;  // filled where the caller will have it
+  if (const auto error = parse(bytes, ip, checksum, *parsed)) parsed = unexpected(*error);
   return parsed;
 }
 
@@ -174,6 +184,54 @@ void write_tcp_checksum(std::span<std::byte> header_and_payload, const IpAddress
   sum.add(header_and_payload);
   const std::uint16_t checksum = sum.checksum();
   std::memcpy(header_and_payload.data() + 16, &checksum, sizeof checksum);
+}
+
+void write_tcp(std::byte* out, const TcpSegment& segment, std::size_t payload_length,
+               const IpAddress& source, const IpAddress& destination, bool with_checksum) {
+  const TcpOptions& options = segment.options;
+  const bool usual =
+      !options.mss && !options.window_scale && !options.sack_permitted && options.sack_count == 0;
+  if (!usual) {
+    const std::size_t length = header_length(options);
+    write_tcp_header(out, segment);
+    if (with_checksum) write_tcp_checksum({out, length + payload_length}, source, destination);
+    return;
+  }
+  // Nearly every segment: in words as wide as they will be read again, and summed before they are stored.
+  const std::size_t length = kTcpHeaderLength + (options.timestamps ? kAlignedTimestamps : 0);
+  const std::uint64_t first = std::uint64_t{segment.source} << 48 |
+                              std::uint64_t{segment.destination} << 32 | segment.seq.value();
+  const std::uint64_t second = std::uint64_t{segment.ack.value()} << 32 |
+                               std::uint64_t{(length / 4 << 12 | (segment.flags & 0x1ffU))} << 16 |
+                               segment.window;
+  std::uint64_t third = std::uint64_t{segment.urgent} << 32;
+  std::uint64_t fourth = 0;
+  if (options.timestamps) {
+    third |= kTimestampsWithNops;
+    fourth = std::uint64_t{options.timestamps->value} << 32 | options.timestamps->echo;
+  }
+  if (with_checksum) {
+    NumberSum sum;
+    sum.add_pseudo_header(source, destination, kProtocolTcp, length + payload_length);
+    sum.add(first);
+    sum.add(second);
+    sum.add(third);
+    sum.add(fourth);
+    if (payload_length > 0) {
+      ChecksumSum payload;
+      payload.add({out + length, payload_length});
+      sum.add(payload);
+    }
+    third |= std::uint64_t{sum.checksum()} << 48;
+  }
+  store64(out, first);
+  store64(out + 8, second);
+  if (options.timestamps) {
+    store64(out + 16, third);
+    store64(out + 24, fourth);
+  } else {
+    store32(out + 16, static_cast<std::uint32_t>(third >> 32));
+  }
 }
 
 }  // namespace lastack
