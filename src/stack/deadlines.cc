@@ -15,6 +15,15 @@ void Host::Impl::advance(Instant at) {
     TcpContext x = context();
     on_timer(connections[id], x);
     settle(id);
+    connections.put_to_sleep(id);
+  }
+  // Somebody has looked at them, or a segment came.
+  for (ConnectionIndex woken = connections.next_woken(); woken != kNoConnection;
+       woken = connections.next_woken()) {
+    Connection& c = connections[woken];
+    if (!may_sleep(c)) continue;
+    c.trim_timer = now + 1s;
+    timers.set(woken, next_timer(c));
   }
 }
 

@@ -157,7 +157,7 @@ void Host::Impl::close_listener(std::uint32_t index) {
     if (connections.is_live(child) && connections[child].state == TcpState::Closed) forget(child);
   }
   for (ConnectionIndex i = 0; i < connections.capacity() && kept->half_open > 0; ++i) {
-    if (!connections.is_live(i) || connections[i].listener != index) continue;
+    if (!connections.is_awake(i) || connections[i].listener != index) continue;
     if (connections[i].state != TcpState::SynReceived) continue;
     --kept->half_open;
     connections[i].listener = 0;

@@ -23,17 +23,19 @@ std::uint32_t ago(Instant now, Instant then) {
 
 // As Linux counts (inet_diag): a SYN or FIN takes a place in the queue to send until it is acknowledged, and the
 // peer's FIN one in the receive queue until its end is read.
-std::uint32_t send_queue_of(const Connection& c) {
+std::uint32_t send_queue_of(const ControlBlock& c) {
   if (c.state == TcpState::SynReceived && c.listener != 0) return 0;  // a request has no queues
   const SeqNum end = c.write_seq + (c.fin_queued ? 1U : 0U);
   return static_cast<std::uint32_t>(std::max(end - c.snd_una, 0));
 }
-std::uint32_t receive_queue_of(const Connection& c) {
-  return static_cast<std::uint32_t>(c.receive_buffer.size()) +
-         (c.fin_received && !c.end_read ? 1U : 0U);
+// `awake`: the same connection, null if it is asleep; then its buffers are empty.
+std::uint32_t receive_queue_of(const ControlBlock& c, const Connection* awake) {
+  const std::size_t bytes = awake == nullptr ? 0 : awake->receive_buffer.size();
+  return static_cast<std::uint32_t>(bytes) + (c.fin_received && !c.end_read ? 1U : 0U);
 }
 
-SocketRecord record_of(const Connection& c, Instant now, std::uint64_t inode) {
+SocketRecord record_of(const ControlBlock& c, const Connection* awake, Instant now,
+                       std::uint64_t inode) {
   SocketRecord r;
   r.tuple = c.tuple;
   r.state = c.state;
@@ -45,7 +47,7 @@ SocketRecord record_of(const Connection& c, Instant now, std::uint64_t inode) {
     r.timer = TimerKind::KeepAlive;
     r.timer_remaining = std::max(c.keep_timer - now, Duration::zero());
   }
-  r.receive_queue = receive_queue_of(c);
+  r.receive_queue = receive_queue_of(c, awake);
   r.send_queue = send_queue_of(c);
   r.inode = inode;
   return r;
@@ -221,12 +223,25 @@ HostSnapshot Host::snapshot(Instant at) const {
   for (const auto& listener : h.listeners) {
     if (listener != nullptr) census.add_listener(record_of(*listener));
   }
+  ControlBlock asleep;
   for (ConnectionIndex i = 0; i < h.connections.capacity(); ++i) {
     if (!h.connections.is_live(i)) continue;
+<<<<<<< HEAD
     const Connection& c = h.connections[i];
     if (c.state == TcpState::Closed && c.bound_port != 0) census.add_bound(c.bound_port);
   }
   each_open(h.connections, at, [&](const SocketRecord& r, const Connection& c) {
+=======
+    const Connection* const awake = h.connections.awake(i);
+    const ControlBlock& c = h.connections.look_at(i, asleep);
+    if (c.state == TcpState::Listen) continue;
+    if (c.state == TcpState::Closed) {
+      if (c.bound_port != 0) census.add_bound(c.bound_port);
+      continue;
+    }
+    const std::uint64_t inode = c.user == 0 ? 0 : std::uint64_t{i} + 1;
+    const SocketRecord r = record_of(c, awake, at, inode);
+>>>>>>> 68705e7 (stack: an idle connection is packed away until somebody touches it: 392 bytes of all memory in place of more than 1,200)
     census.add(r);
     if (c.bound_port != 0) census.mark_bound(r);
     ConnectionDetails details;
@@ -239,7 +254,7 @@ HostSnapshot Host::snapshot(Instant at) const {
   each_small(h.waits, at, [&](const SocketRecord& r) { census.add(r); });
   // After all have been added (census.h).
   for (ConnectionIndex i = 0; i < h.connections.capacity(); ++i) {
-    if (h.connections.is_live(i) && h.connections[i].user != 0) {
+    if (h.connections.is_live(i) && h.connections.look_at(i, asleep).user != 0) {
       census.own(std::uint64_t{i} + 1, kUser);
     }
   }

@@ -139,7 +139,7 @@ Outcome<int> Host::option(SocketId id, Option option) const {
   const Socket* socket = impl_->find(id);
   if (socket == nullptr) return unexpected(Err::bad_descriptor);
   const Impl& h = *impl_;
-  const Connection& c = h.connections[socket->connection];
+  const Connection& c = impl_->connections[socket->connection];
   const UserOptions& o = c.options;
   switch (option) {
     case Option::reuse_address:

@@ -38,6 +38,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "lastack/four_tuple.h"
@@ -164,7 +165,9 @@ struct UserOptions {
   std::uint32_t port_range = 0;  // high << 16 | low
 };
 
-struct Connection {
+// The transmission control block of RFC 9293, 3.3.1: numbers and nothing else, so that it can be copied as it
+// is. An idle connection is kept as a packed copy of it (stack/asleep.h).
+struct ControlBlock {
   FourTuple tuple;
   TcpState state = TcpState::Closed;
   TcpState origin = TcpState::Closed;  // MUST-11: Listen, SynSent or TimeWait, before SYN_RECEIVED
@@ -231,15 +234,7 @@ struct Connection {
   std::uint32_t syn_last_clock = 0;  // and at the last one
   std::uint32_t retrans_stamp = 0;  // our clock at the first retransmission of this episode (Eifel)
 
-  // --- Buffers
-  ByteRing send_buffer;  // from snd_una on
-  ByteRing receive_buffer;
-  SentQueue sent;
-  // What the user has written and was not sent yet, from snd_nxt on, in pieces that will not be joined: a
-  // super-segment or less each (Linux: the write queue). PSH belongs to the end of a piece.
-  SentQueue unsent;
   OutOfOrder out_of_order;
-  std::unique_ptr<std::vector<SeqRange>> gaps;  // what has arrived beyond rcv_nxt, sorted
 
   // --- Loss recovery
   CongestionState ca = CongestionState::Open;
@@ -321,6 +316,18 @@ struct Connection {
   // The user has read up to the urgent byte (SIOCATMARK).
   bool at_urgent_mark() const { return urgent != Urgent::None && rcv_up == read_next(); }
   SeqNum send_limit() const { return snd_una + snd_wnd; }
+};
+static_assert(std::is_trivially_copyable_v<ControlBlock>);
+
+struct Connection : ControlBlock {
+  // --- Buffers
+  ByteRing send_buffer;  // from snd_una on
+  ByteRing receive_buffer;
+  SentQueue sent;
+  // What the user has written and was not sent yet, from snd_nxt on, in pieces that will not be joined: a
+  // super-segment or less each (Linux: the write queue). PSH belongs to the end of a piece.
+  SentQueue unsent;
+  std::unique_ptr<std::vector<SeqRange>> gaps;  // what has arrived beyond rcv_nxt, sorted
 };
 
 }  // namespace lastack

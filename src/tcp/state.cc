@@ -64,6 +64,7 @@ void establish(Connection& c, TcpContext& x) {
       88, std::min<std::uint32_t>({c.announced, send_mss(c), c.rcv_wnd / 2, 536})));
   c.backoff = 0;
   c.retransmits = 0;
+  c.trim_timer = x.now + 1s;  // if nothing follows it may sleep
   if (c.options.keepalive) {
     arm_keepalive(c, x,
                   std::chrono::seconds(c.options.keep_idle.value_or(x.settings.keepalive_time)));

@@ -273,7 +273,7 @@ void on_keep_timer(Connection& c, TcpContext& x) {
 
 }  // namespace
 
-Instant next_timer(const Connection& c) {
+Instant next_timer(const ControlBlock& c) {
   return std::min({c.send_timer, c.ack_timer, c.keep_timer, c.trim_timer});
 }
 

@@ -8,7 +8,7 @@
 namespace lastack {
 
 // The earliest of a connection's timers, Instant::max() when there is none.
-Instant next_timer(const Connection& c);
+Instant next_timer(const ControlBlock& c);
 // Does what is due at x.now.
 void on_timer(Connection& c, TcpContext& x);
 

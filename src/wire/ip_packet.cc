@@ -56,7 +56,7 @@ std::optional<WireError> parse_v6(std::span<const std::byte> bytes, IpPacket& pa
   packet.header.source = load_v6(&bytes[8]);
   packet.header.destination = load_v6(&bytes[24]);
   if (packet.header.source.is_v4() || packet.header.destination.is_v4()) {
-    return unexpected(WireError::MappedAddress);
+    return WireError::MappedAddress;
   }
   packet.header.hop_limit = load8(&bytes[7]);
   packet.header.traffic_class = static_cast<std::uint8_t>(load16(&bytes[0]) >> 4);

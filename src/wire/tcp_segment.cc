@@ -30,7 +30,9 @@ constexpr std::uint32_t kTimestampsWithNops = 0x0101080a;
 void parse_options(std::span<const std::byte> bytes, TcpOptions& out) {
   // Nearly every segment of a connection with timestamps has these and nothing else.
   if (bytes.size() == kAlignedTimestamps && load32(bytes.data()) == kTimestampsWithNops) {
-    out.timestamps = Timestamps{load32(&bytes[4]), load32(&bytes[8])};
+    Timestamps& timestamps = out.timestamps.emplace();
+    timestamps.value = load32(&bytes[4]);
+    timestamps.echo = load32(&bytes[8]);
     return;
   }
   while (!bytes.empty()) {
