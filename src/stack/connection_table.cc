@@ -117,7 +117,7 @@ void ConnectionTable::erase(Index index) {
   slots_[slot].index = kNone;
 }
 
-ConnectionTable::Index ConnectionTable::find(const FourTuple& tuple) {
+ConnectionTable::Index ConnectionTable::find(const FourTuple& tuple) const {
   const std::uint32_t h = hash(tuple);
   for (std::uint32_t slot = h & mask(); slots_[slot].index != kNone; slot = (slot + 1) & mask()) {
     if (slots_[slot].hash == h && (*this)[slots_[slot].index].tuple == tuple) {

@@ -28,6 +28,9 @@ class ConnectionTable {
     Place& place = places_[index];
     return place.awake ? *place.awake : wake(index);
   }
+  const Connection& operator[](Index index) const {
+    return const_cast<ConnectionTable&>(*this)[index];
+  }
   // As it is or, if it is asleep, a copy in `room`.
   const ControlBlock& look_at(Index index, ControlBlock& room) const;
   std::uint32_t live() const { return live_; }
@@ -47,7 +50,7 @@ class ConnectionTable {
   // By its tuple, which must not change while it is in.
   void insert(Index index);
   void erase(Index index);
-  Index find(const FourTuple& tuple);
+  Index find(const FourTuple& tuple) const;
   std::uint32_t hashed() const { return hashed_; }
 
  private:

@@ -234,12 +234,13 @@ void Host::Impl::renew(const Socket& socket) {
   fresh.bound_port = c.bound_port;
   fresh.tuple.local.port = c.bound_port;
   if (c.bound_port != 0) {
-    fresh.tuple.local.address = holds[socket.connection].holder.address;
+    fresh.tuple.local.address = ports.bindings().holder(holds[socket.connection].terms).address;
   } else if (socket.address_bound) {
     fresh.tuple.local.address = c.tuple.local.address;
   } else if (!socket.v6) {
     fresh.tuple.local.address = IpAddress::v4(0);
   }
+  memory -= c.memory;
   c = std::move(fresh);
 }
 
