@@ -171,6 +171,7 @@ void print(const char* name, const Rows& rows) {
   }
   fmt::print("\n");
 }
+#ifdef LASTACK_BENCH_LWIP
 void print_ratio(const char* name, const Rows& theirs, const Rows& ours) {
   fmt::print("  {:<34}", name);
   for (std::size_t i = 0; i < theirs.size(); ++i) {
@@ -183,7 +184,6 @@ void print_ratio(const char* name, const Rows& theirs, const Rows& ours) {
   fmt::print("\n");
 }
 
-#ifdef LASTACK_BENCH_LWIP
 // The median of short runs, after each of which what it left in TIME_WAIT is taken away.
 double lwip_round(LwipEnds& ends, LwipEnds::Ports ports, std::size_t time_waits) {
   const int cycles = time_waits == 0 ? 8 : 32;

@@ -55,6 +55,11 @@ void ConnectionTable::put_to_sleep(Index index) {
 Connection& ConnectionTable::wake(Index index) {
   Place& place = places_[index];
   place.awake = fresh();
+  // Its buffers were given back, and are not counted.
+  place.awake->send_buffer.release();
+  place.awake->receive_buffer.release();
+  place.awake->sent.release();
+  place.awake->unsent.release();
   lastack::wake(place.asleep.get(), *place.awake);
   place.asleep.reset();
   woken_.push_back(index);

@@ -136,6 +136,7 @@ Outcome<SocketId> Host::open(Family family) {
   socket.connection = impl_->connections.allocate();
   Connection& c = impl_->connections[socket.connection];
   c.user = *index + 1;
+  impl_->count_memory(c);  // small buffers may lie ready
   if (!socket.v6) c.tuple.local.address = IpAddress::v4(0);
   return impl_->id_of(*index);
 }
