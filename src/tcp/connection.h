@@ -309,12 +309,6 @@ struct ControlBlock {
     const std::int32_t left = (rcv_wup + rcv_wnd) - rcv_nxt;
     return left < 0 ? 0 : static_cast<std::uint32_t>(left);
   }
-  // The number of the byte that the user reads next (Linux: copied_seq).
-  SeqNum read_next() const {
-    return rcv_nxt - (fin_received ? 1U : 0U) - static_cast<std::uint32_t>(receive_buffer.size());
-  }
-  // The user has read up to the urgent byte (SIOCATMARK).
-  bool at_urgent_mark() const { return urgent != Urgent::None && rcv_up == read_next(); }
   SeqNum send_limit() const { return snd_una + snd_wnd; }
 };
 static_assert(std::is_trivially_copyable_v<ControlBlock>);
@@ -328,6 +322,13 @@ struct Connection : ControlBlock {
   // super-segment or less each (Linux: the write queue). PSH belongs to the end of a piece.
   SentQueue unsent;
   std::unique_ptr<std::vector<SeqRange>> gaps;  // what has arrived beyond rcv_nxt, sorted
+
+  // The number of the byte that the user reads next (Linux: copied_seq).
+  SeqNum read_next() const {
+    return rcv_nxt - (fin_received ? 1U : 0U) - static_cast<std::uint32_t>(receive_buffer.size());
+  }
+  // The user has read up to the urgent byte (SIOCATMARK).
+  bool at_urgent_mark() const { return urgent != Urgent::None && rcv_up == read_next(); }
 };
 
 }  // namespace lastack
