@@ -88,9 +88,11 @@ template <class F>
 void each_open(const ConnectionTable& connections, Instant now, F&& f) {
   for (ConnectionIndex i = 0; i < connections.capacity(); ++i) {
     if (!connections.is_live(i)) continue;
-    const Connection& c = connections[i];
+    ControlBlock asleep;
+    const ControlBlock& c = connections.look_at(i, asleep);
     if (c.state == TcpState::Listen || c.state == TcpState::Closed) continue;
-    f(record_of(c, now, c.user == 0 ? 0 : std::uint64_t{i} + 1), c);
+    const std::uint64_t inode = c.user == 0 ? 0 : std::uint64_t{i} + 1;
+    f(record_of(c, connections.awake(i), now, inode), c);
   }
 }
 
@@ -181,7 +183,7 @@ std::vector<SocketRecord> Host::sockets(Instant at) const {
     if (listener != nullptr) records.push_back(record_of(*listener));
   }
   each_open(h.connections, at,
-            [&](const SocketRecord& r, const Connection&) { records.push_back(r); });
+            [&](const SocketRecord& r, const ControlBlock&) { records.push_back(r); });
   each_small(h.waits, at, [&](const SocketRecord& r) { records.push_back(r); });
   return records;
 }
@@ -226,22 +228,10 @@ HostSnapshot Host::snapshot(Instant at) const {
   ControlBlock asleep;
   for (ConnectionIndex i = 0; i < h.connections.capacity(); ++i) {
     if (!h.connections.is_live(i)) continue;
-<<<<<<< HEAD
-    const Connection& c = h.connections[i];
+    const ControlBlock& c = h.connections.look_at(i, asleep);
     if (c.state == TcpState::Closed && c.bound_port != 0) census.add_bound(c.bound_port);
   }
-  each_open(h.connections, at, [&](const SocketRecord& r, const Connection& c) {
-=======
-    const Connection* const awake = h.connections.awake(i);
-    const ControlBlock& c = h.connections.look_at(i, asleep);
-    if (c.state == TcpState::Listen) continue;
-    if (c.state == TcpState::Closed) {
-      if (c.bound_port != 0) census.add_bound(c.bound_port);
-      continue;
-    }
-    const std::uint64_t inode = c.user == 0 ? 0 : std::uint64_t{i} + 1;
-    const SocketRecord r = record_of(c, awake, at, inode);
->>>>>>> 68705e7 (stack: an idle connection is packed away until somebody touches it: 392 bytes of all memory in place of more than 1,200)
+  each_open(h.connections, at, [&](const SocketRecord& r, const ControlBlock& c) {
     census.add(r);
     if (c.bound_port != 0) census.mark_bound(r);
     ConnectionDetails details;
