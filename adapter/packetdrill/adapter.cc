@@ -28,7 +28,7 @@
 namespace lastack::packetdrill {
 namespace {
 
-constexpr int kMsgFastOpen = 0x20000000, kMsgZeroCopy = 0x4000000;
+constexpr int kMsgFastOpen = 0x20000000;
 constexpr int kTcpCmInq = 36;  // TCP_CM_INQ
 
 HostOptions host_options(const Flags& flags) {
@@ -229,7 +229,7 @@ class Adapter {
     Call call(*this);
     Descriptor* d = descriptors_.find_socket(fd);
     if (d == nullptr) return -EBADF;
-    if ((flags & (kMsgFastOpen | kMsgZeroCopy)) != 0) return -EOPNOTSUPP;
+    if ((flags & kMsgFastOpen) != 0) return -EOPNOTSUPP;
     if (has_bad_pointer(pieces, count)) return -EFAULT;
     const std::size_t size = total(pieces, count);
     std::vector<std::byte> bytes;
@@ -328,6 +328,9 @@ class Adapter {
     constexpr unsigned kNonBlocking = 2;  // SPLICE_F_NONBLOCK
     if (from != nullptr && to == nullptr) {
       Outcome<std::size_t> n = tl::unexpected(Err::would_block);
+      // At an urgent byte there is nothing to take, and nothing to wait for.
+      if (host_.readiness(from->socket).urgent && host_.unread(from->socket).value_or(1) == 0)
+        return 0;
       const auto attempt = [&, socket = from->socket] {
         n = host_.read(socket, bytes, clock_.now());
         return n || n.error() != Err::would_block;
@@ -503,6 +506,7 @@ class Adapter {
   ssize_t send_bytes(Call& call, const Descriptor& d, std::span<const std::byte> bytes, int flags) {
     const bool urgent = (flags & MSG_OOB) != 0;
     const bool more = (flags & MSG_MORE) != 0;
+    const bool record = (flags & MSG_EOR) != 0;
     std::size_t sent = 0;
     Err error = Err::none;
     bool first = true;
@@ -510,7 +514,7 @@ class Adapter {
       // One who has found no room comes back when he is told of it, not with every byte that gets free.
       if (!std::exchange(first, false) && !host_.readiness(socket).writable) return false;
       do {
-        const auto n = host_.write(socket, bytes.subspan(sent), clock_.now(), urgent, more);
+        const auto n = host_.write(socket, bytes.subspan(sent), clock_.now(), urgent, more, record);
         error = n ? Err::none : n.error();
         if (!n) return n.error() != Err::would_block;
         sent += *n;
@@ -635,6 +639,7 @@ void packetdrill_interface_init(const char* so_flags, PacketdrillTable* table) {
 
   table->read = [](void* self, int fd, void* buffer, size_t size) {
     if (!of(self).owns(fd)) return ::read(fd, buffer, size);
+    if (size == 0) return ssize_t{0};
     const iovec piece{buffer, size};
     return answer(of(self).receive(fd, &piece, 1, 0));
   };

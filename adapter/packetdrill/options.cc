@@ -26,6 +26,8 @@ constexpr Known kKnown[] = {
     {SOL_SOCKET, 9, Option::keep_alive},
     {SOL_SOCKET, 10, Option::urgent_inline},  // SO_OOBINLINE
     {SOL_SOCKET, 7, Option::send_buffer},
+    {kIp, 11, Option::hears_icmp},
+    {kIpv6, 25, Option::hears_icmp},
     {SOL_SOCKET, 8, Option::receive_buffer},
     {kTcp, 1, Option::no_delay},
     {kTcp, 2, Option::max_segment},
@@ -54,11 +56,10 @@ constexpr Known kKnown[] = {
 constexpr std::pair<int, int> kRemembered[] = {
     {SOL_SOCKET, 5},   // SO_DONTROUTE
     {SOL_SOCKET, 12},  // SO_PRIORITY
+    {SOL_SOCKET, 60},  // SO_ZEROCOPY: what is sent is copied, as the kernel may as well
     {kIp, 10},         // IP_MTU_DISCOVER
-    {kIp, 11},         // IP_RECVERR
     {kIp, 15},         // IP_FREEBIND
     {kIpv6, 23},       // IPV6_MTU_DISCOVER
-    {kIpv6, 25},       // IPV6_RECVERR
 };
 
 const Known* find_known(int level, int number) {
@@ -150,6 +151,9 @@ LinuxTcpInfo linux_info(const ConnectionInfo& c) {
   t.notsent_bytes = c.not_sent;
   t.min_rtt = c.least_rtt;
   t.delivered = c.delivered;
+  t.reord_seen = c.reorderings;
+  t.bytes_acked = c.bytes_acked;
+  t.snd_wnd = c.peer_window;
   return t;
 }
 

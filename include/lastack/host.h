@@ -145,6 +145,7 @@ enum class Option : std::uint8_t {
   traffic_class,
   hop_limit,
   urgent_inline,  // SO_OOBINLINE
+  hears_icmp,  // IP_RECVERR: an ICMP error is told at once, not only if the connection ends by time-out
 };
 
 enum class ShutdownHow : std::uint8_t { Read, Write, Both };
@@ -188,6 +189,9 @@ struct ConnectionInfo {
   std::uint32_t reordering = 0;
   std::uint32_t total_retransmitted = 0;
   std::uint32_t delivered = 0;
+  std::uint32_t reorderings = 0;  // seen so far
+  std::uint64_t bytes_acked = 0;
+  std::uint32_t peer_window = 0;  // bytes, as announced
   std::uint32_t path_mtu = 0;
   std::uint32_t not_sent = 0;  // bytes
   std::uint32_t last_data_sent_ms = 0;
@@ -247,7 +251,7 @@ class Host {
   // Everything before the urgent byte has been read (SIOCATMARK).
   Outcome<bool> at_mark(SocketId socket) const;
   Outcome<std::size_t> write(SocketId socket, std::span<const std::byte> data, Instant now,
-                             bool urgent = false, bool more = false);
+                             bool urgent = false, bool more = false, bool end_of_record = false);
   Outcome<void> shutdown(SocketId socket, ShutdownHow how, Instant now);
   // The number is invalid afterwards, and the connection goes its way (FIN, or RST where something was left
   // unread).

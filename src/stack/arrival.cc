@@ -81,7 +81,19 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
         return;
       }
       TcpContext x = context();
-      on_icmp(c, x, **error);
+      if (c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening) {
+        if ((*error)->seq != c.iss) {
+          ++counters.OutOfWindowIcmps;
+        } else if ((*error)->kind == IcmpKind::NetworkUnreachable ||
+                   (*error)->kind == IcmpKind::HostUnreachable ||
+                   (*error)->kind == IcmpKind::TimeExceeded ||
+                   (*error)->kind == IcmpKind::ParameterProblem) {
+          ++counters.ListenDrops;
+          finish(c, x, TcpError::None);
+        }
+      } else {
+        on_icmp(c, x, **error);
+      }
       settle(index);
       return;
     }
@@ -327,6 +339,7 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
     return true;
   }
   ++counters.PassiveOpens;
+  c.pingpong = connections[listener->socket].pingpong;  // as set by now (TCP_QUICKACK)
   return false;
 }
 
@@ -347,6 +360,7 @@ ConnectionIndex Host::Impl::accept_cookie(Listener& listener, std::uint32_t numb
   const ConnectionIndex index = connections.allocate();
   Connection& c = connections[index];
   c.options = connections[listener.socket].options;
+  c.pingpong = connections[listener.socket].pingpong;
   TcpContext x = context();
   begin(c, x,
         {.tuple = tuple,

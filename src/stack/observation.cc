@@ -154,6 +154,9 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   i.reordering = c.rack.reordering;
   i.total_retransmitted = c.total_retrans;
   i.delivered = c.delivered;
+  i.reorderings = c.rack.reorderings;
+  i.bytes_acked = c.bytes_acked;
+  i.peer_window = c.snd_wnd;
   i.path_mtu = c.path_mtu;
   i.not_sent = static_cast<std::uint32_t>(std::max(c.write_seq - c.snd_nxt, 0));
   i.last_data_sent_ms = ago(at, c.last_sent);

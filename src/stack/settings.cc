@@ -120,6 +120,13 @@ bool set_own(TcpSettings& tcp, ChallengeLimit& challenges, std::string_view name
   if (name == "tcp_dsack") return flag(tcp.dsack);
   if (name == "tcp_slow_start_after_idle") return flag(tcp.slow_start_after_idle);
   if (name == "tcp_thin_linear_timeouts") return flag(tcp.thin_linear_timeouts);
+  // Of the device, not a sysctl: what it takes to cut itself, 0: nothing.
+  if (name == "gso_max_size") {
+    if (value < 0 || value > 65535) return false;
+    tcp.gso_max_size = static_cast<std::uint32_t>(value);
+    return true;
+  }
+  if (name == "tcp_retrans_collapse") return flag(tcp.retrans_collapse);
   if (name == "tcp_reordering") return number(tcp.reordering);
   if (name == "tcp_max_reordering") return number(tcp.max_reordering);
   if (name == "tcp_recovery") return number(tcp.recovery);

@@ -25,9 +25,6 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
     case Option::reuse_port:
       o.reuse_port = on;
       break;
-    case Option::urgent_inline:
-      o.urgent_inline = on;
-      break;
     case Option::keep_alive:
       o.keepalive = on;
       break;
@@ -117,6 +114,12 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
     case Option::traffic_class:
       o.traffic_class = static_cast<std::uint8_t>(value & 0xfc);
       break;
+    case Option::urgent_inline:
+      o.urgent_inline = on;
+      break;
+    case Option::hears_icmp:
+      o.hears_icmp = on;
+      break;
     case Option::hop_limit:
       if (value != -1 && !within(1, 255)) return unexpected(Err::invalid);
       o.hop_limit = value == -1 ? 64 : static_cast<std::uint8_t>(value);
@@ -148,8 +151,6 @@ Outcome<int> Host::option(SocketId id, Option option) const {
       return o.reuse_port;
     case Option::keep_alive:
       return o.keepalive;
-    case Option::urgent_inline:
-      return o.urgent_inline;
     case Option::linger:
       return o.linger ? o.linger_seconds : -1;
     case Option::send_buffer:
@@ -161,9 +162,13 @@ Outcome<int> Host::option(SocketId id, Option option) const {
     case Option::cork:
       return o.cork;
     case Option::max_segment:
-      return c.state == TcpState::Closed || c.state == TcpState::Listen
-                 ? (o.max_segment != 0 ? o.max_segment : 536)
-                 : static_cast<int>(send_mss(c));
+      if (o.max_segment != 0 && (c.state == TcpState::Closed || c.state == TcpState::Listen)) {
+        return o.max_segment;
+      }
+      if (c.state == TcpState::SynSent) {  // the peer has not said yet what it takes
+        return 536 - (c.timestamps_offered ? 12 : 0);
+      }
+      return static_cast<int>(send_mss(c));
     case Option::keep_idle:
       return o.keep_idle.value_or(h.tcp.keepalive_time);
     case Option::keep_interval:
@@ -192,6 +197,10 @@ Outcome<int> Host::option(SocketId id, Option option) const {
       return static_cast<int>(o.port_range);
     case Option::traffic_class:
       return o.traffic_class;
+    case Option::urgent_inline:
+      return o.urgent_inline;
+    case Option::hears_icmp:
+      return o.hears_icmp;
     case Option::hop_limit:
       return o.hop_limit;
   }

@@ -36,6 +36,8 @@ Err err_of(TcpError error) {
       return Err::protocol_error;
     case TcpError::MessageTooBig:
       return Err::message_too_big;
+    case TcpError::NotSupported:
+      return Err::not_supported;
     case TcpError::NoMemory:
       return Err::no_buffers;
   }
@@ -392,7 +394,7 @@ Outcome<std::byte> Host::read_urgent(SocketId id, Instant at, bool peek) {
   h.see(at);
   Socket* socket = h.find(id);
   if (socket == nullptr) return unexpected(Err::bad_descriptor);
-  if (socket->listener != 0) return unexpected(Err::invalid);
+  if (socket->listener != 0) return unexpected(Err::not_connected);
   Connection& c = h.connections[socket->connection];
   if (c.options.urgent_inline || c.urgent == Urgent::None || c.urgent == Urgent::Read) {
     return unexpected(Err::invalid);
@@ -409,7 +411,7 @@ Outcome<bool> Host::at_mark(SocketId id) const {
 }
 
 Outcome<std::size_t> Host::write(SocketId id, std::span<const std::byte> data, Instant at,
-                                 bool urgent, bool more) {
+                                 bool urgent, bool more, bool end_of_record) {
   Impl& h = *impl_;
   h.see(at);
   Socket* socket = h.find(id);
@@ -424,7 +426,8 @@ Outcome<std::size_t> Host::write(SocketId id, std::span<const std::byte> data, I
   if (data.empty()) return 0;
   TcpContext x = h.context();
   h.saw_call(c, SeenCall::Write);
-  const std::size_t n = lastack::write(c, x, data, {.urgent = urgent, .more = more});
+  const std::size_t n =
+      lastack::write(c, x, data, {.urgent = urgent, .more = more, .end_of_record = end_of_record});
   h.settle(socket->connection);
   if (n == 0) return unexpected(Err::would_block);
   return n;
@@ -446,8 +449,12 @@ Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
     return {};
   }
   if (!opening(c))
-    socket->connecting = false;  // connect() has nothing more to tell (Linux: inet_shutdown)
-  if (c.state == TcpState::Closed) return unexpected(Err::not_connected);
+    socket->connecting = false;       // connect() has nothing more to tell (Linux: inet_shutdown)
+  if (c.state == TcpState::Closed) {  // shut all the same (Linux: inet_shutdown)
+    if (how != ShutdownHow::Write) c.read_shutdown = true;
+    if (how != ShutdownHow::Read) c.fin_queued = true;
+    return unexpected(Err::not_connected);
+  }
   TcpContext x = h.context();
   h.saw_call(c, SeenCall::Shutdown);
   if (c.state == TcpState::SynSent) {

@@ -32,8 +32,9 @@ TcpError error_of(IcmpKind kind) {
       return TcpError::MessageTooBig;
     case IcmpKind::ParameterProblem:
       return TcpError::Protocol;
-    case IcmpKind::HostUnreachable:
     case IcmpKind::SourceRouteFailed:
+      return TcpError::NotSupported;
+    case IcmpKind::HostUnreachable:
     case IcmpKind::Prohibited:
     case IcmpKind::TimeExceeded:
     case IcmpKind::SourceQuench:
@@ -90,9 +91,12 @@ void choose_initial_window(Connection& c, const TcpContext& x, bool timestamps) 
   c.rcv_wnd = space;
   c.rcv_wscale = 0;
   if (x.settings.window_scaling) {
-    const std::uint32_t most = std::max(x.settings.rmem_max, whole);
+    // A buffer that the user has set does not grow (Linux: tcp_select_initial_window with its window_clamp).
+    const std::uint32_t most =
+        c.options.receive_buffer != 0 ? whole / 2 : std::max(x.settings.rmem_max, whole);
     for (std::uint32_t s = most; s > 65535 && c.rcv_wscale < 14; s >>= 1) ++c.rcv_wscale;
   }
+  c.offered_wscale = c.rcv_wscale;
   c.rcv_window_limit = std::min(c.rcv_wnd, std::uint32_t{65535} << c.rcv_wscale);
 }
 
@@ -230,6 +234,11 @@ std::size_t read(Connection& c, TcpContext& x, std::span<std::byte> out, bool pe
 void shutdown_write(Connection& c, TcpContext& x) {
   switch (c.state) {
     case TcpState::SynReceived:
+      if (!c.orphan) {  // the FIN goes once the handshake is over (Linux: tcp_shutdown)
+        c.fin_queued = true;
+        break;
+      }
+      [[fallthrough]];
     case TcpState::Established:
       set_state(c, x, TcpState::FinWait1);
       queue_fin(c, x);
@@ -265,7 +274,12 @@ void close(Connection& c, TcpContext& x) {
   c.receive_buffer.drop(c.receive_buffer.size());
   if (c.options.linger && c.options.linger_seconds == 0) {
     ++x.counters.TCPAbortOnData;
-    abort_connection(c, x, TcpError::None, By::User);
+    // A peer that has our FIN, and has sent its own, needs no more (Linux: tcp_disconnect).
+    if ((c.state == TcpState::Closing || c.state == TcpState::LastAck) && c.fin_sent) {
+      finish(c, x, TcpError::None, By::User);
+    } else {
+      abort_connection(c, x, TcpError::None, By::User);
+    }
     return;
   }
   shutdown_write(c, x);
@@ -323,6 +337,11 @@ void on_icmp(Connection& c, TcpContext& x, const IcmpError& error) {
   const bool over = opening ? hard || rules.icmp_soft_ends_opening : hard && rules.icmp_hard_aborts;
   if (over) {
     finish(c, x, what);
+    return;
+  }
+  if (c.options.hears_icmp) {  // IP_RECVERR: told at once, and the connection goes on
+    c.error = what;
+    c.news |= news::kReadable | news::kWritable;
     return;
   }
   c.soft_error = what;

@@ -65,7 +65,8 @@ enum class TcpError : std::uint8_t {
   ProtocolUnreachable,
   PortUnreachable,
   MessageTooBig,
-  Protocol,  // ICMP: parameter problem
+  Protocol,      // ICMP: parameter problem
+  NotSupported,  // ICMP: a source route failed
   NoMemory,
 };
 
@@ -124,6 +125,7 @@ struct Rack {
   std::uint8_t window_persist = 16;
   bool advanced = false;
   bool reordering_seen = false;
+  std::uint32_t reorderings = 0;  // how often
   bool dsack_seen = false;
   SeqNum fack;  // the highest sequence number SACKed
   std::uint32_t reordering = 3;
@@ -162,6 +164,7 @@ struct UserOptions {
   bool v6_only = false;
   bool bind_no_port = false;
   bool defer_accept = false;
+  bool hears_icmp = false;       // IP_RECVERR
   std::uint32_t port_range = 0;  // high << 16 | low
 };
 
@@ -202,6 +205,7 @@ struct ControlBlock {
   std::uint32_t rcv_wnd = 0;
   std::uint32_t rcv_window_limit = 65535;  // grows with what arrives (Linux: rcv_ssthresh)
   std::uint8_t rcv_wscale = 0;
+  std::uint8_t offered_wscale = 0;  // in our SYN
   bool fin_received = false;
   bool end_read = false;         // and the user has been told
   std::optional<SeqNum> fin_at;  // a FIN that came before what precedes it

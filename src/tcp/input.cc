@@ -237,10 +237,11 @@ Reply in_syn_sent(Connection& c, TcpContext& x, const TcpSegment& segment) {
     if (!(segment.ack > c.snd_una) || segment.ack > c.snd_nxt) {
       // A stranger's, or an old connection's. RFC 9293: RST, unless it is one. When a SYN of ours met the
       // peer's old half, this RST is what frees the way (claim A5): our SYN goes again soon.
-      if (segment.rst()) return Reply::None;
+      // An earlier segment or its RST may have gone unheard: the SYN goes again at once.
       if (c.retransmits == 0 && x.settings.rules.quick_syn_again) {
         arm_send_timer(c, x, SendTimer::Retransmit, kLeastTimer * 4);
       }
+      if (segment.rst()) return Reply::None;
       return Reply::Reset;
     }
     if (c.timestamps_offered && segment.options.timestamps &&
@@ -291,6 +292,7 @@ Reply in_syn_sent(Connection& c, TcpContext& x, const TcpSegment& segment) {
   set_state(c, x, TcpState::SynReceived);
   c.origin = TcpState::SynSent;
   send_syn(c, x, false);
+  if (!c.sent.empty()) c.sent.front().sent_at = x.now;
   return Reply::None;
 }
 
@@ -327,7 +329,8 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (opening) {
     c.snd_wnd = std::uint32_t{segment.window} << c.snd_wscale;
     c.snd_wl1 = segment.seq;
-    c.max_window = std::max(c.max_window, c.snd_wnd);
+    // The window of a SYN is no measure of the peer (Linux: tcp_create_openreq_child).
+    c.max_window = c.snd_wnd;
   }
   switch (process_ack(c, x, segment)) {
     case AckVerdict::Good:
@@ -346,7 +349,10 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   switch (c.state) {
     case TcpState::SynReceived:
       establish(c, x);
-      if (c.fin_queued) set_state(c, x, TcpState::FinWait1);
+      if (c.fin_queued) {
+        set_state(c, x, TcpState::FinWait1);
+        push(c, x);
+      }
       break;
     case TcpState::FinWait1:
       if (!fin_acked(c)) break;
@@ -432,8 +438,15 @@ bool on_text(Connection& c, TcpContext& x, const TcpSegment& segment) {
     case TcpState::CloseWait:
     case TcpState::Closing:
     case TcpState::LastAck:
-      // After the FIN nothing comes: its text is ignored. What is known is acknowledged again.
-      if (segment.length() > 0 && segment.end() <= c.rcv_nxt) receive_data(c, x, segment);
+      // After the FIN nothing comes: what begins there is not looked at (RFC 9293, 3.10.7.4: "this should not
+      // occur"), what goes on beyond it draws a RST (Linux), and what is known is acknowledged again.
+      if (segment.length() == 0 || segment.seq >= c.rcv_nxt) return false;
+      if (comes_too_late(c, x, segment)) {
+        ++x.counters.TCPAbortOnData;
+        on_reset(c, x);
+        return true;
+      }
+      if (segment.end() <= c.rcv_nxt) receive_data(c, x, segment);
       return false;
     case TcpState::SynReceived:
     case TcpState::TimeWait:

@@ -122,7 +122,7 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
   }
   c.last_sent = x.now;
   // An answer within the delayed ACK's time makes this an interactive session (Linux: pingpong).
-  if (x.now - c.last_received < c.ato && c.pingpong < 255) ++c.pingpong;
+  if (bytes > 0 && x.now - c.last_received < c.ato && c.pingpong < 255) ++c.pingpong;
 }
 
 // How many packets one super-segment may have: enough for a millisecond at the present rate, as Linux has
@@ -142,7 +142,7 @@ std::uint32_t super_segment(const Connection& c, const TcpContext& x, std::uint3
 
 // RFC 1122, 4.2.3.4, as refined by Minshall: a short segment waits while another short one is on its way.
 bool nagle_holds(const Connection& c) {
-  if (c.nonagle_push) return false;
+  if (c.nonagle_push || c.urgent_pending) return false;
   if (c.options.cork) return true;
   if (c.options.no_delay) return false;
   return c.packets_out > 0 && c.snd_small > c.snd_una && c.snd_small <= c.snd_nxt;
@@ -221,7 +221,8 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     const bool fin = fin_waits && all && window > bytes;
     std::uint8_t flags = 0;
     if (all && waiting > 0) {
-      flags |= static_cast<std::uint8_t>(c.unsent.front().flags & SentSegment::kPush);
+      flags |= static_cast<std::uint8_t>(c.unsent.front().flags &
+                                         (SentSegment::kPush | SentSegment::kEndOfRecord));
     }
     if (how == Push::WindowProbe) flags |= SentSegment::kPush;  // Linux: tcp_write_wakeup
     if (fin) flags |= SentSegment::kFin;
@@ -391,7 +392,7 @@ void send_syn(Connection& c, TcpContext& x, bool again) {
   if (offer ? x.settings.sack && !c.options.sack_off : c.sack)
     segment.options.sack_permitted = true;
   if (offer ? x.settings.window_scaling : c.window_scaling) {
-    segment.options.window_scale = c.rcv_wscale;
+    segment.options.window_scale = c.offered_wscale;
   }
   c.syn_last_clock = timestamp_clock(x.now);
   if (!again && !repeats) c.syn_sent_clock = c.syn_last_clock;
@@ -414,7 +415,8 @@ void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes) {
   const auto data = [](const SentSegment& s) { return s.length - (s.fin() || s.syn() ? 1U : 0U); };
   second.segments = static_cast<std::uint16_t>(packets_of(data(second), mss));
   first.length = bytes;
-  first.flags &= static_cast<std::uint8_t>(~(SentSegment::kFin | SentSegment::kPush));
+  first.flags &= static_cast<std::uint8_t>(
+      ~(SentSegment::kFin | SentSegment::kPush | SentSegment::kEndOfRecord));
   first.segments = static_cast<std::uint16_t>(packets_of(bytes, mss));
   // The counts follow: a split may make more packets than were counted.
   const std::uint32_t now = std::uint32_t{first.segments} + second.segments;
@@ -452,7 +454,8 @@ void join_following(Connection& c, std::uint32_t index, std::uint32_t mss) {
 
 }  // namespace
 
-bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t most) {
+bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t most,
+                Resending why) {
   if (c.sent[index].syn()) {
     SentSegment& syn = c.sent[index];
     syn.sent_at = x.now;
@@ -476,14 +479,17 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   }
   const std::uint32_t data = c.sent[index].length - (c.sent[index].fin() ? 1 : 0);
   if (!fin_only && data > bytes) split_sent(c, index, bytes);
-  join_following(c, index, mss);
+  if (x.settings.retrans_collapse) join_following(c, index, mss);
   SentSegment& segment = c.sent[index];
-  if (c.retrans_stamp == 0) c.retrans_stamp = timestamp_clock(x.now) | 1;
-  if (!segment.resent()) c.retrans_out += segment.segments;
-  segment.flags |= SentSegment::kResent | SentSegment::kEverResent;
+  if (why == Resending::Lost) {
+    if (c.retrans_stamp == 0) c.retrans_stamp = timestamp_clock(x.now) | 1;
+    if (!segment.resent()) c.retrans_out += segment.segments;
+    segment.flags |= SentSegment::kResent;
+    if (c.congestion.undo_retrans < 0) c.congestion.undo_retrans = 0;
+    c.congestion.undo_retrans += segment.segments;
+  }
+  segment.flags |= SentSegment::kEverResent;
   segment.sent_at = x.now;
-  if (c.congestion.undo_retrans < 0) c.congestion.undo_retrans = 0;
-  c.congestion.undo_retrans += segment.segments;
   c.total_retrans += segment.segments;
   x.counters.RetransSegs += packets_of(segment.length - (segment.fin() ? 1U : 0U), mss);
   emit_data(c, x, segment.seq, segment.length, segment.flags, mss, false);

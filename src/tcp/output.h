@@ -47,7 +47,10 @@ void send_syn(Connection& c, TcpContext& x, bool again);
 
 // Sends an unacknowledged segment again, at most `most` packets of it (it is split there). False when the
 // peer's window leaves no room for any of it.
-bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t most);
+// A tail loss probe is no retransmission yet: nothing is held to be lost.
+enum class Resending : std::uint8_t { Lost, Probe };
+bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t most,
+                Resending why = Resending::Lost);
 // Everything that is marked lost, as far as the congestion window goes.
 void retransmit_lost(Connection& c, TcpContext& x);
 

@@ -227,8 +227,8 @@ void note_duplicate(Connection& c, TcpContext& x, SeqNum left, SeqNum right) {
 }
 
 void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
-  SeqNum seq = segment.seq + (segment.syn() ? 1 : 0);
   const SeqNum end = segment.end();
+  SeqNum seq = segment.seq + (segment.syn() && end > c.rcv_nxt ? 1 : 0);
   if (seq == end) return;
   if (end <= c.rcv_nxt) {  // all of it is known
     note_duplicate(c, x, seq, end);
@@ -278,6 +278,7 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     c.ack_now = true;
     return;
   }
+  const bool had_gaps = c.gaps != nullptr || c.fin_at.has_value();
   c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
   if (segment.fin()) note_fin(c, end - 1);
   c.trim_timer = x.now + 1s;
@@ -296,7 +297,6 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     c.rcv_nxt = data_end;
     note_data(c, x, segment);
     c.news |= news::kReadable;
-    const bool had_gaps = c.gaps != nullptr;
     absorb_gaps(c);
     // Nobody will read it, and the window shall not close over it.
     if (c.read_shutdown && c.state != TcpState::Established) {

@@ -233,6 +233,7 @@ void check_reno_reordering(Connection& c, std::uint32_t more) {
   if (!limit_reno_sacks(c)) return;
   c.rack.reordering = std::clamp<std::uint32_t>(c.packets_out + more, 1, 300);
   c.rack.reordering_seen = true;
+  ++c.rack.reorderings;
 }
 
 void add_reno_sacks(Connection& c, std::uint32_t duplicates) {
@@ -311,6 +312,7 @@ void check_reordering(Connection& c, const TcpContext& x, SeqNum low) {
         (metric + mss - 1) / mss, static_cast<std::uint32_t>(x.settings.max_reordering));
   }
   c.rack.reordering_seen = true;
+  ++c.rack.reorderings;
 }
 
 void rack_advance(Connection& c, const TcpContext& x, const SentSegment& segment) {
@@ -443,7 +445,7 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
 
 void on_reorder_timer(Connection& c, TcpContext& x) {
   const std::uint32_t before = c.in_flight();
-  const Duration wait = detect_loss(c, x);
+  detect_loss(c, x);
   if (c.in_flight() != before) {
     if (c.ca != CongestionState::Recovery) {
       enter_recovery(c, x);
@@ -451,11 +453,7 @@ void on_reorder_timer(Connection& c, TcpContext& x) {
     }
     retransmit_lost(c, x);
   }
-  if (wait > Duration::zero()) {
-    arm_send_timer(c, x, SendTimer::Reorder, wait + kLeastTimer);
-  } else if (c.send_timer_is == SendTimer::None) {
-    rearm_retransmit(c, x);
-  }
+  if (c.send_timer_is != SendTimer::Retransmit) rearm_retransmit(c, x);
 }
 
 void enter_loss(Connection& c, TcpContext& x) {

@@ -53,7 +53,10 @@ void add_rtt_sample(Connection& c, Instant now, Duration sample) {
 
 void set_rto(Connection& c) {
   const RoundTrip& r = c.rtt;
-  c.rtt.rto = std::min(r.smoothed + std::max(4 * r.variance, kLeastRto), kMostRto);
+  // In whole ticks of Linux's clock at its usual rate of 250 a second (usecs_to_jiffies).
+  constexpr Duration kTick = 4ms;
+  const Duration exact = r.smoothed + std::max(4 * r.variance, kLeastRto);
+  c.rtt.rto = std::min<Duration>((exact + kTick - 1ns) / kTick * kTick, kMostRto);
 }
 
 }  // namespace lastack

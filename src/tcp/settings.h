@@ -71,6 +71,7 @@ struct TcpSettings {
   int min_tso_segs = 2;      // tcp_min_tso_segs
   bool slow_start_after_idle = true;
   bool thin_linear_timeouts = false;
+  bool retrans_collapse = true;     // tcp_retrans_collapse
   int invalid_ratelimit_ms = 500;   // tcp_invalid_ratelimit
   int min_snd_mss = 48;             // tcp_min_snd_mss
   std::uint32_t initial_cwnd = 10;  // segments (RFC 6928)

@@ -60,7 +60,12 @@ bool out_of_retries(Connection& c, TcpContext& x) {
     // The first SYNs are repeated each second (Linux: tcp_syn_linear_timeouts).
     const int linear = c.state == TcpState::SynSent ? kLinearSyns : 0;
     if (user > Duration::zero() && timed_out(c, x, 0, user)) return true;
-    return c.retransmits >= retries + std::min<int>(linear, c.retransmits - c.backoff);
+    // Few of them are over sooner, in the time that they would have taken had each wait been twice the one before.
+    if (linear > 0) {
+      const auto since = std::chrono::milliseconds(timestamp_clock(x.now) - c.syn_sent_clock);
+      if (c.retransmits > 0 && since >= model_timeout(retries, kInitialRto)) return true;
+    }
+    return c.retransmits >= retries + linear;
   }
   int retries = x.settings.retries2;
   if (c.orphan) {
@@ -173,11 +178,13 @@ void on_loss_probe_timer(Connection& c, TcpContext& x) {
       split_sent(c, last, (c.sent[last].segments - 1U) * mss);
       last = c.sent.size() - 1;
     }
-    sent = retransmit(c, x, last, 1);
+    sent = retransmit(c, x, last, 1, Resending::Probe);
     c.rack.probe_is_retransmission = sent;
   }
-  if (sent) c.rack.probe_high = c.snd_nxt;
-  stop_send_timer(c);
+  if (sent) {
+    c.rack.probe_high = c.snd_nxt;
+    stop_send_timer(c);  // a whole time-out from now on
+  }
   rearm_retransmit(c, x);
 }
 
@@ -200,6 +207,9 @@ void saw_send_timer(const Connection& c, TcpContext& x, SendTimer what) {
 void on_send_timer(Connection& c, TcpContext& x) {
   const SendTimer what = c.send_timer_is;
   stop_send_timer(c);
+  // Until the next is set a probe's timer counts as running: that decides how long the time-out is that follows
+  // (Linux: icsk_pending in tcp_rearm_rto).
+  if (what == SendTimer::LossProbe || what == SendTimer::Reorder) c.send_timer_is = what;
   if (x.observer != nullptr) saw_send_timer(c, x, what);
   switch (what) {
     case SendTimer::None:
@@ -220,6 +230,7 @@ void on_send_timer(Connection& c, TcpContext& x) {
       send_first_syn(c, x);
       break;
   }
+  if (c.send_timer == Instant::max()) c.send_timer_is = SendTimer::None;
 }
 
 void on_ack_timer(Connection& c, TcpContext& x) {

@@ -106,8 +106,8 @@ CONFORMANCE(MUST_22_SYNs_have_R1_and_R2_too) {
     drain
     state CLOSED
     error ETIMEDOUT
-    counter TCPTimeouts 7
-  )");
+    counter TCPTimeouts 6
+  )");  // 7 s after the first, as Linux bounds the time too
 }
 
 CONFORMANCE(MUST_23_R2_of_a_SYN) {

@@ -75,8 +75,8 @@ TEST_F(LastAckReuse, A_lost_RST_costs_a_second) {
             "    0.005 server ACK\n"
             "    0.010 client RST (lost)\n"
             "    0.018 client SYN\n"
-            "    0.180 server FIN,ACK\n"
-            "    0.185 client RST\n"
+            "    0.182 server FIN,ACK\n"
+            "    0.187 client RST\n"
             "    1.018 client SYN\n"
             "    1.023 server SYN,ACK\n"
             "    1.028 client ACK\n");
@@ -113,8 +113,8 @@ TEST_F(LastAckReuse, As_told_the_SYN_is_ignored) {
   EXPECT_EQ(connected(), 1010ms);
   EXPECT_EQ(net->text(),
             "    0.000 client SYN\n"
-            "    0.180 server FIN,ACK\n"
-            "    0.185 client RST\n"
+            "    0.182 server FIN,ACK\n"
+            "    0.187 client RST\n"
             "    1.000 client SYN\n"
             "    1.005 server SYN,ACK\n"
             "    1.010 client ACK\n");
@@ -126,10 +126,10 @@ TEST_F(LastAckReuse, As_told_the_SYN_is_ignored_and_the_RST_is_lost) {
   EXPECT_EQ(connected(), 1010ms) << "the next FIN comes before the next SYN";
   EXPECT_EQ(net->text(),
             "    0.000 client SYN\n"
-            "    0.180 server FIN,ACK\n"
-            "    0.185 client RST (lost)\n"
-            "    0.600 server FIN,ACK\n"
-            "    0.605 client RST\n"
+            "    0.182 server FIN,ACK\n"
+            "    0.187 client RST (lost)\n"
+            "    0.606 server FIN,ACK\n"
+            "    0.611 client RST\n"
             "    1.000 client SYN\n"
             "    1.005 server SYN,ACK\n"
             "    1.010 client ACK\n");

@@ -101,7 +101,9 @@ TEST(Transitions, Out_of_SYN_RECEIVED_after_SYNs_that_crossed) {
   go(kCrossed + "< SYN 5\n> RST,ACK 0 ack 6\nstate CLOSED", kRfc793);
   go(kCrossed +
      "close\ndrain\nstate FIN_WAIT_1\n< ACK 1 ack 1\ndrain\n< ACK 1 ack 2\nstate FIN_WAIT_2");
-  go(kCrossed + "shutdown write\ndrain\nstate FIN_WAIT_1");
+  // As long as the socket is open Linux keeps the FIN until the handshake is over.
+  go(kCrossed +
+     "shutdown write\nnothing\nstate SYN_RECEIVED\n< ACK 1 ack 1\n> FIN,ACK 1 ack 1\nstate FIN_WAIT_1");
   go(kCrossed + "abort\n> RST,ACK 1 ack 1\nstate CLOSED");
   go(kCrossed + "wait 300s\ndrain\nstate CLOSED\nerror ETIMEDOUT");
   go(kCrossed + "< icmp port_unreachable 0\nstate CLOSED");
@@ -205,6 +207,8 @@ TEST(Transitions, Out_of_FIN_WAIT_2) {
 TEST(Transitions, Out_of_CLOSE_WAIT) {
   go(kLastAck);
   go(kLastAckOpen);
+  go(kCloseWait + "< ACK,PSH 1+100 ack 1\n> RST 1\nstate CLOSED");
+  go(kCloseWait + "< FIN,ACK,PSH 1+100 ack 1\n> RST 1\nstate CLOSED");
   go(kCloseWait + "set linger 0\nclose\n> RST,ACK 1 ack 2\nstate CLOSED");
   go(kCloseWait + "abort\n> RST,ACK 1 ack 2\nstate CLOSED");
   go(kCloseWait + "< RST 2\nstate CLOSED\nwrite 1 -> EPIPE");
@@ -221,10 +225,13 @@ TEST(Transitions, Out_of_CLOSING) {
   go(kClosing + "< FIN,ACK 1 ack 2\ndrain\nstate TIME_WAIT\ntime_waits 1");
   go("sysctl tcp_max_tw_buckets 0\n" + kClosing +
      "< ACK 2 ack 2\nstate CLOSED\ncounter TCPTimeWaitOverflow 1");
+  go(kClosing + "< ACK,PSH 1+100 ack 1\n> RST 1\nstate CLOSED");
+  go(kClosing + "< FIN,ACK,PSH 1+100 ack 1\n> RST 1\nstate CLOSED");
   go(kClosing + "< RST 2\nstate CLOSED");
   go(kClosing + "< SYN 6\n> RST,ACK 0 ack 7\nstate CLOSED", kRfc793);
-  go(kClosingOpen + "abort\n> RST,ACK 2 ack 2\nstate CLOSED");
-  go(kClosingOpen + "set linger 0\nclose\n> RST,ACK 2 ack 2\nstate CLOSED");
+  // RFC 9293, 3.10.5, and Linux: with both FINs out there is nothing left to reset.
+  go(kClosingOpen + "abort\nnothing\nstate CLOSED");
+  go(kClosingOpen + "set linger 0\nclose\nnothing\nstate CLOSED");
   go(kClosing + "wait 1000s\ndrain\nstate CLOSED");
   go(kClosing + "< icmp port_unreachable 1\nstate CLOSED", kRfc9293);
   HostOptions none;
@@ -239,8 +246,9 @@ TEST(Transitions, Out_of_LAST_ACK) {
   go("passive mss 1000\n< FIN,ACK,PSH 1+10 ack 1\ndrain\nread 10\nclose\n> FIN,ACK 1 ack 12\n< ACK,PSH 2+10 ack 2\nstate CLOSED");
   go(kLastAck + "< RST 2\nstate CLOSED");
   go(kLastAck + "< SYN 6\n> RST,ACK 0 ack 7\nstate CLOSED", kRfc793);
-  go(kLastAckOpen + "abort\n> RST,ACK 2 ack 2\nstate CLOSED");
-  go(kLastAckOpen + "set linger 0\nclose\n> RST,ACK 2 ack 2\nstate CLOSED");
+  // RFC 9293, 3.10.5, and Linux: with both FINs out there is nothing left to reset.
+  go(kLastAckOpen + "abort\nnothing\nstate CLOSED");
+  go(kLastAckOpen + "set linger 0\nclose\nnothing\nstate CLOSED");
   go(kLastAck + "wait 1000s\ndrain\nstate CLOSED\ntime_waits 0");
   go(kLastAck + "< icmp port_unreachable 1\nstate CLOSED", kRfc9293);
 }

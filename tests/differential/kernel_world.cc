@@ -98,6 +98,8 @@ SocketOption number_of(Option option) {
       return {IPPROTO_IP, IP_TOS};
     case Option::hop_limit:
       return {IPPROTO_IP, IP_TTL};
+    case Option::hears_icmp:
+      return {IPPROTO_IP, IP_RECVERR};
   }
   return {};
 }

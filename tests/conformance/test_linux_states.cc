@@ -1,0 +1,107 @@
+// What Linux does with segments and calls that are odd in the state they meet: found by playing every kind of
+// them in every state on the running kernel (tests/packetdrill has scripts of the same, for both).
+#include "conformance/script.h"
+
+namespace lastack::test {
+namespace {
+
+void linux_does(const char* lines) {
+  Script(Profile::Linux).run(lines);
+}
+
+TEST(LinuxStates, AYoungConnectionHasNoOldAcks) {
+  linux_does(R"(
+    passive mss 1460
+    < ACK 1 ack 0
+    > ACK 1 ack 1
+    state ESTABLISHED
+  )");
+}
+
+TEST(LinuxStates, AFinBehindAGapIsTold) {
+  linux_does(R"(
+    passive mss 1460 sackok
+    < FIN,ACK 101 ack 1
+    > ACK 1 ack 1 sack 101-102
+    < ACK,PSH 1+100 ack 1
+    > ACK 1 ack 102
+    state CLOSE_WAIT
+  )");
+}
+
+TEST(LinuxStates, AfterTheFinWhatBeginsBeyondItIsIgnoredAndWhatReachesOverItIsReset) {
+  linux_does(R"(
+    passive mss 1460
+    < FIN,ACK 1 ack 1
+    within 1s > ACK 1 ack 2
+    < ACK,PSH 2+100 ack 1
+    nothing
+    state CLOSE_WAIT
+    < ACK,PSH 1+100 ack 1
+    > RST 1
+    err yes
+  )");
+}
+
+TEST(LinuxStates, ShutForReadingNewDataIsReset) {
+  linux_does(R"(
+    passive mss 1460
+    shutdown both
+    > FIN,ACK 1 ack 1
+    < ACK,PSH 1+10 ack 2
+    > RST 2
+    error ECONNRESET
+  )");
+}
+
+TEST(LinuxStates, HalfOpenAResetHasToBeExact) {
+  linux_does(R"(
+    listen 5
+    < SYN 0 mss 1460
+    > SYN,ACK 0 ack 1
+    < RST 10
+    > ACK 1 ack 1
+    < ACK 1 ack 1
+    accept
+    state ESTABLISHED
+  )");
+}
+
+TEST(LinuxStates, HalfOpenAWrongAckIsResetAndChangesNothing) {
+  linux_does(R"(
+    listen 5
+    < SYN 0 mss 1460
+    > SYN,ACK 0 ack 1
+    < SYN,ACK 1 ack 101
+    > RST 101
+    < ACK 1 ack 1
+    accept
+  )");
+}
+
+TEST(LinuxStates, SoftErrorsAreToldOnce) {
+  linux_does(R"(
+    passive mss 1460
+    < icmp host_unreachable 1
+    error EHOSTUNREACH
+    err no
+    state ESTABLISHED
+  )");
+}
+
+TEST(LinuxStates, LingerZeroSendsNothingOnceBothFinsAreOut) {
+  linux_does(R"(
+    passive mss 1460
+    shutdown write
+    > FIN,ACK 1 ack 1
+    < FIN,ACK 1 ack 1
+    > ACK 2 ack 2
+    state CLOSING
+    set linger 0
+    close
+    nothing
+  )");
+}
+
+}  // namespace
+}  // namespace lastack::test
