@@ -20,7 +20,7 @@ std::vector<Case> segments() {
        {std::uint16_t{0}, ACK, FIN, std::uint16_t(FIN | ACK), SYN, std::uint16_t(SYN | ACK),
         std::uint16_t(SYN | FIN), RST, std::uint16_t(RST | ACK), std::uint16_t(RST | SYN)}) {
     for (const std::int64_t seq : {-70000, -1, 0, 1, 100, 60000, 70000}) {
-      for (const std::size_t length : {0, 1, 20}) {
+      for (const std::size_t length : {0U, 1U, 20U}) {
         all.push_back({flags, {.seq = seq, .length = length}});
       }
     }

@@ -8,8 +8,6 @@ namespace lastack::differential {
 namespace {
 
 // Of a range with this one port, so that a record is in the way of the next connection.
-constexpr Port kOnly = 40000;
-
 void one_port(Differential& d) {
   d.set("ip_local_port_range", "40000 40000");
 }
