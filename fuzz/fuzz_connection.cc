@@ -76,6 +76,8 @@ class Story {
     irs_ = SeqNum(in_.byte() * 0x01000000U - 500);
     const Opening opening{.tuple = tuple, .iss = iss, .ts_offset = 12345, .mtu = 1500};
     TcpContext x = context();
+    c_.options.urgent_inline =
+        true;  // out of line, urgent bytes would be missing from the stream that is read
     if ((how & 2) == 0) {
       open_active(c_, x, opening);
     } else {

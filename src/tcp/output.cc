@@ -446,6 +446,8 @@ void join_following(Connection& c, std::uint32_t index, std::uint32_t mss) {
     if (next.lost()) --c.lost_out;
     if (next.resent()) --c.retrans_out;
     --c.packets_out;
+    // Duplicate ACKs without SACK count packets and not places (Linux: tcp_adjust_pcount).
+    if (!c.sack && c.sacked_out > 0) --c.sacked_out;
     segment.length += next.length;
     segment.flags |= next.flags & kTaken;
     c.sent.erase(index + 1);
