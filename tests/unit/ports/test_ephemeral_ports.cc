@@ -179,7 +179,7 @@ TEST_F(EphemeralPortsTest, AgreesWithSets) {
     std::set<FourTuple> taken;
     std::set<FourTuple> reusable;
     std::map<Port, int> bound;
-    for (int i = 0; i < 15'000; ++i) {
+    for (int i = 0; i < 60'000; ++i) {
       const Endpoint to{IpAddress::v4(static_cast<std::uint32_t>(own.below(3))), 80};
       const FourTuple t = tuple(static_cast<Port>(39'800 + own.below(600)), to);
       switch (own.below(8)) {
