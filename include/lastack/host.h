@@ -160,9 +160,11 @@ struct Readiness {
   bool urgent = false;
 };
 
-// What TCP_INFO tells, as far as it is kept here. Times in microseconds, windows in segments.
+// What TCP_INFO tells, as far as it is kept here, and how it ended. Times in microseconds, windows in segments.
 struct ConnectionInfo {
   TcpState state = TcpState::Closed;
+  WhoClosed closed_first = WhoClosed::Nobody;
+  Err ended_by = Err::none;           // the error that ended it, whether or not a call has told it
   std::uint8_t congestion_state = 0;  // 0 open, 1 disorder, 2 CWR, 3 recovery, 4 loss
   std::uint8_t retransmits = 0;
   std::uint8_t probes = 0;

@@ -38,6 +38,9 @@ std::string_view to_string(TcpState state);
 // Accepts that spelling only.
 std::optional<TcpState> parse_tcp_state(std::string_view name);
 
+// Whose FIN came first; Both: each was sent before the other had come (simultaneous close).
+enum class WhoClosed : std::uint8_t { Nobody, Here, There, Both };
+
 // How many sockets are in each state.
 class StateCounts {
  public:

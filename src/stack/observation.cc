@@ -124,6 +124,8 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   const Connection& c = impl_->connections[socket->connection];
   ConnectionInfo i;
   i.state = c.state;
+  i.closed_first = c.closed_first;
+  i.ended_by = err_of(c.ended_by);
   i.congestion_state = static_cast<std::uint8_t>(c.ca == CongestionState::CwndReduced ? 2
                                                  : c.ca == CongestionState::Recovery  ? 3
                                                  : c.ca == CongestionState::Loss      ? 4

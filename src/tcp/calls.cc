@@ -15,6 +15,7 @@ namespace {
 
 void queue_fin(Connection& c, TcpContext& x) {
   c.fin_queued = true;
+  if (c.closed_first == WhoClosed::Nobody) c.closed_first = WhoClosed::Here;
   c.nonagle_push = true;  // the FIN lets a short segment go
   push(c, x);
   c.nonagle_push = false;

@@ -175,6 +175,8 @@ struct ControlBlock {
   TcpState state = TcpState::Closed;
   TcpState origin = TcpState::Closed;  // MUST-11: Listen, SynSent or TimeWait, before SYN_RECEIVED
   TcpError error = TcpError::None;     // to be told once (SO_ERROR)
+  TcpError ended_by = TcpError::None;  // the same, and stays
+  WhoClosed closed_first = WhoClosed::Nobody;
   TcpError soft_error = TcpError::None;  // what ICMP said; told if it ends by time-out
   std::uint16_t news = 0;
 

@@ -183,10 +183,12 @@ void receive_fin(Connection& c, TcpContext& x) {
   switch (c.state) {
     case TcpState::SynReceived:
     case TcpState::Established:
+      c.closed_first = WhoClosed::There;
       set_state(c, x, TcpState::CloseWait);
       if (c.pingpong == 0) c.pingpong = 1;  // an answer may carry the ACK
       break;
     case TcpState::FinWait1:  // simultaneous close
+      c.closed_first = WhoClosed::Both;
       send_ack(c, x);
       set_state(c, x, TcpState::Closing);
       break;

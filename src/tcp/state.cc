@@ -29,7 +29,7 @@ void finish(Connection& c, TcpContext& x, TcpError error, By by) {
   } else if (c.state == TcpState::Established || c.state == TcpState::CloseWait) {
     ++x.counters.EstabResets;  // whoever ended it (Linux: tcp_set_state)
   }
-  if (error != TcpError::None) c.error = error;
+  if (error != TcpError::None) c.error = c.ended_by = error;
   set_state(c, x, TcpState::Closed);
   stop_send_timer(c);
   c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();

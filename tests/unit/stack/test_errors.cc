@@ -89,6 +89,34 @@ TEST(Errors, OfAConnectionThatWasReset) {
   EXPECT_EQ(err(w.client.write(c, buffer, w.now)), Err::broken_pipe);
 }
 
+TEST(Errors, InfoTellsHowItEndedAndWhoClosedFirst) {
+  World w;
+  const SocketId at = w.listen(80);
+  const auto info = [&](Host& host, SocketId s) { return *host.info(s, w.now); };
+  auto [c, s] = w.connect(at, 80);
+  EXPECT_EQ(info(w.client, c).closed_first, WhoClosed::Nobody);
+  ASSERT_TRUE(w.client.shutdown(c, ShutdownHow::Write, w.now));
+  w.run_for(50ms);
+  EXPECT_EQ(info(w.client, c).closed_first, WhoClosed::Here);
+  EXPECT_EQ(info(w.server, s).closed_first, WhoClosed::There);
+  ASSERT_TRUE(w.server.shutdown(s, ShutdownHow::Write, w.now));
+  w.run_for(50ms);
+  EXPECT_EQ(info(w.client, c).closed_first, WhoClosed::Here);
+  EXPECT_EQ(info(w.server, s).ended_by, Err::none);
+
+  auto [c2, s2] = w.connect(at, 80);
+  ASSERT_TRUE(w.client.shutdown(c2, ShutdownHow::Write, w.now));
+  ASSERT_TRUE(w.server.shutdown(s2, ShutdownHow::Write, w.now));
+  w.run_for(50ms);
+  EXPECT_EQ(info(w.client, c2).closed_first, WhoClosed::Both);
+
+  auto [c3, s3] = w.connect(at, 80);
+  ASSERT_TRUE(w.server.abort(s3, w.now));
+  w.run_for(50ms);
+  EXPECT_EQ(w.client.take_error(c3), Err::connection_reset);
+  EXPECT_EQ(info(w.client, c3).ended_by, Err::connection_reset) << "told already, and still known";
+}
+
 TEST(Errors, TooManySockets) {
   Host host({.most_sockets = 3});
   std::vector<SocketId> open;
