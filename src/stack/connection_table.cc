@@ -32,6 +32,8 @@ void ConnectionTable::release(Index index) {
     c.sent.clear();
     c.unsent.clear();
     c.gaps.reset();
+    c.held.clear();
+    c.held_beyond.reset();
     static_cast<ControlBlock&>(c) = kFreshBlock;
     spare_.push_back(std::move(place.awake));
   }
@@ -58,6 +60,7 @@ Connection& ConnectionTable::wake(Index index) {
   // Its buffers were given back, and are not counted.
   place.awake->send_buffer.release();
   place.awake->receive_buffer.release();
+  place.awake->held.release();
   place.awake->sent.release();
   place.awake->unsent.release();
   lastack::wake(place.asleep.get(), *place.awake);

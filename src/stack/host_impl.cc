@@ -262,8 +262,10 @@ void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
 // Linux counts what it has set aside (sk_memory_allocated), and tells of pressure when that begins.
 void Host::Impl::count_memory(Connection& c) {
   std::size_t bytes =
-      c.send_buffer.capacity() + c.receive_buffer.capacity() + c.sent.bytes() + c.unsent.bytes();
+      c.send_buffer.capacity() + c.receive_buffer.capacity() + c.sent.bytes() + c.unsent.bytes() +
+      c.held.bytes();
   if (c.gaps) bytes += c.gaps->capacity() * sizeof(SeqRange);
+  if (c.held_beyond) bytes += c.held_beyond->capacity() * sizeof(HeldBeyond);
   const auto counted = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, 0xffffffff));
   if (counted == c.memory) return;
   memory += counted;

@@ -85,6 +85,12 @@ constexpr Limits kLimits[] = {
     {"tcp_notsent_lowat", 0, 0xffffffff},
     {"tcp_challenge_ack_limit", -kInt - 1, kInt},
     {"tcp_ecn", 0, 2},
+    {"tcp_moderate_rcvbuf", 0, 1},
+    {"tcp_shrink_window", 0, 1},
+    {"tcp_comp_sack_nr", 0, kByte},
+    {"tcp_comp_sack_delay_ns", 0, std::int64_t{1} << 40},
+    {"rmem_max", 2304, kInt},
+    {"wmem_max", 4608, kInt},
 };
 bool within_limits(std::string_view name, std::int64_t value) {
   for (const Limits& l : kLimits) {
@@ -132,6 +138,17 @@ bool set_own(TcpSettings& tcp, ChallengeLimit& challenges, std::string_view name
   if (name == "tcp_recovery") return number(tcp.recovery);
   if (name == "tcp_early_retrans") return number(tcp.early_retrans);
   if (name == "tcp_frto") return number(tcp.frto);
+  if (name == "tcp_moderate_rcvbuf") return flag(tcp.moderate_rcvbuf);
+  if (name == "tcp_shrink_window") return flag(tcp.shrink_window);
+  if (name == "tcp_comp_sack_nr") return number(tcp.comp_sack_nr);
+  if (name == "tcp_comp_sack_delay_ns") {
+    tcp.comp_sack_delay_ns = value;
+    return true;
+  }
+  if (name == "rmem_max" || name == "wmem_max") {  // of net.core
+    (name == "rmem_max" ? tcp.rmem_limit : tcp.wmem_limit) = static_cast<std::uint32_t>(value);
+    return true;
+  }
   if (name == "tcp_min_tso_segs") return number(tcp.min_tso_segs);
   if (name == "tcp_invalid_ratelimit") return number(tcp.invalid_ratelimit_ms);
   if (name == "tcp_min_snd_mss") return number(tcp.min_snd_mss);

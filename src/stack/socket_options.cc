@@ -4,6 +4,7 @@
 #include "stack/host_impl.h"
 #include "tcp/calls.h"
 #include "tcp/output.h"
+#include "tcp/receive_window.h"
 
 namespace lastack {
 
@@ -35,12 +36,14 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
     case Option::send_buffer:
       if (value < 0) return unexpected(Err::invalid);
       o.send_buffer =
-          std::clamp<std::uint32_t>(static_cast<std::uint32_t>(value) * 2, 4608, 1U << 30);
+          std::clamp<std::uint32_t>(2 * std::min(static_cast<std::uint32_t>(value), h.tcp.wmem_limit),
+                                    4608, 1U << 30);
       break;
     case Option::receive_buffer:
       if (value < 0) return unexpected(Err::invalid);
-      o.receive_buffer =
-          std::clamp<std::uint32_t>(static_cast<std::uint32_t>(value) * 2, 2304, 1U << 30);
+      o.receive_buffer = std::clamp<std::uint32_t>(
+          2 * std::min(static_cast<std::uint32_t>(value), h.tcp.rmem_limit), 2304, 1U << 30);
+      c.rcv_buffer_size = o.receive_buffer;
       break;
     case Option::no_delay:
       o.no_delay = on;
@@ -82,8 +85,12 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
       o.defer_accept = value > 0;
       break;
     case Option::window_clamp:
-      if (value < 0) return unexpected(Err::invalid);
-      o.window_clamp = static_cast<std::uint32_t>(value);
+      if (c.state != TcpState::Closed && c.state != TcpState::Listen) {
+        if (value == 0) return unexpected(Err::invalid);
+        set_window_clamp(c, static_cast<std::uint32_t>(value));
+        break;
+      }
+      o.window_clamp = value == 0 ? 0 : std::max<std::uint32_t>(static_cast<std::uint32_t>(value), 1152);
       break;
     case Option::quick_ack:
       o.quickack = on;
@@ -156,7 +163,9 @@ Outcome<int> Host::option(SocketId id, Option option) const {
     case Option::send_buffer:
       return static_cast<int>(o.send_buffer != 0 ? o.send_buffer : h.tcp.wmem_default);
     case Option::receive_buffer:
-      return static_cast<int>(o.receive_buffer != 0 ? o.receive_buffer : h.tcp.rmem_default);
+      return static_cast<int>(o.receive_buffer != 0    ? o.receive_buffer
+                              : c.rcv_buffer_size != 0 ? c.rcv_buffer_size
+                                                       : h.tcp.rmem_default);
     case Option::no_delay:
       return o.no_delay;
     case Option::cork:
@@ -182,7 +191,7 @@ Outcome<int> Host::option(SocketId id, Option option) const {
     case Option::defer_accept:
       return o.defer_accept;
     case Option::window_clamp:
-      return static_cast<int>(o.window_clamp);
+      return static_cast<int>(c.rcv_buffer_size != 0 ? c.window_clamp : o.window_clamp);
     case Option::quick_ack:
       return c.pingpong == 0;
     case Option::user_timeout:

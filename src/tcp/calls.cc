@@ -5,6 +5,7 @@
 #include "tcp/congestion_control.h"
 #include "tcp/output.h"
 #include "tcp/receive.h"
+#include "tcp/receive_window.h"
 #include "tcp/recovery.h"
 #include "tcp/send_space.h"
 #include "tcp/state.h"
@@ -81,25 +82,6 @@ void shrink_path(Connection& c, TcpContext& x, std::uint32_t mtu) {
 }
 
 }  // namespace
-
-void choose_initial_window(Connection& c, const TcpContext& x, bool timestamps) {
-  const std::uint32_t whole =
-      c.options.receive_buffer != 0 ? c.options.receive_buffer : x.settings.rmem_default;
-  std::uint32_t space = whole / 2;
-  if (c.options.window_clamp != 0) space = std::min(space, c.options.window_clamp);
-  const std::uint32_t mss = c.announced - (timestamps ? 12U : 0U);
-  if (space > mss && mss > 0) space = space / mss * mss;
-  c.rcv_wnd = space;
-  c.rcv_wscale = 0;
-  if (x.settings.window_scaling) {
-    // A buffer that the user has set does not grow (Linux: tcp_select_initial_window with its window_clamp).
-    const std::uint32_t most =
-        c.options.receive_buffer != 0 ? whole / 2 : std::max(x.settings.rmem_max, whole);
-    for (std::uint32_t s = most; s > 65535 && c.rcv_wscale < 14; s >>= 1) ++c.rcv_wscale;
-  }
-  c.offered_wscale = c.rcv_wscale;
-  c.rcv_window_limit = std::min(c.rcv_wnd, std::uint32_t{65535} << c.rcv_wscale);
-}
 
 void begin(Connection& c, TcpContext& x, const Opening& opening) {
   c.tuple = opening.tuple;
@@ -226,6 +208,8 @@ std::size_t read(Connection& c, TcpContext& x, std::span<std::byte> out, bool pe
   }
   if (at == 0 || peek) return n;
   c.receive_buffer.drop(at);
+  release_read(c);
+  adjust_receive_space(c, x);
   if (c.urgent != Urgent::None && c.read_next() > c.rcv_up) c.urgent = Urgent::None;
   c.trim_timer = x.now + 1s;
   after_read(c, x, at);
@@ -273,6 +257,7 @@ void close(Connection& c, TcpContext& x) {
     return;
   }
   c.receive_buffer.drop(c.receive_buffer.size());
+  release_read(c);
   if (c.options.linger && c.options.linger_seconds == 0) {
     ++x.counters.TCPAbortOnData;
     // A peer that has our FIN, and has sent its own, needs no more (Linux: tcp_disconnect).

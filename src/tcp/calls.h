@@ -24,9 +24,6 @@ void open_active(Connection& c, TcpContext& x, const Opening& opening);
 void send_first_syn(Connection& c, TcpContext& x);
 // What active and passive opens have in common: sequence numbers, windows, MSS.
 void begin(Connection& c, TcpContext& x, const Opening& opening);
-// What a SYN offers, in whole segments, and the scale for what may come later (Linux: tcp_select_initial_window).
-// `timestamps`: the peer is known to use them, so that segments are shorter.
-void choose_initial_window(Connection& c, const TcpContext& x, bool timestamps);
 
 struct WriteHow {
   bool urgent = false;         // the last byte is urgent (MSG_OOB; MUST-30 to 32)

@@ -46,6 +46,7 @@
 #include "lastack/time.h"
 #include "tcp/byte_ring.h"
 #include "tcp/congestion.h"
+#include "tcp/held_packets.h"
 #include "tcp/sent_queue.h"
 #include "wire/seq_num.h"
 #include "wire/tcp_segment.h"
@@ -104,6 +105,14 @@ struct OutOfOrder {
   bool has_duplicate = false;
 };
 
+// A packet beyond a gap, with what it costs (see HeldPacket).
+struct HeldBeyond {
+  SeqNum left;
+  SeqNum right;
+  std::uint32_t cost = 0;
+  std::uint32_t room = 0;
+};
+
 // RFC 6298, with Linux's mean deviation (a maximum over a round trip).
 struct RoundTrip {
   Duration smoothed{};       // 0: no sample yet
@@ -155,6 +164,7 @@ struct UserOptions {
   std::uint32_t receive_buffer = 0;  // bytes; 0: by the settings
   std::uint32_t window_clamp = 0;    // TCP_WINDOW_CLAMP
   std::uint32_t not_sent_low = 0;    // TCP_NOTSENT_LOWAT
+  std::uint32_t read_low = 1;        // SO_RCVLOWAT
   std::uint8_t traffic_class = 0;
   std::uint8_t hop_limit = 64;
   bool sack_off = false;
@@ -206,6 +216,11 @@ struct ControlBlock {
   SeqNum rcv_up;   // the urgent byte itself, which is the last of urgent data (RFC 6093)
   std::uint32_t rcv_wnd = 0;
   std::uint32_t rcv_window_limit = 65535;  // grows with what arrives (Linux: rcv_ssthresh)
+  std::uint32_t window_clamp = 0;          // and never beyond this
+  std::uint32_t rcv_buffer_size = 0;       // bytes of memory (Linux: sk_rcvbuf)
+  std::uint32_t rcv_memory = 0;            // that what waits takes up (Linux: sk_rmem_alloc)
+  std::uint8_t rcv_share = 128;            // how much of memory is data, in 256ths (Linux: scaling_ratio)
+  bool no_memory = false;                  // something was dropped: the next ACK closes the window
   std::uint8_t rcv_wscale = 0;
   std::uint8_t offered_wscale = 0;  // in our SYN
   bool fin_received = false;
@@ -241,6 +256,16 @@ struct ControlBlock {
   std::uint32_t retrans_stamp = 0;  // our clock at the first retransmission of this episode (Eifel)
 
   OutOfOrder out_of_order;
+
+  // --- How large the receive buffer ought to be (Linux: rcvq_space, rcv_rtt_est)
+  std::uint32_t rcv_space = 0;  // bytes read in a round trip
+  SeqNum rcv_space_seq;
+  Instant rcv_space_at{};
+  Duration rcv_rtt{};  // 0: no measure yet
+  SeqNum rcv_rtt_seq;
+  std::uint32_t rcv_rtt_echo = 0;
+  Instant rcv_rtt_at{};
+  Instant last_packet{};
 
   // --- Loss recovery
   CongestionState ca = CongestionState::Open;
@@ -283,6 +308,9 @@ struct ControlBlock {
   bool ack_now = false;
   std::uint8_t pushed_in = 0;  // short segments since the last ACK: none, one, more
   std::uint16_t last_segment_size = 0;
+  std::uint8_t told = 0;  // ACKs beyond a gap at told_at
+  std::uint8_t compressed_acks = 0;
+  SeqNum told_at;
   bool nonagle_push = false;
   Duration ato{};  // how long an ACK may wait
 
@@ -328,6 +356,9 @@ struct Connection : ControlBlock {
   // super-segment or less each (Linux: the write queue). PSH belongs to the end of a piece.
   SentQueue unsent;
   std::unique_ptr<std::vector<SeqRange>> gaps;  // what has arrived beyond rcv_nxt, sorted
+  // The same, and what waits for the user, packet by packet.
+  HeldPackets held;
+  std::unique_ptr<std::vector<HeldBeyond>> held_beyond;
 
   // The number of the byte that the user reads next (Linux: copied_seq).
   SeqNum read_next() const {

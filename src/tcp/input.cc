@@ -6,6 +6,7 @@
 #include "tcp/calls.h"
 #include "tcp/output.h"
 #include "tcp/receive.h"
+#include "tcp/receive_window.h"
 #include "tcp/rtt.h"
 #include "tcp/send_space.h"
 #include "tcp/state.h"
@@ -73,7 +74,7 @@ void agree(Connection& c, TcpContext& x, const TcpSegment& syn) {
     c.snd_wscale = 0;
     // In a simultaneous open the SYN is yet to be repeated, as it was (Linux: tcp_send_synack).
     if (syn.ack_flag() || c.origin != TcpState::SynSent) c.rcv_wscale = 0;
-    c.rcv_wnd = std::min<std::uint32_t>(c.rcv_wnd, 65535);
+    c.window_clamp = std::min<std::uint32_t>(c.window_clamp, 65535);
   }
   // MUST-15: 536 (IPv4) or 1220 (IPv6) without the option.
   const std::uint16_t usual = c.tuple.local.address.is_v4() ? 536 : 1220;
@@ -151,6 +152,8 @@ bool acceptable(const Connection& c, const TcpSegment& segment) {
   if (end < c.rcv_wup) return false;
   const SeqNum right = c.rcv_nxt + c.receive_window();
   if (end <= right) return true;
+  // Some send a FIN where there is no room even for it (Linux: tcp_sequence).
+  if (segment.fin() && end - 1U <= right) return true;
   if (segment.seq > right) return false;
   return c.receive_buffer.empty();
 }
@@ -402,6 +405,7 @@ void note_urgent(Connection& c, const TcpSegment& segment) {
   // There is one mark only: an older byte that nobody has fetched is lost.
   if (c.at_urgent_mark() && !c.options.urgent_inline && !c.receive_buffer.empty()) {
     c.receive_buffer.drop(1);
+    release_read(c);
   }
   c.rcv_up = up;
   c.urgent = Urgent::Coming;
@@ -433,6 +437,7 @@ bool on_text(Connection& c, TcpContext& x, const TcpSegment& segment) {
       }
       [[fallthrough]];
     case TcpState::Established:
+      if (c.saw_tstamp && c.state == TcpState::Established) measure_receive_rtt(c, x, segment);
       receive_data(c, x, segment);
       return false;
     case TcpState::CloseWait:
@@ -478,6 +483,7 @@ Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
   // Without an ACK there is nothing to do. RFC 9293 asks this fifth; Linux asks it first, and does not answer.
   if (!segment.ack_flag() && !segment.rst() && !segment.syn()) return Reply::None;
   take_timestamps(c, segment);
+  c.last_packet = x.now;
   switch (validate(c, x, segment)) {
     case Step::Done:
       return Reply::None;

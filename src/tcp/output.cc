@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tcp/congestion_control.h"
+#include "tcp/receive_window.h"
 #include "tcp/seen.h"
 #include "tcp/send_space.h"
 #include "tcp/timers.h"
@@ -65,8 +66,9 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
 // What every segment with an ACK does to the connection: it announces a window, and no ACK is owed any more.
 void note_ack_sent(Connection& c) {
   if (c.quick > 0) --c.quick;
-  c.ack_wanted = c.ack_pending = c.ack_now = false;
+  c.ack_wanted = c.ack_pending = c.ack_now = c.no_memory = false;
   c.pushed_in = 0;
+  c.compressed_acks = 0;
   c.ack_timer = Instant::max();
   c.out_of_order.has_duplicate = false;
 }
@@ -517,56 +519,6 @@ void retransmit_lost(Connection& c, TcpContext& x) {
     if (i == 0 && c.send_timer_is != SendTimer::Reorder) rearm = true;
   }
   if (rearm) arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
-}
-
-std::uint32_t receive_buffer_limit(const Connection& c, const TcpContext& x) {
-  return c.options.receive_buffer != 0 ? c.options.receive_buffer : x.settings.rmem_max;
-}
-
-std::uint32_t receive_space(const Connection& c, const TcpContext& x) {
-  const std::uint32_t limit = receive_buffer_limit(c, x);
-  // Half of it, as Linux has it by default: the rest is for what a packet costs besides its data.
-  const std::uint32_t most = limit / 2;
-  const auto used = static_cast<std::uint32_t>(c.receive_buffer.size());
-  return used >= most ? 0 : most - used;
-}
-
-std::uint16_t choose_window(Connection& c, TcpContext& x) {
-  if (c.state == TcpState::Closed) return 0;
-  const std::uint32_t old = c.receive_window();
-  const std::uint32_t whole = receive_buffer_limit(c, x) / 2;
-  std::uint32_t window = std::min(receive_space(c, x), c.rcv_window_limit);
-  const std::uint32_t mss = std::min<std::uint32_t>(c.rcv_mss, whole);
-  const std::uint32_t unit = 1U << c.rcv_wscale;
-  // Less than half the buffer free: no silly window (RFC 1122, 4.2.3.3).
-  if (receive_space(c, x) < whole / 2) {
-    if (window < std::max(mss, unit)) window = 0;
-  }
-  if (c.rcv_wscale > 0) {
-    window = (window + unit - 1) / unit * unit;
-  } else if (window > 0 && old <= window - std::min(window, mss)) {
-    window = window / std::max<std::uint32_t>(mss, 1) * std::max<std::uint32_t>(mss, 1);
-  } else if (window > 0 && old > 0 && window > old && window - old < mss) {
-    window = old;
-  }
-  // What was offered is not taken back (RFC 9293, SHLD-14).
-  if (window < old) window = (old + unit - 1) / unit * unit;
-  c.rcv_wnd = window;
-  c.rcv_wup = c.rcv_nxt;
-  const std::uint32_t most = c.rcv_wscale > 0 || c.window_scaling ? 65535U << c.rcv_wscale : 65535U;
-  c.rcv_wnd = std::min(c.rcv_wnd, most);
-  return static_cast<std::uint16_t>(c.rcv_wnd >> c.rcv_wscale);
-}
-
-bool window_update_due(const Connection& c, const TcpContext& x) {
-  // At least twice of what the peer believes (Linux: tcp_cleanup_rbuf), and something to speak of.
-  const std::uint32_t old = c.receive_window();
-  if (c.read_shutdown || c.fin_received) return false;
-  // Without a scale no more can be told than 65535 (Linux: window_clamp).
-  const std::uint32_t clamp =
-      std::min(c.rcv_window_limit, 65535U << (c.window_scaling ? c.rcv_wscale : 0));
-  const std::uint32_t window = std::min(receive_space(c, x), clamp);
-  return 2 * old <= clamp && window > 0 && window >= 2 * old;
 }
 
 }  // namespace lastack

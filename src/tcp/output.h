@@ -57,15 +57,6 @@ void retransmit_lost(Connection& c, TcpContext& x);
 // Splits a segment of the scoreboard after `bytes`; the second part is at index + 1.
 void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes);
 
-// What a receiver may send us (RFC 9293, 3.8.6.2.2: not shrunk, no silly windows); announced with the
-// segment that is about to be written.
-std::uint16_t choose_window(Connection& c, TcpContext& x);
-// Whether reading has opened the window so far that the peer should hear of it at once.
-bool window_update_due(const Connection& c, const TcpContext& x);
-
-// Bytes there may be in the receive buffer, and how many more the peer may be told of.
-std::uint32_t receive_buffer_limit(const Connection& c, const TcpContext& x);
-std::uint32_t receive_space(const Connection& c, const TcpContext& x);
 inline std::uint32_t packets_of(std::uint32_t bytes, std::uint32_t mss) {
   return bytes == 0 ? 1 : (bytes + mss - 1) / mss;
 }

@@ -1,8 +1,10 @@
 #include "tcp/receive.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tcp/output.h"
+#include "tcp/receive_window.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
 #include "wire/ip_packet.h"
@@ -10,16 +12,36 @@
 namespace lastack {
 namespace {
 
-// The newest range first (RFC 2018, 4); what it has swallowed goes.
-void put_first(OutOfOrder& o, SeqRange range) {
-  OutOfOrder kept = o;
-  o.recent_count = 0;
-  o.recent[o.recent_count++] = range;
-  for (std::uint8_t i = 0; i < kept.recent_count && o.recent_count < o.recent.size(); ++i) {
-    const SeqRange& old = kept.recent[i];
-    if (old.left >= range.left && old.right <= range.right) continue;
-    o.recent[o.recent_count++] = old;
+bool extend(SeqRange& range, SeqRange by) {
+  if (by.left > range.right || range.left > by.right) return false;
+  range.left = min(range.left, by.left);
+  range.right = max(range.right, by.right);
+  return true;
+}
+
+// The newest range first (RFC 2018, 4), with what it touches (Linux: tcp_sack_new_ofo_skb).
+void tell_first(Connection& c, TcpContext& x, SeqRange fresh) {
+  OutOfOrder& o = c.out_of_order;
+  constexpr std::uint8_t kExpected = 2;  // blocks that the peer will hear of even if ACKs get lost
+  std::uint8_t i = 0;
+  while (i < o.recent_count && !extend(o.recent[i], fresh)) ++i;
+  if (i >= kExpected && c.compressed_acks > 0) send_ack(c, x);
+  if (i < o.recent_count) {
+    std::rotate(o.recent.begin(), o.recent.begin() + i, o.recent.begin() + i + 1);
+    for (std::uint8_t k = 1; k < o.recent_count;) {
+      if (!extend(o.recent[0], o.recent[k])) {
+        ++k;
+        continue;
+      }
+      std::copy(o.recent.begin() + k + 1, o.recent.begin() + o.recent_count, o.recent.begin() + k);
+      --o.recent_count;
+    }
+    return;
   }
+  if (o.recent_count < o.recent.size()) ++o.recent_count;
+  std::copy_backward(o.recent.begin(), o.recent.begin() + o.recent_count - 1,
+                     o.recent.begin() + o.recent_count);
+  o.recent[0] = fresh;
 }
 
 // Pieces beyond a gap are kept one by one, and one byte in two can make as many as the window has bytes: they
@@ -39,7 +61,7 @@ bool too_many_pieces(const Connection& c, SeqRange fresh) {
   return at == c.gaps->end() || at->left > fresh.right;
 }
 
-// Adds a range beyond rcv_nxt. Gives the part of it that was there already, as far as it is one piece.
+// Adds a range beyond rcv_nxt.
 void add_gap_data(Connection& c, TcpContext& x, SeqRange fresh) {
   if (!c.gaps) c.gaps = std::make_unique<std::vector<SeqRange>>();
   std::vector<SeqRange>& gaps = *c.gaps;
@@ -47,15 +69,12 @@ void add_gap_data(Connection& c, TcpContext& x, SeqRange fresh) {
   SeqRange merged = fresh;
   auto last = at;
   for (; last != gaps.end() && last->left <= fresh.right; ++last) {
-    const SeqNum left = max(last->left, fresh.left);
-    const SeqNum right = min(last->right, fresh.right);
-    if (left < right) note_duplicate(c, x, left, right);
     merged.left = min(merged.left, last->left);
     merged.right = max(merged.right, last->right);
   }
   at = gaps.erase(at, last);
   gaps.insert(at, merged);
-  if (c.sack) put_first(c.out_of_order, merged);
+  if (c.sack) tell_first(c, x, fresh);
 }
 
 // After the FIN nothing comes: what a peer sends beyond it all the same does not count.
@@ -97,7 +116,7 @@ void absorb_gaps(Connection& c) {
   OutOfOrder& o = c.out_of_order;
   std::uint8_t kept = 0;
   for (std::uint8_t i = 0; i < o.recent_count; ++i) {
-    if (o.recent[i].right > c.rcv_nxt) o.recent[kept++] = o.recent[i];
+    if (o.recent[i].left > c.rcv_nxt) o.recent[kept++] = o.recent[i];
   }
   o.recent_count = kept;
 }
@@ -106,19 +125,23 @@ void absorb_gaps(Connection& c) {
 // tcp_measure_rcv_mss).
 void measure(Connection& c, const TcpSegment& segment) {
   const auto length = static_cast<std::uint32_t>(segment.payload.size());
+  const std::uint16_t last = std::exchange(c.last_segment_size, std::uint16_t{0});
   if (length >= c.rcv_mss) {
-    c.rcv_mss = static_cast<std::uint16_t>(std::min<std::uint32_t>(length, c.announced));
-    if (segment.has(tcp_flag::kPsh) && length == c.rcv_mss)
-      c.pushed_in = std::max<std::uint8_t>(c.pushed_in, 1);
+    if (length != c.rcv_mss) measure_packets(c, segment);
+    const std::uint32_t most = c.announced - (c.timestamps ? 12U : 0U);
+    c.rcv_mss = static_cast<std::uint16_t>(std::min(length, most));
+    // Exactly one segment, and pushed: it may be the end of what was to be said.
+    if (segment.has(tcp_flag::kPsh)) c.pushed_in = std::max<std::uint8_t>(c.pushed_in, 1);
     return;
   }
   constexpr std::uint32_t kDefault = 536, kLeast = 88;
-  if (length >= kDefault || (length >= kLeast && !segment.has(tcp_flag::kPsh | tcp_flag::kFin |
-                                                              tcp_flag::kUrg | tcp_flag::kSyn))) {
-    const std::uint16_t last = c.last_segment_size;
-    c.last_segment_size = static_cast<std::uint16_t>(length);
-    if (length == last) {
-      c.rcv_mss = static_cast<std::uint16_t>(length);
+  const std::uint32_t whole = length + segment.header_bytes - kTcpHeaderLength;
+  if (whole >= kDefault || (whole >= kLeast && !segment.has(tcp_flag::kPsh | tcp_flag::kFin |
+                                                            tcp_flag::kUrg | tcp_flag::kSyn))) {
+    const auto size = static_cast<std::uint16_t>(whole - (c.timestamps ? 12U : 0U));
+    c.last_segment_size = size;
+    if (size == last) {
+      c.rcv_mss = size;
       return;
     }
   }
@@ -149,8 +172,8 @@ void note_marks(Connection& c, const TcpSegment& segment) {
 // Linux's tcp_event_data_recv: how long an ACK may wait follows how often data comes.
 void note_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   c.ack_wanted = true;
-  note_marks(c, segment);
   measure(c, segment);
+  measure_receive_rtt_by_window(c, x);
   if (c.ato == Duration::zero()) {
     quick_acks(c, kMostQuickAcks);
     c.ato = kLeastDelayedAck;
@@ -165,12 +188,8 @@ void note_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     }
   }
   c.last_received = x.now;
-  // The window grows with what arrives in good order (Linux: tcp_grow_window).
-  if (segment.payload.size() >= 128) {
-    const std::uint64_t grown = std::uint64_t{c.rcv_window_limit} + 2 * segment.payload.size();
-    c.rcv_window_limit =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(grown, receive_buffer_limit(c, x) / 2));
-  }
+  note_marks(c, segment);
+  grow_receive_window(c, x, segment);
 }
 
 void receive_fin(Connection& c, TcpContext& x) {
@@ -179,6 +198,10 @@ void receive_fin(Connection& c, TcpContext& x) {
   c.news |= news::kPeerClosed | news::kReadable;
   c.ack_wanted = true;
   c.gaps.reset();
+  if (c.held_beyond) {
+    for (const HeldBeyond& p : *c.held_beyond) c.rcv_memory -= p.cost;
+    c.held_beyond.reset();
+  }
   c.out_of_order.recent_count = 0;
   switch (c.state) {
     case TcpState::SynReceived:
@@ -228,10 +251,20 @@ void note_duplicate(Connection& c, TcpContext& x, SeqNum left, SeqNum right) {
   c.out_of_order.has_duplicate = true;
 }
 
+void extend_duplicate(Connection& c, TcpContext& x, SeqNum left, SeqNum right) {
+  OutOfOrder& o = c.out_of_order;
+  if (!o.has_duplicate) {
+    note_duplicate(c, x, left, right);
+  } else {
+    extend(o.duplicate, {left, right});
+  }
+}
+
 void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   const SeqNum end = segment.end();
   SeqNum seq = segment.seq + (segment.syn() && end > c.rcv_nxt ? 1 : 0);
   if (seq == end) return;
+  c.out_of_order.has_duplicate = false;
   if (end <= c.rcv_nxt) {  // all of it is known
     note_duplicate(c, x, seq, end);
     quick_acks(c, kMostQuickAcks);
@@ -281,36 +314,75 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     return;
   }
   const bool had_gaps = c.gaps != nullptr || c.fin_at.has_value();
+  if (!make_room(c, x, seq)) {
+    if (offset > 0) return;
+    c.no_memory = c.ack_now = c.ack_wanted = true;
+    if (!c.receive_buffer.empty() && !data.empty()) return;
+  }
   c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
   if (segment.fin()) note_fin(c, end - 1);
   c.trim_timer = x.now + 1s;
   if (offset > 0) {
-    // Beyond a gap: told at once, so that the sender can see the loss (RFC 5681, 4.2).
-    note_data(c, x, segment);
+    note_marks(c, segment);
+    measure(c, segment);
+    c.ack_wanted = true;
     // A FIN takes a number in its piece, as SACK tells it.
     const bool with_fin = c.fin_at && data_end == *c.fin_at && segment.fin();
     const SeqNum piece_end = data_end + (with_fin ? 1U : 0U);
-    if (seq < piece_end) add_gap_data(c, x, {seq, piece_end});
-    c.ack_now = true;
+    if (seq < piece_end) {
+      hold_beyond_gap(c, x, segment, seq, piece_end);
+      add_gap_data(c, x, {seq, piece_end});
+      // Without SACK the window stays as it is: only then are ACKs duplicates (RFC 5681, 2).
+      if (c.sack) grow_receive_window(c, x, segment);
+      if (c.user != 0) grow_buffer(c, x, c.rcv_space);
+    }
     return;
   }
   if (!data.empty()) {
     c.receive_buffer.advance(data.size());
+    hold_packet(c, segment, data_end);
     c.rcv_nxt = data_end;
     note_data(c, x, segment);
     c.news |= news::kReadable;
+    take_from_beyond(c, x);
     absorb_gaps(c);
     // Nobody will read it, and the window shall not close over it.
     if (c.read_shutdown && c.state != TcpState::Established) {
       c.receive_buffer.drop(c.receive_buffer.size());
+      release_read(c);
     }
-    // A gap has closed, or part of one: at once (RFC 5681, 4.2).
-    if (had_gaps) c.ack_now = true;
+    // The last gap has closed: at once (RFC 5681, 4.2).
+    if (had_gaps && !c.gaps) c.ack_now = true;
   }
   if (c.fin_at && c.rcv_nxt == *c.fin_at && !c.fin_received) {
     c.fin_at.reset();
     receive_fin(c, x);
   }
+}
+
+// Beyond a gap the first few ACKs tell the sender of the loss, and those that follow may be one for many (Linux:
+// compressed ACKs; RFC 5681, 4.2).
+static void acknowledge_beyond_gap(Connection& c, TcpContext& x) {
+  constexpr std::uint8_t kTold = 3;
+  if (!c.sack || c.compressed_acks >= x.settings.comp_sack_nr) {
+    send_ack(c, x);
+    return;
+  }
+  if (c.told_at != c.rcv_nxt) {
+    c.told_at = c.rcv_nxt;
+    c.told = 0;
+  }
+  if (c.told < kTold) {
+    ++c.told;
+    send_ack(c, x);
+    return;
+  }
+  if (c.compressed_acks++ > 0) return;
+  Duration rtt = c.rcv_rtt;
+  if (c.rtt.smoothed != Duration::zero() && c.rtt.smoothed < rtt) rtt = c.rtt.smoothed;
+  const Duration wait =
+      std::min<Duration>(std::chrono::nanoseconds(x.settings.comp_sack_delay_ns), rtt / 20);
+  c.ack_timer = std::min(c.ack_timer, x.now + wait);
 }
 
 void acknowledge(Connection& c, TcpContext& x) {
@@ -319,12 +391,13 @@ void acknowledge(Connection& c, TcpContext& x) {
   const auto unannounced = static_cast<std::uint32_t>(c.rcv_nxt - c.rcv_wup);
   const bool quick = c.quick > 0 && !interactive(c);
   // Every second full segment (MUST-58), if the window can keep its size.
-  const bool second =
-      unannounced > c.rcv_mss && std::min(receive_space(c, x), c.rcv_window_limit) >= c.rcv_wnd;
+  const auto unread = static_cast<std::uint32_t>(c.receive_buffer.size());
+  const bool second = unannounced > c.rcv_mss && (unread < std::max(c.options.read_low, 1U) ||
+                                                  window_now(c, x) >= c.rcv_wnd);
   if (second || quick || c.ack_now) {
     send_ack(c, x);
   } else if (c.gaps) {
-    send_ack(c, x);
+    acknowledge_beyond_gap(c, x);
   } else {
     arm_delayed_ack(c, x);
   }
@@ -335,7 +408,7 @@ void after_read(Connection& c, TcpContext& x, std::size_t n) {
   bool now = false;
   if (c.ack_wanted) {
     const auto unannounced = static_cast<std::uint32_t>(c.rcv_nxt - c.rcv_wup);
-    now = unannounced > c.rcv_mss || (n > 0 && c.receive_buffer.empty() &&
+    now = unannounced > c.rcv_mss || (n > 0 && c.rcv_memory == 0 &&
                                       (c.pushed_in > 1 || (c.pushed_in > 0 && !interactive(c))));
   }
   if (!now && n > 0) now = window_update_due(c, x);

@@ -18,6 +18,9 @@ void quick_acks(Connection& c, std::uint32_t most);
 // A segment that was acknowledged before: tell with DSACK.
 void note_duplicate(Connection& c, TcpContext& x, SeqNum left, SeqNum right);
 
+// The same, but what has been noted for this ACK already grows if it touches it.
+void extend_duplicate(Connection& c, TcpContext& x, SeqNum left, SeqNum right);
+
 inline constexpr std::uint32_t kMostQuickAcks = 16;
 inline bool interactive(const Connection& c) {
   return c.pingpong >= 1;

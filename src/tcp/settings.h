@@ -48,6 +48,12 @@ struct TcpSettings {
 
   std::uint32_t rmem_default = 131072;  // tcp_rmem, bytes: the second and third number
   std::uint32_t rmem_max = 6291456;
+  std::uint32_t rmem_limit = 4194304;  // rmem_max of net.core: what SO_RCVBUF may ask for
+  int comp_sack_nr = 44;               // tcp_comp_sack_nr
+  std::int64_t comp_sack_delay_ns = 1'000'000;
+  bool moderate_rcvbuf = true;         // tcp_moderate_rcvbuf
+  bool shrink_window = false;          // tcp_shrink_window
+  std::uint32_t wmem_limit = 4194304;  // wmem_max of net.core
   std::uint32_t wmem_default = 16384;  // tcp_wmem
   std::uint32_t wmem_max = 4194304;
 

@@ -4,6 +4,7 @@
 
 #include "tcp/output.h"
 #include "tcp/receive.h"
+#include "tcp/receive_window.h"
 #include "tcp/rtt.h"
 #include "tcp/send_space.h"
 #include "tcp/timers.h"
@@ -37,6 +38,7 @@ void finish(Connection& c, TcpContext& x, TcpError error, By by) {
   c.sent.clear();
   c.unsent.clear();
   c.gaps.reset();
+  c.held_beyond.reset();
   c.packets_out = c.sacked_out = c.lost_out = c.retrans_out = 0;
   c.snd_nxt = c.write_seq;
   c.news |= news::kClosed | news::kReadable | news::kWritable;
@@ -64,6 +66,7 @@ void establish(Connection& c, TcpContext& x) {
       88, std::min<std::uint32_t>({c.announced, send_mss(c), c.rcv_wnd / 2, 536})));
   c.backoff = 0;
   c.retransmits = 0;
+  start_receive_window(c, x);
   c.trim_timer = x.now + 1s;  // if nothing follows it may sleep
   if (c.options.keepalive) {
     arm_keepalive(c, x,

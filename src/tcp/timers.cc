@@ -238,6 +238,10 @@ void on_ack_timer(Connection& c, TcpContext& x) {
   c.ack_pending = false;
   if (!c.ack_wanted) return;
   if (x.observer != nullptr) x.observer->timer_fired(x.now, c.tuple, SeenTimer::DelayedAck);
+  if (c.compressed_acks > 0) {
+    send_ack(c, x);
+    return;
+  }
   // The guess was wrong: the user did not answer in time. Wait less, or not at all, from here on.
   if (c.pingpong < 1) {
     c.ato = std::min<Duration>(c.ato * 2, c.rtt.rto);
@@ -293,6 +297,7 @@ void on_timer(Connection& c, TcpContext& x) {
     c.trim_timer = Instant::max();
     c.send_buffer.trim();
     c.receive_buffer.trim();
+    if (c.held.empty()) c.held.release();
     if (c.sent.empty()) c.sent.release();
     if (c.unsent.empty()) c.unsent.release();
   }

@@ -117,6 +117,7 @@ std::optional<WireError> parse(std::span<const std::byte> bytes, const IpHeader&
   segment.flags = offset_and_flags & 0x1ff;
   segment.window = load16(&bytes[14]);
   segment.urgent = load16(&bytes[18]);
+  segment.header_bytes = static_cast<std::uint8_t>(header);
   segment.ecn = ip.traffic_class & ecn::kMask;
   parse_options(bytes.subspan(kTcpHeaderLength, header - kTcpHeaderLength), segment.options);
   segment.payload = bytes.subspan(header);

@@ -65,6 +65,7 @@ struct TcpSegment {
   std::uint16_t flags = 0;
   std::uint16_t window = 0;  // as on the wire, not scaled
   std::uint16_t urgent = 0;
+  std::uint8_t header_bytes = kTcpHeaderLength;  // of one that has arrived
   std::uint8_t ecn = 0;  // of the packet that it comes in, or is to go out in (RFC 3168)
   TcpOptions options;
   std::span<const std::byte> payload;
