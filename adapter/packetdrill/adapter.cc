@@ -37,6 +37,7 @@ HostOptions host_options(const Flags& flags) {
   options.mtu = flags.mtu;
   // As Linux hands packets to a packet socket: cut later, by the device or just before it.
   options.gso_max_size = 65535;
+  options.keep_time_wait_windows = true;
   return options;
 }
 

@@ -101,6 +101,9 @@ struct HostOptions {
   std::optional<Duration> time_wait_length{};
   // At tcp_max_tw_buckets the oldest record goes, and not the new one as Linux has it.
   bool evict_oldest_time_wait = false;
+  // What TIME_WAIT sends announces the last window of the connection, as Linux's does, and not 0. It costs an entry
+  // of a hash table for each record, more than the record itself.
+  bool keep_time_wait_windows = false;
   // What a SYN does that comes for a connection which is there; nothing: as the profile has it. The lab runs
   // what is told of old stacks in LAST_ACK with it (claim A5).
   std::optional<SynAnswer> syn_answer{};

@@ -124,7 +124,11 @@ void Host::Impl::on_tcp(const TcpSegment& segment, const IpHeader& ip) {
     using Action = TimeWaitVerdict::Action;
     const TimeWaitVerdict verdict = waits.on_segment(tuple, summary_of(segment), now, counters);
     const auto answer = [&] {
-      const TimeWaitVerdict::Reply& r = verdict.reply;
+      TimeWaitVerdict::Reply r = verdict.reply;
+      if (r.window == 0 && options.keep_time_wait_windows) {
+        const auto kept = time_wait_windows.find(tuple);
+        if (kept != time_wait_windows.end()) r.window = kept->second;
+      }
       std::optional<Timestamps> stamps;
       if (r.ts_ecr) stamps = Timestamps{timestamp_clock(now) + timestamp_offset(tuple), *r.ts_ecr};
       send_plain_ack(tuple, r.seq, r.ack, static_cast<std::uint16_t>(std::min(r.window, 65535U)),
@@ -285,11 +289,14 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
       segment.flags & (tcp_flag::kSyn | tcp_flag::kRst | tcp_flag::kAck | tcp_flag::kFin);
   // The same SYN again: the SYN,ACK may be lost.
   if (flags == tcp_flag::kSyn && segment.seq == c.irs && !paws) {
-    if (answer_is_due()) send_syn(c, x, true);
+    if (answer_is_due()) {
+      send_syn(c, x, true);
+      arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
+    }
     settle(index);
     return true;
   }
-  if (segment.ack_flag() && segment.ack != c.snd_nxt) {
+  if (segment.ack_flag() && segment.ack != c.snd_nxt && !segment.rst()) {
     reply_reset(segment, ip);
     return true;
   }

@@ -31,8 +31,9 @@ unsigned shift_of(unsigned byte) {
 bool may_sleep(const Connection& c) {
   return (c.state == TcpState::Established || c.state == TcpState::CloseWait) && c.news == 0 &&
          c.send_buffer.capacity() == 0 && c.receive_buffer.capacity() == 0 && c.sent.bytes() == 0 &&
-         c.unsent.bytes() == 0 && c.held.bytes() == 0 && c.gaps == nullptr && c.send_timer == Instant::max() &&
-         c.ack_timer == Instant::max() && c.trim_timer == Instant::max();
+         c.unsent.bytes() == 0 && c.held.bytes() == 0 && c.gaps == nullptr &&
+         c.send_timer == Instant::max() && c.ack_timer == Instant::max() &&
+         c.trim_timer == Instant::max();
 }
 
 Asleep put_to_sleep(const ControlBlock& block) {

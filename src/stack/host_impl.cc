@@ -195,6 +195,7 @@ void Host::Impl::let_go(ConnectionIndex index) {
 
 void Host::Impl::ended(const TimeWaitRecord& record, TimeWaitEnd how) {
   if (options.observer != nullptr) saw_end(record, how);
+  if (options.keep_time_wait_windows) time_wait_windows.erase(record.tuple);
   ports.let_go(record.tuple.local.port, holder_of(record));
   // A new connection takes the four-tuple over with its port.
   if (how != TimeWaitEnd::Reused) ports.release(record.tuple);
@@ -245,6 +246,10 @@ void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
   const TimeWaits::Entered entered =
       fin_wait_2 ? waits.enter_fin_wait_2(closed, c.fin_wait_2_until, now, counters)
                  : waits.enter(closed, now, counters);
+  if (entered == TimeWaits::Entered::Kept && options.keep_time_wait_windows) {
+    time_wait_windows[c.tuple] = static_cast<std::uint16_t>(
+        std::min<std::uint32_t>(closed.rcv_window >> c.rcv_wscale, 65535));
+  }
   if (entered != TimeWaits::Entered::Kept) {
     saw_state(c.tuple, fin_wait_2 ? TcpState::FinWait2 : TcpState::TimeWait, TcpState::Closed,
               entered == TimeWaits::Entered::Refused ? SeenEnd::Refused : SeenEnd::NotKept);
@@ -261,9 +266,8 @@ void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
 
 // Linux counts what it has set aside (sk_memory_allocated), and tells of pressure when that begins.
 void Host::Impl::count_memory(Connection& c) {
-  std::size_t bytes =
-      c.send_buffer.capacity() + c.receive_buffer.capacity() + c.sent.bytes() + c.unsent.bytes() +
-      c.held.bytes();
+  std::size_t bytes = c.send_buffer.capacity() + c.receive_buffer.capacity() + c.sent.bytes() +
+                      c.unsent.bytes() + c.held.bytes();
   if (c.gaps) bytes += c.gaps->capacity() * sizeof(SeqRange);
   if (c.held_beyond) bytes += c.held_beyond->capacity() * sizeof(HeldBeyond);
   const auto counted = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, 0xffffffff));

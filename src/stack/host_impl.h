@@ -92,6 +92,12 @@ class Host::Impl final : public TimeWaitObserver {
   std::vector<Hold> holds;  // by connection
   // Records that a SYN has taken over: they come back if that turns out to be an old duplicate (MAY-2).
   std::unordered_map<ConnectionIndex, TimeWaitRecord> reopened;
+  // As on the wire, where the options ask for them.
+  struct TupleHash {
+    SecretKey key;
+    std::size_t operator()(const FourTuple& tuple) const { return hash_tuple(key, tuple); }
+  };
+  std::unordered_map<FourTuple, std::uint16_t, TupleHash> time_wait_windows{8, TupleHash{port_key}};
   std::vector<IpAddress> addresses;
   std::unordered_set<IpAddress, AddressHash> address_set;
   std::vector<std::unique_ptr<Listener>> listeners;

@@ -35,9 +35,8 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
       break;
     case Option::send_buffer:
       if (value < 0) return unexpected(Err::invalid);
-      o.send_buffer =
-          std::clamp<std::uint32_t>(2 * std::min(static_cast<std::uint32_t>(value), h.tcp.wmem_limit),
-                                    4608, 1U << 30);
+      o.send_buffer = std::clamp<std::uint32_t>(
+          2 * std::min(static_cast<std::uint32_t>(value), h.tcp.wmem_limit), 4608, 1U << 30);
       break;
     case Option::receive_buffer:
       if (value < 0) return unexpected(Err::invalid);
@@ -90,7 +89,8 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
         set_window_clamp(c, static_cast<std::uint32_t>(value));
         break;
       }
-      o.window_clamp = value == 0 ? 0 : std::max<std::uint32_t>(static_cast<std::uint32_t>(value), 1152);
+      o.window_clamp =
+          value == 0 ? 0 : std::max<std::uint32_t>(static_cast<std::uint32_t>(value), 1152);
       break;
     case Option::quick_ack:
       o.quickack = on;

@@ -14,9 +14,7 @@ namespace {
 // RFC 9293's SND.WL1 and SND.WL2 (a segment with the same numbers and a larger window counts, too).
 bool update_window(Connection& c, const TcpContext& x, const TcpSegment& segment) {
   const std::uint32_t window = std::uint32_t{segment.window} << (segment.syn() ? 0 : c.snd_wscale);
-  const bool newer = segment.ack > c.snd_una || segment.seq > c.snd_wl1 ||
-                     (segment.seq == c.snd_wl1 && (window > c.snd_wnd || window == 0));
-  if (!newer) return false;
+  if (!updates_window(c, segment, window)) return false;
   c.snd_wl1 = segment.seq;
   // A window that opens after a long time is no measure of the path (Linux: tcp_ack_update_window).
   if (c.snd_wnd != window && !c.unsent.empty()) restart_after_idle(c, x);
@@ -134,6 +132,11 @@ bool may_grow(const Connection& c, const TcpContext& x, const AckNews& news) {
 }
 
 }  // namespace
+
+bool updates_window(const Connection& c, const TcpSegment& segment, std::uint32_t window) {
+  return segment.ack > c.snd_una || segment.seq > c.snd_wl1 ||
+         (segment.seq == c.snd_wl1 && (window > c.snd_wnd || window == 0));
+}
 
 AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   AckNews news;

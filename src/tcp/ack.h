@@ -13,6 +13,9 @@ enum class AckVerdict : std::uint8_t {
   Unsent,  // acknowledges what was never sent
 };
 
+// Whether the segment says more of the peer's window than what is known (RFC 9293's SND.WL1 and SND.WL2).
+bool updates_window(const Connection& c, const TcpSegment& segment, std::uint32_t window);
+
 AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment);
 
 }  // namespace lastack

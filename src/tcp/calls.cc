@@ -88,7 +88,8 @@ void begin(Connection& c, TcpContext& x, const Opening& opening) {
   c.iss = opening.iss;
   c.snd_una = c.snd_nxt = opening.iss;
   c.write_seq = opening.iss + 1;
-  c.snd_small = c.pushed = c.snd_up = opening.iss;
+  c.snd_small = c.snd_up = opening.iss;
+  c.pushed = c.write_seq;
   c.ts_offset = opening.ts_offset;
   c.path_mtu = opening.mtu;
   c.announced = path_mss(c);

@@ -219,8 +219,8 @@ struct ControlBlock {
   std::uint32_t window_clamp = 0;          // and never beyond this
   std::uint32_t rcv_buffer_size = 0;       // bytes of memory (Linux: sk_rcvbuf)
   std::uint32_t rcv_memory = 0;            // that what waits takes up (Linux: sk_rmem_alloc)
-  std::uint8_t rcv_share = 128;            // how much of memory is data, in 256ths (Linux: scaling_ratio)
-  bool no_memory = false;                  // something was dropped: the next ACK closes the window
+  std::uint8_t rcv_share = 128;  // how much of memory is data, in 256ths (Linux: scaling_ratio)
+  bool no_memory = false;        // something was dropped: the next ACK closes the window
   std::uint8_t rcv_wscale = 0;
   std::uint8_t offered_wscale = 0;  // in our SYN
   bool fin_received = false;

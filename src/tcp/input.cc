@@ -45,12 +45,14 @@ bool fails_paws(const Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (c.ts_recent == 0 || static_cast<std::int32_t>(c.rcv_tsval - c.ts_recent) >= -1) return false;
   // After 24 days without a segment the peer's clock may have wrapped.
   if (x.now - c.ts_recent_at >= std::chrono::hours(24 * 24)) return false;
-  const bool pure_repeat = segment.ack_flag() && segment.seq == segment.end() &&
-                           segment.seq == c.rcv_nxt && segment.ack == c.snd_una &&
-                           (std::uint32_t{segment.window} << c.snd_wscale) == c.snd_wnd;
+  const bool pure_repeat =
+      segment.ack_flag() && segment.seq == segment.end() && segment.seq == c.rcv_nxt &&
+      segment.ack == c.snd_una &&
+      !updates_window(c, segment, std::uint32_t{segment.window} << c.snd_wscale);
   if (pure_repeat) {
+    // As many ticks of a fast clock as a time-out has.
     const auto behind = static_cast<std::int32_t>(c.ts_recent - c.rcv_tsval);
-    if (std::chrono::milliseconds(behind) <= c.rtt.rto) return false;
+    if (behind <= c.rtt.rto / 1ms * 12 / 10) return false;
   }
   return true;
 }
@@ -194,6 +196,8 @@ Step on_stray_syn(Connection& c, TcpContext& x, const TcpSegment& segment, bool 
 Step validate(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (fails_paws(c, x, segment) && !segment.rst()) {
     if (segment.syn()) return on_stray_syn(c, x, segment, false);
+    // ACKs that are overtaken are common, and tell nothing (Linux: PAWSOldAck).
+    if (segment.ack_flag() && segment.length() == 0 && segment.seq < c.rcv_nxt) return Step::Done;
     ++x.counters.PAWSEstab;
     send_duplicate_ack(c, x, segment);
     return Step::Done;
@@ -324,7 +328,12 @@ bool comes_too_late(const Connection& c, const TcpContext& x, const TcpSegment& 
 
 AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   const bool opening = c.state == TcpState::SynReceived;
-  if (opening && !(segment.ack > c.iss && segment.ack <= c.snd_nxt)) return AckStep::Reset;
+  // When two SYNs have crossed any ACK will do that is not wrong (Linux: tcp_rcv_state_process).
+  const bool crossed = opening && c.origin == TcpState::SynSent;
+  if (opening &&
+      !((crossed ? segment.ack >= c.snd_una : segment.ack > c.iss) && segment.ack <= c.snd_nxt)) {
+    return AckStep::Reset;
+  }
   // An ACK that is out of place tells nothing about the peer's clock either, unless the segment is what was
   // expected next in all but that (Linux: tcp_ack, and the fast path of tcp_rcv_established).
   const bool in_place = segment.ack >= c.snd_una || is_predicted(c, segment);

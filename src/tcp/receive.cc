@@ -392,8 +392,8 @@ void acknowledge(Connection& c, TcpContext& x) {
   const bool quick = c.quick > 0 && !interactive(c);
   // Every second full segment (MUST-58), if the window can keep its size.
   const auto unread = static_cast<std::uint32_t>(c.receive_buffer.size());
-  const bool second = unannounced > c.rcv_mss && (unread < std::max(c.options.read_low, 1U) ||
-                                                  window_now(c, x) >= c.rcv_wnd);
+  const bool second = unannounced > c.rcv_mss &&
+                      (unread < std::max(c.options.read_low, 1U) || window_now(c, x) >= c.rcv_wnd);
   if (second || quick || c.ack_now) {
     send_ack(c, x);
   } else if (c.gaps) {
@@ -408,8 +408,8 @@ void after_read(Connection& c, TcpContext& x, std::size_t n) {
   bool now = false;
   if (c.ack_wanted) {
     const auto unannounced = static_cast<std::uint32_t>(c.rcv_nxt - c.rcv_wup);
-    now = unannounced > c.rcv_mss || (n > 0 && c.rcv_memory == 0 &&
-                                      (c.pushed_in > 1 || (c.pushed_in > 0 && !interactive(c))));
+    now = unannounced > c.rcv_mss ||
+          (n > 0 && c.rcv_memory == 0 && (c.pushed_in > 1 || (c.pushed_in > 0 && !interactive(c))));
   }
   if (!now && n > 0) now = window_update_due(c, x);
   if (now) send_ack(c, x);

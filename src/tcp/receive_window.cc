@@ -43,8 +43,7 @@ std::uint32_t memory_from(const Connection& c, std::uint32_t window) {
       std::min<std::uint64_t>((std::uint64_t{window} << 8) / c.rcv_share, 1U << 30));
 }
 std::int32_t free_space(const Connection& c) {
-  const std::int64_t memory =
-      std::int64_t{c.rcv_buffer_size} - std::int64_t{c.rcv_memory};
+  const std::int64_t memory = std::int64_t{c.rcv_buffer_size} - std::int64_t{c.rcv_memory};
   return static_cast<std::int32_t>(memory * c.rcv_share >> 8);
 }
 
