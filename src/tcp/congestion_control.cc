@@ -176,7 +176,7 @@ void validate_cwnd(Connection& c, const TcpContext& x, bool limited) {
   if (c.ca == CongestionState::Open && !is_cwnd_limited(c)) {
     const std::uint32_t used = std::max(g.used, x.settings.initial_cwnd);
     if (used < g.cwnd) {
-      g.ssthresh = std::max(g.ssthresh, g.cwnd / 4 * 3);
+      g.ssthresh = std::max(g.ssthresh, (g.cwnd >> 1) + (g.cwnd >> 2));
       g.cwnd = (g.cwnd + used) / 2;
     }
     g.used = 0;
@@ -190,7 +190,7 @@ void restart_after_idle(Connection& c, const TcpContext& x) {
   Duration idle = x.now - c.last_sent;
   if (idle <= c.rtt.rto) return;
   const std::uint32_t restart = std::min(x.settings.initial_cwnd, g.cwnd);
-  g.ssthresh = std::max(g.ssthresh == kUnlimited ? kUnlimited : g.ssthresh, g.cwnd / 4 * 3);
+  g.ssthresh = std::max(g.ssthresh, (g.cwnd >> 1) + (g.cwnd >> 2));
   while ((idle -= c.rtt.rto) > Duration::zero() && g.cwnd > restart) g.cwnd /= 2;
   g.cwnd = std::max(g.cwnd, restart);
   g.used = 0;

@@ -135,7 +135,8 @@ void measure(Connection& c, const TcpSegment& segment) {
     return;
   }
   constexpr std::uint32_t kDefault = 536, kLeast = 88;
-  const std::uint32_t whole = length + segment.header_bytes - kTcpHeaderLength;
+  const std::uint32_t whole =
+      length + segment.header_bytes - static_cast<std::uint32_t>(kTcpHeaderLength);
   if (whole >= kDefault || (whole >= kLeast && !segment.has(tcp_flag::kPsh | tcp_flag::kFin |
                                                             tcp_flag::kUrg | tcp_flag::kSyn))) {
     const auto size = static_cast<std::uint16_t>(whole - (c.timestamps ? 12U : 0U));
