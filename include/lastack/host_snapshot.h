@@ -1,5 +1,5 @@
 // What a host looked like at one moment: the one thing the doctor reads. Filled from a live kernel,
-// from an endpoint host or from a recorded bundle; a reader cannot tell, and need not.
+// from an endpoint host or from a recorded bundle; what is found in it does not depend on which.
 //
 // Everything here is plain data: copyable, no locks, no references to where it came from. Sockets
 // are not kept one by one: a census groups them by what they compete for (census.h builds it), so
@@ -200,7 +200,10 @@ struct NamespaceSnapshot {
   std::string
       enter;  // what runs a command inside it: "ip netns exec web"; empty for the caller's own
   bool is_host = false;  // the initial namespace, as far as one can see
-  Instant at{};          // when its sockets were read (CLOCK_MONOTONIC for a live host)
+  // connect() takes any free port alike, and walks past none: what the parity of ports tells of Linux's walk
+  // (linux-facts 19, 20) is not told here.
+  bool flat_port_choice = false;
+  Instant at{};  // when its sockets were read (CLOCK_MONOTONIC for a live host)
   Duration took{};
   bool sockets_read = false;  // false: only settings and counters
   bool counters_read = false;
@@ -241,7 +244,10 @@ struct SysctlLine {
 
 struct HostSnapshot {
   std::string hostname;
-  std::string kernel;             // "6.18.44"
+  std::string kernel;  // "6.18.44"; "LastAck endpoint"
+  // A host of liblastack: what is said of its settings is done by Host::set(), not by sysctl, and its one
+  // process has the descriptors that HostOptions::most_sockets lets it have.
+  bool is_endpoint = false;
   std::int64_t wall_time_ns = 0;  // since 1970, for people; never compared
   std::uint64_t files_open = 0;   // descriptors' files in the whole system
   std::uint64_t files_max = 0;

@@ -175,6 +175,7 @@ struct Fields<NamespaceSnapshot> {
       Field{"name", &NamespaceSnapshot::name, kRequired},
       Field{"enter", &NamespaceSnapshot::enter},
       Field{"is_host", &NamespaceSnapshot::is_host},
+      Field{"flat_port_choice", &NamespaceSnapshot::flat_port_choice},
       Field{"at_ns", &NamespaceSnapshot::at, kRequired},
       Field{"took_ns", &NamespaceSnapshot::took},
       Field{"sockets_read", &NamespaceSnapshot::sockets_read, kRequired},
@@ -219,6 +220,7 @@ struct Fields<HostSnapshot> {
   static constexpr auto own = std::tuple{
       Field{"hostname", &HostSnapshot::hostname, kRequired},
       Field{"kernel", &HostSnapshot::kernel, kRequired},
+      Field{"is_endpoint", &HostSnapshot::is_endpoint},
       Field{"wall_time_ns", &HostSnapshot::wall_time_ns, kRequired},
       Field{"files_open", &HostSnapshot::files_open},
       Field{"files_max", &HostSnapshot::files_max},

@@ -202,6 +202,9 @@ Diagnosis diagnose(const Observation& observation) {
   }
   find_descriptor_trouble(host, out.findings);
   review_host_settings(host, out.findings);
+  if (host.is_endpoint) {
+    for (Finding& f : out.findings) speak_of_an_endpoint(f);
+  }
 
   std::stable_sort(out.findings.begin(), out.findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity > b.severity; });

@@ -113,12 +113,14 @@ std::vector<Owner> owners_of(const HostSnapshot& host, const SocketCensus& socke
 }
 
 std::string name_of(const Owner& owner) {
-  if (owner.pid == 0) return "an unknown process";
+  // The user of an endpoint in memory is a process without a number.
+  if (owner.pid == 0) return owner.command.empty() ? "an unknown process" : owner.command;
   if (owner.unit.empty()) return fmt::format("{} (pid {})", owner.command, owner.pid);
   return fmt::format("{} (pid {}, {})", owner.command, owner.pid, owner.unit);
 }
 
 std::string name_of(const Process& process) {
+  if (process.pid == 0) return process.command;
   return fmt::format("{} (pid {})", process.command, process.pid);
 }
 

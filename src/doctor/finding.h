@@ -65,6 +65,9 @@ std::string inside(const Case& c, const std::string& command);
 std::string set_command(const Case& c, const std::string& name, const std::string& value);
 std::string undo_command(const Case& c, const std::string& name, Settings::Value now);
 
+// The finding's remedies as they are done at a host of liblastack.
+void speak_of_an_endpoint(Finding& f);  // endpoint_words.cc
+
 // Of a process that runs out of descriptors.
 Remedy raise_descriptor_limit(const Process& process);
 

@@ -212,8 +212,8 @@ PortUse port_use(const NamespaceSnapshot& ns, const NamespaceSnapshot* before,
   const std::uint32_t open_first = room.open_first_parity;
   const std::uint32_t free_first = open_first - std::min(open_first, d.ports_first_parity);
   const std::uint32_t few = std::max(2U, open_first / 100);
-  h.past_half = !use.pooled && open_first >= 64 && free_first <= few && d.ports_second_parity > 0 &&
-                h.reusable_now <= few;
+  h.past_half = !ns.flat_port_choice && !use.pooled && open_first >= 64 && free_first <= few &&
+                d.ports_second_parity > 0 && h.reusable_now <= few;
   return use;
 }
 

@@ -145,13 +145,17 @@ void reuse(const Case& c, Findings& out) {
 
 void buckets(const Case& c, Findings& out) {
   const Settings& s = c.settings();
-  if (!s.tcp_max_tw_buckets || !s.tcp_ehash_entries) return;
-  const std::int64_t usual = std::llabs(*s.tcp_ehash_entries) / 2;
+  if (!s.tcp_max_tw_buckets || !(s.tcp_ehash_entries || c.host.is_endpoint)) return;
+  // A kernel's default follows from its memory, by way of a table's size; an endpoint's does not.
+  constexpr std::int64_t kOfAnEndpoint = 262'144;
+  const std::int64_t usual =
+      c.host.is_endpoint ? kOfAnEndpoint : std::llabs(*s.tcp_ehash_entries) / 2;
   if (usual == 0 || *s.tcp_max_tw_buckets >= usual) return;
   Finding& f = setting(c, out, "setting-max-tw-buckets-lowered", Severity::Notice,
                        "tcp_max_tw_buckets", s.tcp_max_tw_buckets);
-  f.sentence = fmt::format("tcp_max_tw_buckets={} is below this kernel's default of {}",
-                           grouped(*s.tcp_max_tw_buckets), grouped(usual));
+  f.sentence =
+      fmt::format("tcp_max_tw_buckets={} is below {} default of {}", grouped(*s.tcp_max_tw_buckets),
+                  c.host.is_endpoint ? "the endpoint's" : "this kernel's", grouped(usual));
   f.details.push_back(fmt::format("{} records now; TCPTimeWaitOverflow {} since the start",
                                   grouped(c.ns.totals.tw),
                                   grouped(c.ns.counters.TCPTimeWaitOverflow)));
@@ -180,9 +184,14 @@ void others(const Case& c, Findings& out) {
                          *s.tcp_tw_timeout < 60 ? Severity::Warning : Severity::Notice,
                          "tcp_tw_timeout", s.tcp_tw_timeout);
     f.sentence =
-        fmt::format("this vendor's kernel has tcp_tw_timeout={}: TIME_WAIT lasts {} s here, not 60",
-                    *s.tcp_tw_timeout, *s.tcp_tw_timeout);
-    f.why = "no mainline kernel has it; all figures here use it";
+        c.host.is_endpoint
+            ? fmt::format("TIME_WAIT lasts {} s here, not 60", *s.tcp_tw_timeout)
+            : fmt::format(
+                  "this vendor's kernel has tcp_tw_timeout={}: TIME_WAIT lasts {} s here, not 60",
+                  *s.tcp_tw_timeout, *s.tcp_tw_timeout);
+    f.why = c.host.is_endpoint
+                ? "the endpoint was made so, or its profile is; all figures here use it"
+                : "no mainline kernel has it; all figures here use it";
   }
   if (s.tcp_rfc1337 && *s.tcp_rfc1337 == 1) {
     Finding& f = setting(c, out, "setting-rfc1337", Severity::Notice, "tcp_rfc1337", s.tcp_rfc1337);

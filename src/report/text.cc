@@ -131,8 +131,10 @@ void header(const Diagnosis& d, Page& page) {
                                                : plural(d.namespaces.size(), "namespace");
   const std::string looks = d.sampled_s > 0 ? fmt::format("2 samples, {} apart", span(d.sampled_s))
                                             : fmt::format("1 sample, {:.2f} s", d.took_s);
-  page.between(fmt::format("{} · Linux {} · {} · {}", printable(d.hostname), printable(d.kernel),
-                           where, looks),
+  // A number is a kernel's; what is none says itself what it is.
+  const bool numbered = !d.kernel.empty() && d.kernel[0] >= '0' && d.kernel[0] <= '9';
+  page.between(fmt::format("{} · {}{} · {} · {}", printable(d.hostname), numbered ? "Linux " : "",
+                           printable(d.kernel), where, looks),
                verdict);
 }
 

@@ -126,6 +126,9 @@ class Host::Impl final : public TimeWaitObserver {
   // --- settings.cc
   bool set(std::string_view name, std::string_view value);
   void resolve_settings();
+  std::int64_t most_orphans() const { return settings.tcp_max_orphans.value_or(65536); }
+  // --- observation.cc
+  Settings settings_in_force() const;
 
   // --- steps
   // After the loss of memory nothing is sent for an MSL (RFC 9293, 3.4.3; U10, claim A9).

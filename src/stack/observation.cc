@@ -65,24 +65,6 @@ SocketRecord record_of(const Listener& listener) {
   return r;
 }
 
-// What the host goes by: what was set, and Linux's value for the rest of what it has. What it does not have, as
-// the kernel, stays unknown.
-Settings in_force(const Settings& set, const HostOptions& options) {
-  Settings settings = set;
-  for (const SettingInfo& info : setting_table()) {
-    const bool elsewhere = info.name.starts_with("nf_conntrack") ||
-                           info.name.ends_with("hash_entries") || info.name == "tcp_tw_recycle" ||
-                           info.name == "tcp_tw_timeout";
-    if (!elsewhere && !(settings.*info.member)) settings.*info.member = info.usual;
-  }
-  if (!settings.ip_local_port_range) settings.ip_local_port_range = LocalPortRules{}.range;
-  if (options.time_wait_length) {
-    settings.tcp_tw_timeout =
-        std::chrono::duration_cast<std::chrono::seconds>(*options.time_wait_length).count();
-  }
-  return settings;
-}
-
 // Every connection that is open, with its record.
 template <class F>
 void each_open(const ConnectionTable& connections, Instant now, F&& f) {
@@ -116,6 +98,29 @@ void each_small(const TimeWaits& waits, Instant now, F&& f) {
 }
 
 }  // namespace
+
+// What was set, and Linux's value, or the profile's, for the rest of what the endpoint has. What it does not
+// have, as the kernel, stays unknown.
+Settings Host::Impl::settings_in_force() const {
+  Settings all = settings;
+  for (const SettingInfo& info : setting_table()) {
+    const bool elsewhere = info.name.starts_with("nf_conntrack") ||
+                           info.name.ends_with("hash_entries") || info.name == "tcp_tw_recycle" ||
+                           info.name == "tcp_tw_timeout";
+    if (!elsewhere && !(all.*info.member)) all.*info.member = info.usual;
+  }
+  if (!settings.tcp_timestamps && !tcp.timestamps) all.tcp_timestamps = 0;
+  all.tcp_syn_retries = tcp.syn_retries;
+  all.tcp_synack_retries = tcp.synack_retries;
+  all.tcp_max_tw_buckets = static_cast<std::int64_t>(waits.settings().max_records);
+  all.tcp_max_orphans = most_orphans();
+  if (!all.ip_local_port_range) all.ip_local_port_range = LocalPortRules{}.range;
+  const Duration length = waits.settings().length;
+  if (length != Settings{}.time_wait_length()) {
+    all.tcp_tw_timeout = std::max<std::int64_t>(1, length / 1s);
+  }
+  return all;
+}
 
 Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   at = Impl::within_time(at);
@@ -199,6 +204,7 @@ HostSnapshot Host::snapshot(Instant at) const {
   HostSnapshot host;
   host.hostname = h.options.name;
   host.kernel = "LastAck endpoint";
+  host.is_endpoint = true;
   // The user of an endpoint is one process: the one that runs it. It has no number here.
   constexpr std::uint32_t kUser = 0;
   Process user;
@@ -207,8 +213,6 @@ HostSnapshot Host::snapshot(Instant at) const {
   user.descriptor_limit = h.options.most_sockets;
   host.processes.push_back(user);
   host.processes_seen = 1;
-  host.files_open = h.open_sockets;
-  host.files_max = h.options.most_sockets;
   host.tcp_mem_pages = h.memory_pages;
   host.page_size = Host::Impl::kPage;
 
@@ -217,7 +221,8 @@ HostSnapshot Host::snapshot(Instant at) const {
   space.is_host = true;
   space.at = at;
   space.sockets_read = space.counters_read = true;
-  space.settings = in_force(h.settings, h.options);
+  space.settings = h.settings_in_force();
+  space.flat_port_choice = h.options.port_choice == PortChoice::Flat;
   space.counters = h.counters;
   space.counters.known = ~std::uint64_t{0} >> (64 - counter_table().size());
   space.totals.tw = h.waits.size();
@@ -238,7 +243,7 @@ HostSnapshot Host::snapshot(Instant at) const {
   }
   each_open(h.connections, at, [&](const SocketRecord& r, const ControlBlock& c) {
     census.add(r);
-    if (c.bound_port != 0) census.mark_bound(r);
+    if (c.port_named) census.mark_bound(r);  // what bind() chose itself is told by its parity
     ConnectionDetails details;
     details.timestamps = c.timestamps;
     details.since_data_sent = at - c.last_sent;

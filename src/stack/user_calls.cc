@@ -176,6 +176,7 @@ Outcome<void> Host::bind(SocketId id, const Endpoint& local) {
   }
   c.tuple.local = {local.address, port};
   c.bound_port = port;
+  c.port_named = local.port != 0;
   h.hold(socket->connection, port, asks);
   return {};
 }
@@ -235,6 +236,7 @@ void Host::Impl::renew(const Socket& socket) {
   fresh.options = c.options;
   fresh.user = c.user;
   fresh.bound_port = c.bound_port;
+  fresh.port_named = c.port_named;
   fresh.tuple.local.port = c.bound_port;
   if (c.bound_port != 0) {
     fresh.tuple.local.address = ports.bindings().holder(holds[socket.connection].terms).address;
@@ -501,8 +503,7 @@ Outcome<void> Host::Impl::close(SocketId id, Instant at, SeenCall call) {
   c.orphan_counted = true;
   // Too many of them, or too little memory for what this one has yet to send: it is cut off (linux-facts 10).
   constexpr std::size_t kLeastToMind = 4608;
-  const bool too_many =
-      static_cast<std::int64_t>(h.orphans) > h.settings.tcp_max_orphans.value_or(65536);
+  const bool too_many = static_cast<std::int64_t>(h.orphans) > h.most_orphans();
   if (too_many || (x.memory_full && c.send_buffer.size() > kLeastToMind)) {
     ++h.counters.TCPAbortOnMemory;
     lastack::abort(c, x);

@@ -324,6 +324,7 @@ struct ControlBlock {
   std::uint32_t listener = 0;    // 1 + listener that it came from
   std::uint32_t memory = 0;      // of its buffers, in bytes, as counted for the host last
   Port bound_port = 0;           // held by bind()
+  bool port_named = false;       // to bind(), and not chosen by it (Linux: SOCK_BINDPORT_LOCK)
   bool port_taken = false;       // by connect(): of the ports to that destination
   bool hashed = false;           // can be found by its tuple
   bool in_accept_queue = false;
