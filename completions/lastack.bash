@@ -15,7 +15,7 @@ _lastack_endpoint() {
         ;;
     esac
   done
-  local device='--tun --create --address --peer --netns --profile --set --seed --no-offloads --loss --snapshot'
+  local device='--tun --create --address --peer --netns --profile --set --seed --no-offloads --loss --snapshot --sample --sockets'
   local options words=''
   case $part in
     '') options='serve fetch churn' device='' ;;
@@ -37,7 +37,7 @@ _lastack_endpoint() {
       return
       ;;
     --tun | --address | --peer | --set | --seed | --loss | --http | --echo | --discard | --chargen | --patience | \
-      --concurrency | --rate | --count | --duration | --path) return ;;
+      --concurrency | --rate | --count | --duration | --path | --sample | --sockets) return ;;
     *)
       if [[ $part == serve && $current != -* ]]; then
         compopt -o filenames

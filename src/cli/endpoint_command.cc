@@ -67,6 +67,20 @@ void add_stage_options(CLI::App& command, StageOptions& options) {
       ->type_name("FILE")
       ->check(not_empty())
       ->group(group);
+  command
+      .add_option("--sample", options.sample,
+                  "look every so many seconds: with --snapshot the bundle then holds two looks, "
+                  "which tell of rates")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.2, 3600.0))
+      ->group(group);
+  command
+      .add_option("--sockets", options.sockets,
+                  "at most so many sockets, as the limit of descriptors is for a process "
+                  "(default: 1048576)")
+      ->type_name("N")
+      ->check(CLI::Range(1U, HostOptions{}.most_sockets))
+      ->group(group);
 }
 
 void add_endpoint_serve(CLI::App& app, Run& run) {

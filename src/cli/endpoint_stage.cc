@@ -20,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "cli/exit_codes.h"
 #include "cli/output.h"
@@ -193,6 +194,7 @@ Staged<void> Stage::attach(const StageOptions& options) {
     return tl::unexpected(StageError{"the system has no random numbers", exit_code::kInternal});
   }
   wanted.seed = seed;
+  wanted.most_sockets = options.sockets;
   host_.emplace(tun_->fitting(std::move(wanted)));
   for (const IpAddress& address : addresses_) host_->add_address(address);
   for (const std::string& text : options.settings) {
@@ -207,6 +209,11 @@ Staged<void> Stage::attach(const StageOptions& options) {
     }
   }
   snapshot_ = options.snapshot;
+  sample_ = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.sample));
+  if (sample_ > Duration{}) {
+    latest_ = look();
+    every(sample_, [this] { before_ = std::exchange(latest_, look()); });
+  }
   if (options.loss > 0) {
     loss_limit_ = static_cast<std::uint64_t>(std::llround(options.loss / 100 * 4294967296.0));
     chance_.emplace(seed ^ 0x6c6f7373);
@@ -277,13 +284,33 @@ Staged<int> Stage::run() {
   return signal_;
 }
 
-bool Stage::write_snapshot() {
-  if (snapshot_.empty()) return true;
-  Observation observation;
-  observation.now = host_->snapshot(EventLoop::now());
+// The host's one process is this program.
+HostSnapshot Stage::look() const {
+  HostSnapshot now = host_->snapshot(EventLoop::now());
   timespec wall{};
   ::clock_gettime(CLOCK_REALTIME, &wall);
-  observation.now.wall_time_ns = std::int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec;
+  now.wall_time_ns = std::int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec;
+  for (Process& process : now.processes) {
+    process.pid = ::getpid();
+    process.parent = ::getppid();
+    process.uid = ::getuid();
+    process.command = "lastack";
+    process.arguments = command_;
+  }
+  return now;
+}
+
+bool Stage::write_snapshot() {
+  if (snapshot_.empty()) return true;
+  Observation observation{.earlier = {}, .now = look()};
+  const auto old_enough = [&](const std::optional<HostSnapshot>& then) {
+    return then && observation.now.namespaces[0].at - then->namespaces[0].at >= sample_ / 2;
+  };
+  if (old_enough(latest_)) {
+    observation.earlier = latest_;
+  } else if (old_enough(before_)) {
+    observation.earlier = before_;
+  }
   const auto written = write_bundle(observation, snapshot_);
   if (!written) complain(command_, written.error().message);
   return written.has_value();

@@ -27,7 +27,9 @@ struct StageOptions {
   std::optional<std::uint64_t> seed;
   bool no_offloads = false;
   double loss = 0;  // per cent
+  std::uint32_t sockets = HostOptions{}.most_sockets;
   std::string snapshot;
+  double sample = 0;  // seconds between the two looks of a bundle; 0: one look
 };
 
 // An error with the exit code that belongs to it.
@@ -74,6 +76,7 @@ class Stage {
   Staged<void> attach(const StageOptions& options);
   Staged<void> take_signals();
   bool lost(EventLoop::PacketWay way, std::span<const std::byte> packet);
+  HostSnapshot look() const;
 
   std::string command_;
   std::optional<TunDevice> tun_;
@@ -86,6 +89,8 @@ class Stage {
   std::vector<std::string> peers_;
   bool created_ = false;
   std::string snapshot_;
+  Duration sample_{};
+  std::optional<HostSnapshot> latest_, before_;  // looks, `sample_` apart
   EventLoop::PacketFilter filter_;
   std::function<void()> interrupted_;
   std::uint64_t loss_limit_ = 0;  // of 2^32

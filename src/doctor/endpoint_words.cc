@@ -15,7 +15,10 @@ namespace {
 constexpr std::string_view kStart = "lastack endpoint ...";
 constexpr std::string_view kCheck = "lastack doctor --from FILE";
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kWords{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kWords{{
+    {"the kernel caps it at net.core.somaxconn", "the endpoint caps it at somaxconn"},
+    {"no counter of the kernel says so", "Host::ports_exhausted() counts it"},
+    {"no counter of the kernel will say so", "Host::ports_exhausted() will count it"},
     {"lastack doctor --sample 5", "lastack endpoint --sample 5"},
     {"setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind() (Linux 4.2)",
      "Option::bind_address_no_port before bind()"},
@@ -70,6 +73,7 @@ std::string options_for(std::string_view command) {
 
 void speak_of_an_endpoint(Finding& f) {
   for (std::string& detail : f.details) replace_words(detail);
+  replace_words(f.why);
   for (Remedy& r : f.remedies) {
     std::string options;
     for (const std::string& command : r.commands) options += options_for(command);

@@ -126,6 +126,9 @@ std::string name_of(const Process& process) {
 
 std::string owners_line(const Case& c, const std::vector<Owner>& owners, std::uint64_t of,
                         const std::string& what) {
+  if (owners.empty() && c.host.is_endpoint && !c.host.processes.empty()) {
+    return name_of(c.host.processes.front()) + ", whose endpoint it is, holds none of them now";
+  }
   if (owners.empty()) {
     if (c.sockets().watched > Duration::zero()) {
       return fmt::format(

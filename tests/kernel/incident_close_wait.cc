@@ -104,12 +104,12 @@ Result<Json> close_wait_leak(Options& options, Stage& stage) {
   return side == "client" ? leaking_client(options, stage) : leaking_server(options, stage);
 }
 
-std::vector<SysctlValue> usual(Options&) {
-  return {};
+std::vector<SysctlValue> longest_queue(Options& options) {
+  return {{"net.core.somaxconn", options.word("somaxconn", "4096")}};
 }
 
 constexpr Incident kIncidents[] = {
-    {"close-wait-leak", "a process that never closes", close_wait_leak, usual},
+    {"close-wait-leak", "a process that never closes", close_wait_leak, longest_queue},
 };
 
 }  // namespace

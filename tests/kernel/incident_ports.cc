@@ -18,6 +18,7 @@ constexpr Port kDatabase = 3306;
 struct Path {
   KernelConnectOptions connect;
   Endpoint server;
+  bool server_there = false;  // on the second host
 };
 
 Path path_of(Options& options) {
@@ -36,6 +37,10 @@ Path path_of(Options& options) {
     path.server.address = IpAddress::v4(0x7f000001);
   } else if (family == "mapped") {
     path.connect.mapped = true;
+  } else if (family == "wire") {
+    path.connect.source = kHereOnWire;
+    path.server.address = kThere;
+    path.server_there = true;
   }
   path.connect.destination = path.server;
   return path;
@@ -80,7 +85,10 @@ Result<Json> burn_by_time_wait(Options& options, Stage& stage) {
   const auto taken = std::min(options.number("taken", range), range);
   const double rate = options.real("rate", 250);
   const bool keep_going = options.flag("keep-going");
-  if (auto server = stage.spawn_server("database", {.listen_on = {path.server}}); !server) {
+  const ServerOptions service{.listen_on = {path.server}};
+  if (auto server = path.server_there ? stage.spawn_server_there("database", service)
+                                      : stage.spawn_server("database", service);
+      !server) {
     return tl::unexpected(std::move(server.error()));
   }
   if (auto open = hold_open(stage, path, held); !open) return tl::unexpected(open.error());

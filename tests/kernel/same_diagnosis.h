@@ -1,6 +1,10 @@
 // Whether the doctor says of an endpoint host what it says of the kernel in the same incident.
 #pragma once
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "kernel/endpoint_incidents.h"
 #include "kernel/incident_program.h"
 #include "lastack/doctor.h"
@@ -19,6 +23,9 @@ struct Apart {
   // connections apart, which are just under way; and sentences that have them in them are not compared.
   std::vector<std::string> growing{};
   double within = 0.02;
+  // What of the kernel's page reads otherwise here, as a regular expression, and how; and evidence that is another.
+  std::vector<std::pair<std::string, std::string>> said{};
+  std::vector<std::string> evidence{};
 };
 void expect_same_findings(const std::vector<Json>& kernel, const std::vector<Json>& endpoint,
                           const Apart& apart = {});
