@@ -194,11 +194,12 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
   }
   if (segment.ack_flag()) {
     if (!segment.syn() && cookies_may_come_back()) {
-      const ConnectionIndex child = accept_cookie(listener, number, segment, tuple);
-      if (child != kNoConnection) {
+      const auto child = accept_cookie(listener, number, segment, tuple);
+      if (!child) return;  // the queue is full: the client has to repeat it
+      if (*child != kNoConnection) {
         TcpContext x = context();
-        if (on_segment(connections[child], x, segment) == Reply::Reset) reply_reset(segment, ip);
-        settle(child);
+        if (on_segment(connections[*child], x, segment) == Reply::Reset) reply_reset(segment, ip);
+        settle(*child);
         return;
       }
     }
@@ -208,12 +209,14 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
   if (!segment.syn() || segment.fin()) return;
 
   const std::int64_t cookies = settings.tcp_syncookies.value_or(1);
-  const bool want_cookie = cookies == 2 || (cookies == 1 && listener.syn_queue_full());
-  if (listener.syn_queue_full() && !want_cookie) {
+  // A SYN in TIME_WAIT has its number already, and is neither dropped here nor answered with a cookie.
+  const bool want_cookie = !reopen_isn && (cookies == 2 || listener.syn_queue_full());
+  if (want_cookie && cookies == 0) {
     ++counters.TCPReqQFullDrop;
     ++counters.ListenDrops;
     return;
   }
+  if (want_cookie) ++counters.TCPReqQFullDoCookies;
   if (listener.accept_queue_full()) {
     ++counters.ListenOverflows;
     ++counters.ListenDrops;
@@ -225,11 +228,11 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
   Connection& c = connections[index];
   c.options = connections[listener.socket].options;
   TcpContext x = context();
-  if (want_cookie && !reopen_isn) x.observer = nullptr;  // nothing is kept of it
+  if (want_cookie) x.observer = nullptr;  // nothing is kept of it
   if (reopen_isn) c.state = TcpState::TimeWait;
   SeqNum isn = reopen_isn ? *reopen_isn : choose_isn(tuple);
   std::uint32_t ts_offset = timestamp_offset(tuple);
-  if (want_cookie && !reopen_isn) {
+  if (want_cookie) {
     isn = make_syn_cookie(cookie_key, tuple, segment, now);
     ts_offset = encode_in_timestamp(segment, tcp, timestamp_clock(now), ts_offset);
   }
@@ -238,7 +241,6 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
   accept_syn(c, x, segment);
   if (want_cookie) {
     // Nothing is kept: what the client sends back must be enough.
-    if (!cookies_may_come_back()) ++counters.TCPReqQFullDoCookies;
     last_cookie = now;
     ++counters.SyncookiesSent;
     c.ecn = false;  // a cookie has no room for it
@@ -350,19 +352,21 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
   return false;
 }
 
-ConnectionIndex Host::Impl::accept_cookie(Listener& listener, std::uint32_t number,
-                                          const TcpSegment& segment, const FourTuple& tuple) {
+std::optional<ConnectionIndex> Host::Impl::accept_cookie(Listener& listener, std::uint32_t number,
+                                                         const TcpSegment& segment,
+                                                         const FourTuple& tuple) {
   const auto agreed = check_syn_cookie(cookie_key, tuple, segment, now, tcp);
   if (!agreed) {
     ++counters.SyncookiesFailed;
     return kNoConnection;
   }
+  ++counters.SyncookiesRecv;
   if (listener.accept_queue_full()) {
     ++counters.ListenOverflows;
+    ++counters.ListenDrops;
     ++listener.overflows;
-    return kNoConnection;
+    return std::nullopt;
   }
-  ++counters.SyncookiesRecv;
   ++counters.PassiveOpens;
   const ConnectionIndex index = connections.allocate();
   Connection& c = connections[index];

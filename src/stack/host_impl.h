@@ -228,8 +228,9 @@ class Host::Impl final : public TimeWaitObserver {
   // with.
   bool on_half_open(ConnectionIndex index, const TcpSegment& segment, const IpHeader& ip);
   void hold_as_child(ConnectionIndex index, const Listener& listener);
-  ConnectionIndex accept_cookie(Listener& listener, std::uint32_t number, const TcpSegment& segment,
-                                const FourTuple& tuple);
+  // Nothing: a cookie of ours, and no room for what it stands for. kNoConnection: none of ours.
+  std::optional<ConnectionIndex> accept_cookie(Listener& listener, std::uint32_t number,
+                                               const TcpSegment& segment, const FourTuple& tuple);
 };
 
 }  // namespace lastack

@@ -318,5 +318,25 @@ TEST(Differential, F10_so_linger_with_zero_time_resets) {
   });
 }
 
+// A cookie comes back when the accept queue is full: dropped without a word, and counted.
+TEST(Listener, ACookieAtAFullAcceptQueueIsDropped) {
+  differential([](Differential& d) {
+    d.set("tcp_syncookies", 2);
+    const Sock listener = d.listen_at(80, 0);
+    Peer first = d.peer(40000), second = d.peer(40001), third = d.peer(40002);
+    first.in(SYN).out(SYN | ACK);
+    second.in(SYN).out(SYN | ACK);
+    first.in(ACK).nothing().shows(TcpState::Established);
+    second.in(ACK).nothing().gone();
+    d.counts("ListenOverflows", 1);
+    d.counts("ListenDrops", 1);
+    d.counts("SyncookiesRecv", 2);
+    third.in(SYN).nothing();
+    d.counts("ListenOverflows", 2);
+    d.accept(listener);
+    second.in(ACK).nothing().shows(TcpState::Established);
+  });
+}
+
 }  // namespace
 }  // namespace lastack::differential
