@@ -102,9 +102,21 @@ std::unique_ptr<Place> ports_established(const Making& m) {
   const auto ports = m.number("ports", cliff ? 10'000 : 1000);
   set_range(*place, ports);
   place->add_server(place->here(), {.listen_on = {path.server}});
+  // What a connect() costs is measured before and after, by connections that end with a RST.
+  const auto measure = [&] {
+    Client& client = place->add_client(place->here(), Closes::Nobody, path.source, false, path.v6);
+    for (int i = 0; cliff && i < 100; ++i) {
+      EXPECT_EQ(client.dial(path.server), Err::none);
+      place->run_for(100us);
+      client.abort_all();
+    }
+    place->run_for(1ms);
+  };
+  measure();
   Client& keeps = place->add_client(place->here(), Closes::Nobody, path.source, false, path.v6);
   open_all(*place, keeps, {path.server}, m.number("taken", cliff ? ports * 55 / 100 : ports),
            every(20'000));
+  measure();
   return place;
 }
 

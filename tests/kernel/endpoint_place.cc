@@ -111,6 +111,14 @@ void Client::give_up() {
   for (const SocketId s : waiting) close(s);
 }
 
+void Client::abort_all() {
+  for (const SocketId s : open_) {
+    side_.owners.erase(s);
+    EXPECT_TRUE(side_.host->abort(s, place_.now()));
+  }
+  open_.clear();
+}
+
 void Client::close(SocketId socket) {
   side_.owners.erase(socket);
   open_.erase(socket);

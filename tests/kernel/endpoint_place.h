@@ -58,6 +58,8 @@ class Client {
   Err dial(const Endpoint& to);
   // Those that wait for an answer give up.
   void give_up();
+  // All of them, with a RST.
+  void abort_all();
   const std::unordered_set<SocketId>& open() const { return open_; }
 
  private:

@@ -98,6 +98,17 @@ std::string page_of(const Json& f, bool of_kernel) {
   return all;
 }
 
+// What the page says of the whole host: how connections end here, the sockets by state, the tightest destination.
+// Descriptors are those of other processes too.
+std::string summary_of(const Visit& visit, bool of_kernel) {
+  std::string all;
+  for (const Json& line : visit.page["summary"]) {
+    if (line["label"] == "descriptors") continue;
+    all += line["label"].get<std::string>() + ": " + comparable(line["text"], of_kernel) + '\n';
+  }
+  return all;
+}
+
 // The kernel's default of tcp_max_tw_buckets follows from the memory of the machine.
 constexpr const char* kLowered = "setting-max-tw-buckets-lowered";
 void replace_default(std::string& page, const Json& kernel, const Json& endpoint) {
@@ -209,6 +220,9 @@ void expect_same_at_endpoint(const Incident& incident, const Visit& kernel,
   EXPECT_EQ(endpoint.page["guessed"], false) << endpoint.page["not_read"];
   EXPECT_EQ(endpoint.page["not_read"], Json::array());
   expect_same_findings(findings_of(kernel, &truth), findings_of(endpoint, nullptr), apart);
+  if (apart.growing.empty()) {
+    EXPECT_EQ(summary_of(kernel, true), summary_of(endpoint, false));
+  }
 }
 
 }  // namespace lastack

@@ -74,10 +74,31 @@ TEST(EndpointDoctor, ChurnBurnsItsPorts) {
     // The endpoint chooses ports without a walk, and nobody has to look for the process whose they are.
     expect_same_findings(
         findings_of(kernel, &incident.truth()), page_of_bundle(),
-        {.said = {{"process: no[^\n]*",
+        {.said = {{"process: (no|owner)[^\n]*",
                    "process: lastack, whose endpoint it is, holds none of them now"},
                   {"  every connect\\(\\) now walks half the range[^\n]*\n", ""}},
          .evidence = {"past_half"}});
+  });
+}
+
+// Two looks in one bundle tell how fast it goes.
+TEST(EndpointDoctor, ChurnIsForecastFromTwoLooks) {
+  RUN_IN_PRIVATE_NAMESPACE({}, [&] {
+    auto server = EchoServer::start({.listen_on = {{IpAddress::v4(0), 3306}}});
+    ASSERT_TRUE(server) << server.error().message;
+    const Program churn =
+        start_endpoint({"churn", "10.1.0.2:3306", "--rate", "500", "--count", "500", "--json"},
+                       {"--set", "ip_local_port_range=40000 44999", "--sample", "0.4"});
+    const int code = wait_for(churn, &*server);
+    if (code == kNotPermitted) GTEST_SKIP() << "no TUN device here";
+    ASSERT_EQ(code, 0);
+    const Visit seen = ask_doctor({"--from", bundle_path()});
+    std::filesystem::remove(bundle_path());
+    EXPECT_GE(seen.page["sampled_s"], 0.2);
+    const Json* finding = seen.find("ports-exhausting-time-wait");
+    ASSERT_NE(finding, nullptr) << seen.page.dump(1);
+    EXPECT_EQ((*finding)["evidence"]["time_wait"], 500);
+    EXPECT_GT((*finding)["evidence"]["opens_per_second"], 0);
   });
 }
 

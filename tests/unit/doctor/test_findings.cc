@@ -24,6 +24,35 @@ TEST(Findings, ports_out_by_time_wait) {
   EXPECT_EQ(find(d, "ports-exhausted-established"), nullptr);
 }
 
+// On a host of ours the same is found, and what to do is done there.
+TEST(Findings, an_endpoint_is_told_what_an_endpoint_can_do) {
+  Settings settings = usual_settings({40000, 40999});
+  settings.tcp_tw_reuse = 0;
+  Observation observation = host(settings, [](Census& c) {
+    c.add_listener(listener("10.0.0.1", 8080));
+    for (Port i = 0; i < 1000; ++i) {
+      c.add(time_wait("10.0.0.1", static_cast<Port>(40000 + i), "10.0.0.2", 80, 10s + i * 5ms));
+    }
+  });
+  observation.now.is_endpoint = true;
+  const Diagnosis d = diagnose(observation);
+  const Finding* f = find(d, "ports-exhausted-time-wait");
+  ASSERT_NE(f, nullptr);
+  std::string commands;
+  for (const Remedy& r : f->remedies) {
+    for (const std::string& command : r.commands) commands += command + '\n';
+    if (!r.undo.empty()) commands += r.undo + '\n';
+    EXPECT_EQ(r.check, "lastack doctor --from FILE");
+  }
+  EXPECT_EQ(commands,
+            "lastack endpoint ... --set ip_local_reserved_ports=8080 --set "
+            "'ip_local_port_range=1024 65535'\n"
+            "lastack endpoint ... --set 'ip_local_port_range=40000 40999' --set "
+            "ip_local_reserved_ports=\n"
+            "lastack endpoint ... --set tcp_tw_reuse=1\n"
+            "lastack endpoint ... --set tcp_tw_reuse=0\n");
+}
+
 TEST(Findings, ports_out_by_open_connections_are_told_apart) {
   const PortRange range{40000, 40999};
   const Diagnosis d = diagnose(host(usual_settings(range), [&](Census& c) {

@@ -1,4 +1,4 @@
-// The doctor in front of an endpoint host: it cannot tell it from a kernel.
+// The doctor in front of an endpoint host: it finds what it would find in a kernel.
 #include "lastack/doctor.h"
 #include "unit/stack/world.h"
 
@@ -50,6 +50,63 @@ TEST(Snapshot, CloseWaitThatLeaks) {
     counted = counted || (e.name == "close_wait" && std::get<std::int64_t>(e.value) == 240);
   }
   EXPECT_TRUE(counted) << finding->sentence;
+}
+
+TEST(Snapshot, SettingsAreThoseInForce) {
+  const auto settings = [](HostOptions options) {
+    return Host(std::move(options)).snapshot(Instant{1s}).namespaces[0].settings;
+  };
+  const Settings usual = settings({});
+  EXPECT_EQ(usual.ip_local_port_range, (PortRange{32768, 60999}));
+  EXPECT_EQ(usual.tcp_tw_reuse, 2);
+  EXPECT_EQ(usual.tcp_max_tw_buckets, 262'144);
+  EXPECT_EQ(usual.tcp_max_orphans, 65'536);
+  EXPECT_EQ(usual.somaxconn, 4096);
+  EXPECT_EQ(usual.tcp_tw_timeout, std::nullopt) << "60 s, as ever";
+  EXPECT_EQ(usual.tcp_ehash_entries, std::nullopt) << "it has no such table";
+
+  EXPECT_EQ(settings({.profile = Profile::Rfc9293}).time_wait_length(), 240s);
+  EXPECT_EQ(settings({.time_wait_length = 5s}).time_wait_length(), 5s);
+  EXPECT_FALSE(settings({.profile = Profile::Rfc793}).timestamps_on());
+
+  Host host;
+  ASSERT_TRUE(host.set("ip_local_reserved_ports", "40000-40010"));
+  ASSERT_TRUE(host.set("tcp_max_tw_buckets", "100"));
+  const HostSnapshot seen = host.snapshot(Instant{1s});
+  EXPECT_EQ(seen.namespaces[0].settings.tcp_max_tw_buckets, 100);
+  EXPECT_EQ(seen.namespaces[0].settings.ip_local_reserved_ports.to_string(), "40000-40010");
+  EXPECT_TRUE(diagnose({.earlier = {}, .now = seen}).not_read.empty());
+}
+
+// What bind() chose is told from what it was told: the former is one pool for all destinations.
+TEST(Snapshot, PortsThatBindChoseAreNotHeld) {
+  World w;
+  ASSERT_TRUE(w.client.set("ip_local_port_range", "40000 40099"));
+  w.listen(3306);
+  for (const Port port : {Port{0}, Port{40007}}) {
+    const auto s = w.client.open();
+    ASSERT_TRUE(w.client.bind(*s, {*IpAddress::parse("10.0.0.1"), port}));
+    (void)w.client.connect(*s, {*IpAddress::parse("10.0.0.2"), 3306}, w.now);
+  }
+  w.run_for(50ms);
+  const HostSnapshot seen = w.client.snapshot(w.now);
+  EXPECT_EQ(seen.namespaces[0].sockets.held_by_bind.to_string(), "40007");
+  ASSERT_EQ(seen.namespaces[0].sockets.destinations.size(), 1u);
+  EXPECT_EQ(seen.namespaces[0].sockets.destinations[0].ports_taken(), 1u);
+}
+
+TEST(Snapshot, AFlatChoiceHasNoCliff) {
+  for (const PortChoice choice : {PortChoice::Flat, PortChoice::LinuxWalk}) {
+    World w({.name = "client", .seed = 1, .port_choice = choice}, {.name = "server", .seed = 2});
+    ASSERT_TRUE(w.client.set("ip_local_port_range", "40000 40199"));
+    w.listen(3306);
+    for (int i = 0; i < 200; ++i) w.dial(3306);
+    w.run_for(50ms);
+    const Diagnosis d = diagnose({.earlier = {}, .now = w.client.snapshot(w.now)});
+    ASSERT_NE(find(d, "ports-exhausted-established"), nullptr);
+    ASSERT_FALSE(d.headroom.empty());
+    EXPECT_EQ(d.headroom[0].past_half, choice == PortChoice::LinuxWalk);
+  }
 }
 
 TEST(Snapshot, AnIdleHostIsHealthy) {
