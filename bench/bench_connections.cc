@@ -60,10 +60,7 @@ class OurEnds {
     client_.advance(now_);
     server_.advance(now_);
     begin();
-    while (deliver()) {
-      while (const auto socket = client_.next_event()) on_client(*socket);
-      while (const auto socket = server_.next_event()) on_server(*socket);
-    }
+    exchange();
     if (!closed_) std::abort();
   }
 
@@ -71,17 +68,14 @@ class OurEnds {
   void open_idle() {
     idle_ = true;
     begin();
-    while (deliver()) {
-      while (const auto socket = client_.next_event()) on_client(*socket);
-      while (const auto socket = server_.next_event()) on_server(*socket);
-    }
+    exchange();
   }
   void pass(Duration time) {
     now_ += time;
     for (int i = 0; i < 3; ++i) {
       client_.advance(now_);
       server_.advance(now_);
-      deliver();
+      exchange();
     }
   }
 
@@ -99,20 +93,20 @@ class OurEnds {
     const auto begun = client_.connect(socket, {IpAddress::v4(kServer + to), kPort}, now_);
     if (begun || begun.error() != Err::in_progress) std::abort();
   }
-  bool deliver() {
-    bool any = false;
+  // Packets go to and fro, and users act on what they bring, until nobody has anything to send.
+  void exchange() {
     for (bool more = true; more;) {
       more = false;
       for (auto p = client_.next_packet(); !p.empty(); p = client_.next_packet()) {
         server_.receive(p, now_);
-        any = more = true;
       }
+      while (const auto socket = server_.next_event()) on_server(*socket);
       for (auto p = server_.next_packet(); !p.empty(); p = server_.next_packet()) {
         client_.receive(p, now_);
-        any = more = true;
+        more = true;
       }
+      while (const auto socket = client_.next_event()) on_client(*socket);
     }
-    return any;
   }
   void on_client(SocketId socket) {
     const Readiness ready = client_.readiness(socket);

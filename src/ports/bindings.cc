@@ -61,26 +61,23 @@ bool Bindings::passed_over_by_connect(Port port) const {
 
 std::size_t Bindings::Hash::operator()(const PortHolder& h) const {
   const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(h.address.bytes());
-  const auto flags = static_cast<std::uint64_t>(h.v6_only) | std::uint64_t{h.reuse_address} << 1 |
-                     std::uint64_t{h.reuse_port} << 2 | std::uint64_t{h.listening} << 3 |
-                     std::uint64_t{h.time_wait} << 4 | std::uint64_t{h.by_connect} << 5 |
-                     std::uint64_t{h.uid} << 6;
   std::uint64_t x = words[0] * 0x9e3779b97f4a7c15 ^ words[1];
-  x = (x ^ x >> 32) * 0xbf58476d1ce4e5b9 ^ flags;
+  x = (x ^ x >> 32) * 0xbf58476d1ce4e5b9 ^ h.rest();
   x = (x ^ x >> 29) * 0x94d049bb133111eb;
   return static_cast<std::size_t>(x ^ x >> 32);
 }
 
 std::uint32_t Bindings::find_number(const PortHolder& holder) const {
-  if (last_terms_ != kNone && terms_[last_terms_].holder == holder) return last_terms_;
+  std::uint32_t& last = last_terms_[holder.time_wait ? 1 : 0];
+  if (last != kNone && terms_[last].holder == holder) return last;
   const auto at = numbers_.find(holder);
-  return at == numbers_.end() ? kNone : last_terms_ = at->second;
+  return at == numbers_.end() ? kNone : last = at->second;
 }
 
 // Terms on which nobody holds anything any more: most will be asked for again, so they are forgotten only
 // when there are many.
 void Bindings::forget_unused_terms() {
-  last_terms_ = kNone;
+  last_terms_.fill(kNone);
   for (std::uint32_t n = 0; n < terms_.size(); ++n) {
     const auto at = numbers_.find(terms_[n].holder);
     if (terms_[n].entries > 0 || at == numbers_.end() || at->second != n) continue;
@@ -103,7 +100,7 @@ std::uint32_t Bindings::number_of(const PortHolder& holder) {
     terms_[number] = {holder, 0};
   }
   numbers_.emplace(holder, number);
-  return last_terms_ = number;
+  return number;
 }
 
 auto Bindings::add(Port port, const PortHolder& holder) -> Terms {

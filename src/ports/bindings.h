@@ -34,7 +34,16 @@ struct PortHolder {
   bool by_connect = false;  // chosen by connect(), and not by a bind()
   std::uint32_t uid = 0;
 
-  friend bool operator==(const PortHolder&, const PortHolder&) = default;
+  // All but the address, as one number.
+  std::uint64_t rest() const {
+    return std::uint64_t{uid} << 6 | static_cast<unsigned>(v6_only) |
+           static_cast<unsigned>(reuse_address) << 1 | static_cast<unsigned>(reuse_port) << 2 |
+           static_cast<unsigned>(listening) << 3 | static_cast<unsigned>(time_wait) << 4 |
+           static_cast<unsigned>(by_connect) << 5;
+  }
+  friend bool operator==(const PortHolder& a, const PortHolder& b) {
+    return a.address == b.address && a.rest() == b.rest();
+  }
 };
 
 // A TIME_WAIT record, or one in FIN_WAIT_2, as a holder.
@@ -106,9 +115,10 @@ class Bindings {
   std::vector<KnownTerms> terms_;
   std::vector<std::uint32_t> free_terms_;
   std::unordered_map<PortHolder, std::uint32_t, Hash>
-      numbers_;                               // our own terms: nobody else's choice
-  mutable std::uint32_t last_terms_ = kNone;  // asked for last, and most likely again
-  std::size_t most_terms_ = 64;               // before it is looked whether all are needed
+      numbers_;  // our own terms: nobody else's choice
+  // Asked for last, and most likely again: a socket's, and a record's.
+  mutable std::array<std::uint32_t, 2> last_terms_{kNone, kNone};
+  std::size_t most_terms_ = 64;  // before it is looked whether all are needed
   std::size_t held_ports_ = 0;
 };
 

@@ -1,9 +1,11 @@
 #include "ports/ephemeral_ports.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <optional>
 
-#include "timewait/tuple_hash.h"
+#include "timewait/fold_hash.h"
 
 namespace lastack {
 namespace {
@@ -146,9 +148,12 @@ std::size_t EphemeralPorts::Taken::bytes() const {
 EphemeralPorts::EphemeralPorts(const SipKey& key) : hash_{key}, destinations_(16, hash_) {}
 
 std::size_t EphemeralPorts::Hash::operator()(const Key& k) const {
-  SipHash sip(key);
-  timewait::add(timewait::add(sip, k.source), k.destination.address);
-  return static_cast<std::size_t>(sip.finish(k.destination.port, sizeof k.destination.port));
+  using Words = std::array<std::uint64_t, 2>;
+  const auto from = std::bit_cast<Words>(k.source.bytes());
+  const auto to = std::bit_cast<Words>(k.destination.address.bytes());
+  FoldHash hash(key);
+  return static_cast<std::size_t>(
+      hash.add(from[0], from[1]).add(to[0], to[1]).add(k.destination.port).finish());
 }
 
 auto EphemeralPorts::find(const IpAddress& source, const Endpoint& destination) -> Taken* {

@@ -12,20 +12,35 @@ constexpr std::uint32_t all_ones_if(bool condition) {
 
 }  // namespace
 
+namespace {
+
 // Sums the bits of neighbours, then of pairs, and so on.
-std::uint32_t ones(std::uint64_t x) {
+std::uint64_t ones_of_bytes(std::uint64_t x) {
   x -= x >> 1 & 0x5555555555555555;
   x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
-  x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0f;
-  return static_cast<std::uint32_t>(x * 0x0101010101010101 >> 56);
+  return (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0f;
 }
 
-// Halves the word, and goes on in the half that it is in.
+// How many ones a number of four bits has, four bits for each.
+constexpr std::uint64_t kOnesOfFour = 0x4332322132212110;
+
+}  // namespace
+
+std::uint32_t ones(std::uint64_t x) {
+  return static_cast<std::uint32_t>(ones_of_bytes(x) * 0x0101010101010101 >> 56);
+}
+
+// In every byte the ones up to its end, all at once; then the bits of the byte that it is in.
 std::uint32_t nth_one(std::uint64_t word, std::uint32_t k) {
-  std::uint32_t at = 0;
-  for (std::uint32_t width = 32; width > 0; width /= 2) {
+  constexpr std::uint64_t kEach = 0x0101010101010101, kTop = 0x8080808080808080;
+  const std::uint64_t up_to = ones_of_bytes(word) * kEach;
+  // The top bit of each byte whose ones, with those of the bytes below it, do not suffice.
+  const std::uint64_t short_of = ((k * kEach | kTop) - up_to) & kTop;
+  auto at = static_cast<std::uint32_t>((short_of >> 7) * kEach >> 56) * 8;
+  k -= static_cast<std::uint32_t>(up_to << 8 >> at) & 0xff;
+  for (std::uint32_t width = 4; width > 0; width /= 2) {
     const std::uint64_t low = word >> at & ((std::uint64_t{1} << width) - 1);
-    const std::uint32_t n = ones(low);
+    const std::uint32_t n = kOnesOfFour >> (4 * low) & 7;
     const std::uint32_t above = all_ones_if(k >= n);
     k -= n & above;
     at += width & above;

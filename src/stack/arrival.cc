@@ -9,6 +9,7 @@
 #include "tcp/seen.h"
 #include "tcp/state.h"
 #include "tcp/timers.h"
+#include "wire/plain_segment.h"
 
 namespace lastack {
 namespace {
@@ -44,6 +45,22 @@ SegmentSummary summary_of(const TcpSegment& segment) {
 
 void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool checksum_checked) {
   see(at);
+  const Checksum checksum = checksum_checked ? Checksum::Trust : Checksum::Verify;
+  // Nearly every packet looks like this, and is for a connection that is there: then its addresses are in order.
+  IpHeader header;
+  TcpSegment plain;
+  if (read_plain(packet, checksum, header, plain) && !is_quiet()) {
+    const FourTuple tuple{{header.destination, plain.destination}, {header.source, plain.source}};
+    if (const ConnectionIndex index = connections.find(tuple); index != kNoConnection) {
+      ++counters.InSegs;
+      on_connection(index, plain, header);
+      return;
+    }
+  }
+  receive_any(packet, checksum);
+}
+
+void Host::Impl::receive_any(std::span<const std::byte> packet, Checksum checksum) {
   const auto ip = parse_ip(packet);
   if (!ip) {
     ++counters.InErrs;
@@ -57,13 +74,18 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
   switch (ip->header.protocol) {
     case kProtocolTcp: {
       ++counters.InSegs;
-      const auto segment =
-          parse_tcp(ip->payload, ip->header, checksum_checked ? Checksum::Trust : Checksum::Verify);
+      const auto segment = parse_tcp(ip->payload, ip->header, checksum);
       if (!segment) {
         ++counters.InErrs;
         return;
       }
-      on_tcp(*segment, ip->header);
+      const FourTuple tuple{{ip->header.destination, segment->destination},
+                            {ip->header.source, segment->source}};
+      if (const ConnectionIndex index = connections.find(tuple); index != kNoConnection) {
+        on_connection(index, *segment, ip->header);
+      } else {
+        on_stray(tuple, *segment, ip->header);
+      }
       return;
     }
     case kProtocolIcmp:
@@ -80,7 +102,7 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
           !says_unreachable((*error)->kind)) {
         return;
       }
-      TcpContext x = context();
+      TcpContext& x = context();
       if (c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening) {
         if ((*error)->seq != c.iss) {
           ++counters.OutOfWindowIcmps;
@@ -102,22 +124,25 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
   }
 }
 
-void Host::Impl::on_tcp(const TcpSegment& segment, const IpHeader& ip) {
-  const FourTuple tuple{{ip.destination, segment.destination}, {ip.source, segment.source}};
-  if (options.observer != nullptr) {
-    options.observer->received(now, tuple,
-                               seen(segment, static_cast<std::uint32_t>(segment.payload.size())));
-  }
-  const ConnectionIndex index = connections.find(tuple);
-  if (index != kNoConnection) {
-    Connection& c = connections[index];
-    if (c.state == TcpState::SynReceived && c.listener != 0 && on_half_open(index, segment, ip))
-      return;
-    TcpContext x = context();
-    if (on_segment(c, x, segment) == Reply::Reset) reply_reset(segment, ip);
-    settle(index);
+void Host::Impl::on_connection(ConnectionIndex index, const TcpSegment& segment,
+                               const IpHeader& ip) {
+  Connection& c = connections[index];
+  if (options.observer != nullptr) saw_segment(c.tuple, segment);
+  if (c.state == TcpState::SynReceived && c.listener != 0 && on_half_open(index, segment, ip)) {
     return;
   }
+  if (on_segment(c, context(), segment) == Reply::Reset) reply_reset(segment, ip);
+  settle(index);
+}
+
+void Host::Impl::saw_segment(const FourTuple& tuple, const TcpSegment& segment) {
+  options.observer->received(now, tuple,
+                             seen(segment, static_cast<std::uint32_t>(segment.payload.size())));
+}
+
+// A segment that belongs to no connection: to a small record, to a listener, or to nobody.
+void Host::Impl::on_stray(const FourTuple& tuple, const TcpSegment& segment, const IpHeader& ip) {
+  if (options.observer != nullptr) saw_segment(tuple, segment);
 
   std::optional<SeqNum> reopen;
   if (waits.size() > 0) {
@@ -197,7 +222,7 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
       const auto child = accept_cookie(listener, number, segment, tuple);
       if (!child) return;  // the queue is full: the client has to repeat it
       if (*child != kNoConnection) {
-        TcpContext x = context();
+        TcpContext& x = context();
         if (on_segment(connections[*child], x, segment) == Reply::Reset) reply_reset(segment, ip);
         settle(*child);
         return;
@@ -272,7 +297,7 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
   Connection& c = connections[index];
   Listener* listener = listener_at(c.listener);
   if (listener == nullptr) return false;
-  TcpContext x = context();
+  TcpContext& x = context();
   const auto& stamps = segment.options.timestamps;
   const bool paws = c.timestamps && stamps && c.ts_recent != 0 &&
                     static_cast<std::int32_t>(stamps->value - c.ts_recent) < 0;
@@ -372,7 +397,7 @@ std::optional<ConnectionIndex> Host::Impl::accept_cookie(Listener& listener, std
   Connection& c = connections[index];
   c.options = connections[listener.socket].options;
   c.pingpong = connections[listener.socket].pingpong;
-  TcpContext x = context();
+  TcpContext& x = context();
   begin(c, x,
         {.tuple = tuple,
          .iss = segment.ack - 1,

@@ -1,6 +1,8 @@
 // All connections of a host: where they are, and how a four-tuple finds them.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "stack/asleep.h"
 #include "stack/secret_hash.h"
 #include "tcp/connection.h"
+#include "timewait/fold_hash.h"
 
 namespace lastack {
 
@@ -71,7 +74,13 @@ class ConnectionTable {
   static_assert(sizeof(Slot) == 8);
 
   std::uint32_t hash(const FourTuple& tuple) const {
-    return static_cast<std::uint32_t>(hash_tuple(key_, tuple));
+    const std::uint32_t ports = std::uint32_t{tuple.local.port} << 16 | tuple.remote.port;
+    using Words = std::array<std::uint64_t, 2>;
+    const auto local = std::bit_cast<Words>(tuple.local.address.bytes());
+    const auto remote = std::bit_cast<Words>(tuple.remote.address.bytes());
+    FoldHash hash(key_);
+    if (!tuple.local.address.is_v4()) hash.add(local[0], remote[0]);
+    return static_cast<std::uint32_t>(hash.add(local[1], remote[1]).add(ports).finish());
   }
   std::uint32_t mask() const { return static_cast<std::uint32_t>(slots_.size()) - 1; }
   void grow();

@@ -12,7 +12,7 @@ void Host::Impl::advance(Instant at) {
   for (TimerWheel::Id id = timers.take_due(now); id != TimerWheel::kNone;
        id = timers.take_due(now)) {
     if (!connections.is_live(id)) continue;
-    TcpContext x = context();
+    TcpContext& x = context();
     on_timer(connections[id], x);
     settle(id);
     connections.put_to_sleep(id);

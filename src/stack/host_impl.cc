@@ -1,6 +1,7 @@
 #include "stack/host_impl.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "stack/profile.h"
 #include "tcp/calls.h"
@@ -40,10 +41,14 @@ SeqNum Host::Impl::choose_isn(const FourTuple& tuple) {
 // tcp_timestamps 1: a place of its own for each pair of addresses; 2: the clock as it is.
 std::uint32_t Host::Impl::timestamp_offset(const FourTuple& tuple) {
   if (settings.tcp_timestamps.value_or(1) != 1) return 0;
-  SecretHash hash(offset_key);
-  hash.add(tuple.local.address);
-  hash.add(tuple.remote.address);
-  return static_cast<std::uint32_t>(hash.finish());
+  OffsetOf& o = last_offset_;
+  if (o.local != tuple.local.address || o.remote != tuple.remote.address) {
+    SecretHash hash(offset_key);
+    hash.add(tuple.local.address);
+    hash.add(tuple.remote.address);
+    o = {tuple.local.address, tuple.remote.address, static_cast<std::uint32_t>(hash.finish())};
+  }
+  return o.offset;
 }
 
 // One of ours: the destination itself if that is ours, else the first of its family that is not loopback.
@@ -150,7 +155,7 @@ void Host::Impl::close_listener(std::uint32_t index) {
   if (at_port.empty()) listeners_by_port.erase(listener->local.port);
   const std::unique_ptr<Listener> kept = std::move(listeners[index - 1]);
   // Those in the accept queue never had a user: they are reset. Those half open are forgotten.
-  TcpContext x = context();
+  TcpContext& x = context();
   for (const ConnectionIndex child : kept->ready) {
     lastack::abort(connections[child], x);
     settle(child);
@@ -264,13 +269,21 @@ void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
   }
 }
 
-// Linux counts what it has set aside (sk_memory_allocated), and tells of pressure when that begins.
-void Host::Impl::count_memory(Connection& c) {
+namespace {
+
+inline std::uint32_t memory_of(const Connection& c) {
   std::size_t bytes = c.send_buffer.capacity() + c.receive_buffer.capacity() + c.sent.bytes() +
                       c.unsent.bytes() + c.held.bytes();
   if (c.gaps) bytes += c.gaps->capacity() * sizeof(SeqRange);
   if (c.held_beyond) bytes += c.held_beyond->capacity() * sizeof(HeldBeyond);
-  const auto counted = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, 0xffffffff));
+  return static_cast<std::uint32_t>(std::min<std::size_t>(bytes, 0xffffffff));
+}
+
+}  // namespace
+
+// Linux counts what it has set aside (sk_memory_allocated), and tells of pressure when that begins.
+void Host::Impl::count_memory(Connection& c) {
+  const std::uint32_t counted = memory_of(c);
   if (counted == c.memory) return;
   memory += counted;
   memory -= c.memory;
@@ -285,9 +298,18 @@ void Host::Impl::count_memory(Connection& c) {
 
 void Host::Impl::settle(ConnectionIndex index) {
   Connection& c = connections[index];
-  count_memory(c);
-  const std::uint16_t told = c.news;
-  c.news = 0;
+  const std::uint16_t told = std::exchange(c.news, std::uint16_t{0});
+  constexpr std::uint16_t kTurn =
+      news::kConnected | news::kTimeWait | news::kFinWait2 | news::kClosed | news::kState;
+  if ((told & (news::kBuffers | kTurn)) != 0) count_memory(c);
+  if ((told & kTurn) != 0 && !settle_turn(index, c, told)) return;
+  constexpr std::uint16_t kForUser = news::kReadable | news::kWritable | news::kConnected |
+                                     news::kPeerClosed | news::kUrgent | news::kState;
+  if ((told & kForUser) != 0) announce_user_of(c);
+  timers.set_at_latest(index, next_timer(c));
+}
+
+bool Host::Impl::settle_turn(ConnectionIndex index, Connection& c, std::uint16_t told) {
   if ((told & news::kConnected) != 0) {
     if (!reopened.empty()) reopened.erase(index);
     ++counters.CurrEstab;
@@ -323,7 +345,7 @@ void Host::Impl::settle(ConnectionIndex index) {
           if (c.user == 0 && !c.orphan) {
             timers.clear(index);
             announce_user_of(connections[listener->socket]);
-            return;
+            return false;
           }
         } else if (c.half_open_counted) {
           --listener->half_open;
@@ -333,7 +355,7 @@ void Host::Impl::settle(ConnectionIndex index) {
     }
     if (c.user == 0) {
       forget(index);
-      return;
+      return false;
     }
     // The port is free for others once the connection is gone, though the socket is still there.
     if (c.port_taken) {
@@ -343,7 +365,7 @@ void Host::Impl::settle(ConnectionIndex index) {
     if (c.bound_port == 0) let_go(index);
     timers.clear(index);
     announce_user_of(c);
-    return;
+    return false;
   }
   if ((told & news::kConnected) != 0 && c.listener != 0 && !c.in_accept_queue && c.user == 0) {
     if (Listener* listener = listener_at(c.listener)) {
@@ -356,10 +378,7 @@ void Host::Impl::settle(ConnectionIndex index) {
       announce_user_of(connections[listener->socket]);
     }
   }
-  constexpr std::uint16_t kForUser = news::kReadable | news::kWritable | news::kConnected |
-                                     news::kPeerClosed | news::kUrgent | news::kState;
-  if ((told & kForUser) != 0) announce_user_of(c);
-  timers.set(index, next_timer(c));
+  return true;
 }
 
 // --- Packets that no connection sends

@@ -148,15 +148,11 @@ class Host::Impl final : public TimeWaitObserver {
   // None is looked for unless one has been sent lately: else a flood of ACKs, each a guess at a cookie, would
   // meet a target all the time (Linux: tcp_synq_no_recent_overflow).
   bool cookies_may_come_back() const { return last_cookie && now - *last_cookie < kCookieLifetime; }
-  TcpContext context() {
-    return {now,
-            tcp,
-            counters,
-            out,
-            challenges,
-            options.checksum_offload,
-            options.observer,
-            memory >= memory_pages[2] * kPage};
+  // As it is now. There is one, whose references stay.
+  TcpContext& context() {
+    context_.now = now;
+    context_.memory_full = memory >= memory_pages[2] * kPage;
+    return context_;
   }
   // --- what the observer sees
   void saw_call(const Connection& c, SeenCall call) {
@@ -167,6 +163,8 @@ class Host::Impl final : public TimeWaitObserver {
   }
   // After any event of a connection: what it has become, who is to be told, when it wants to be called.
   void settle(ConnectionIndex index);
+  // The part for a change of state. False if there is no more to settle.
+  bool settle_turn(ConnectionIndex index, Connection& c, std::uint16_t told);
   void count_memory(Connection& c);
   void forget(ConnectionIndex index);
   // A connection has become one of the small records, or nothing at all.
@@ -221,7 +219,26 @@ class Host::Impl final : public TimeWaitObserver {
   }
 
  private:
-  void on_tcp(const TcpSegment& segment, const IpHeader& ip);
+  TcpContext context_{.now = {},
+                      .settings = tcp,
+                      .counters = counters,
+                      .out = out,
+                      .challenges = challenges,
+                      .checksum_offload = options.checksum_offload,
+                      .observer = options.observer};
+
+  // The one asked for last: who connects to one place asks again and again.
+  struct OffsetOf {
+    IpAddress local, remote;
+    std::uint32_t offset = 0;
+  };
+  OffsetOf last_offset_;
+
+  // Whatever it is, errors included.
+  void receive_any(std::span<const std::byte> packet, Checksum checksum);
+  void on_connection(ConnectionIndex index, const TcpSegment& segment, const IpHeader& ip);
+  void on_stray(const FourTuple& tuple, const TcpSegment& segment, const IpHeader& ip);
+  void saw_segment(const FourTuple& tuple, const TcpSegment& segment);
   void on_listener(Listener& listener, std::uint32_t number, const TcpSegment& segment,
                    const IpHeader& ip, const FourTuple& tuple, std::optional<SeqNum> reopen_isn);
   // SYN_RECEIVED after a passive open: the rules of Linux's request sockets. Whether the segment was dealt

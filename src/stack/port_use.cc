@@ -29,7 +29,7 @@ void PortUse::set_rules(const LocalPortRules& rules) {
   flat_.set_reserved(rules.reserved);
 }
 
-std::optional<Port> PortUse::choose(const Wanted& wanted, std::uint64_t random) {
+std::optional<EphemeralPorts::Choice> PortUse::choose(const Wanted& wanted, std::uint64_t random) {
   const RangeToChooseFrom range = range_to_choose_from(rules_, wanted.own_range);
   const auto choice =
       flat_.choose(wanted.source, wanted.destination, range.range, wanted.reuse_allowed, random);
@@ -37,7 +37,7 @@ std::optional<Port> PortUse::choose(const Wanted& wanted, std::uint64_t random) 
     ++exhausted_;
     return std::nullopt;
   }
-  return choice->port;
+  return *choice;
 }
 
 std::optional<Port> PortUse::walk(const Wanted& wanted, std::uint64_t random,

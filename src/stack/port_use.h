@@ -37,7 +37,7 @@ class PortUse {
     bool reuse_allowed = false;  // of ports in TIME_WAIT that have rested
   };
   // One for connect(). Nothing when there is none, which is counted.
-  std::optional<Port> choose(const Wanted& wanted, std::uint64_t random);
+  std::optional<EphemeralPorts::Choice> choose(const Wanted& wanted, std::uint64_t random);
   // The same by Linux's walk; `free` tests a candidate's four-tuple.
   std::optional<Port> walk(const Wanted& wanted, std::uint64_t random,
                            const std::function<bool(Port)>& free);

@@ -1,5 +1,5 @@
 // What nobody outside can compute: initial sequence numbers (RFC 6528), timestamp offsets, the choice of ports
-// (RFC 6056) and hash tables that cannot be aimed at, all by SipHash with keys of the host's own.
+// (RFC 6056), all by SipHash with keys of the host's own. The tables have a cheaper hash (timewait/fold_hash.h).
 #pragma once
 
 #include <bit>
@@ -28,8 +28,8 @@ class SecretHash {
   SipHash hash_;
 };
 
-// For every packet, and so in as few words as there are: an IPv4 tuple is 12 bytes, an IPv6 one 36. Their
-// lengths differ, so that neither is ever the other.
+// In as few words as there are: an IPv4 tuple is 12 bytes, an IPv6 one 36. Their lengths differ, so that neither is
+// ever the other.
 inline std::uint64_t hash_tuple(const SecretKey& key, const FourTuple& tuple) {
   const std::uint32_t ports = std::uint32_t{tuple.local.port} << 16 | tuple.remote.port;
   SipHash hash(key);

@@ -133,7 +133,7 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
       break;
   }
   if (c.state != TcpState::Closed && c.state != TcpState::Listen) {
-    TcpContext x = h.context();
+    TcpContext& x = h.context();
     if (option == Option::no_delay || option == Option::cork || option == Option::keep_alive ||
         option == Option::keep_idle) {
       if (option == Option::keep_idle) c.keep_timer = Instant::max();

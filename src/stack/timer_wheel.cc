@@ -11,8 +11,10 @@ TimerWheel::TimerWheel() {
 }
 
 void TimerWheel::set(Id id, Instant deadline) {
-  if (id >= nodes_.size())
+  if (id >= ids_) {
     nodes_.resize(std::max<std::size_t>(std::size_t{id} + 1, nodes_.size() * 2));
+    ids_ = static_cast<Id>(nodes_.size());
+  }
   Node& node = nodes_[id];
   if (node.deadline == deadline) return;
   // Put off: it stays where it is, and is moved when its old time comes. Most timers are put off again and
@@ -21,6 +23,7 @@ void TimerWheel::set(Id id, Instant deadline) {
       tick_of(deadline) >= begin_of(node.slot)) {
     node.deadline = deadline;
     if (node.slot < kSlots) least_[node.slot] = std::min(least_[node.slot], deadline);
+    quiet_until_ = std::min(quiet_until_, deadline);
     return;
   }
   unlink(id);
@@ -53,12 +56,20 @@ void TimerWheel::link(Id id) {
   node.next = heads_[node.slot];
   if (node.next != kNone) nodes_[node.next].previous = id;
   heads_[node.slot] = id;
-  if (level == 0) least_[slot] = std::min(least_[slot], node.deadline);
+  // A slot of an upper wheel is to be looked at when it begins, which may be past: the clock lags while it is quiet.
+  Instant look = node.deadline;
+  if (level == 0) {
+    least_[slot] = std::min(least_[slot], look);
+  } else {
+    look = std::min(
+        look, Instant(Duration(static_cast<Duration::rep>(begin_of(node.slot) << kTickBits))));
+  }
+  quiet_until_ = std::min(quiet_until_, look);
   used_[level][slot / 64] |= std::uint64_t{1} << (slot % 64);
 }
 
 void TimerWheel::unlink(Id id) {
-  if (id >= nodes_.size()) return;
+  if (id >= ids_) return;
   Node& node = nodes_[id];
   node.deadline = Instant::max();
   if (node.slot == kUnset) return;
@@ -146,7 +157,7 @@ void TimerWheel::go_to(std::uint64_t tick) {
   }
 }
 
-TimerWheel::Id TimerWheel::take_due(Instant now) {
+TimerWheel::Id TimerWheel::find_due(Instant now) {
   const std::uint64_t target = tick_of(now);
   for (;;) {
     const unsigned slot = static_cast<unsigned>(tick_ % kSlots);
@@ -169,13 +180,15 @@ TimerWheel::Id TimerWheel::take_due(Instant now) {
       }
       least_[slot] = later;
     }
-    if (tick_ >= target) return kNone;
+    if (tick_ >= target) break;
     // Nothing due here: whatever is in this slot is later than now, which cannot be when the clock has
     // passed it.
     const std::uint64_t before = tick_;
     go_to(target);
-    if (tick_ == before) return kNone;
+    if (tick_ == before) break;
   }
+  quiet_until_ = next();
+  return kNone;
 }
 
 }  // namespace lastack

@@ -20,11 +20,17 @@ class TimerWheel {
 
   // Replaces what `id` had. Instant::max() clears it.
   void set(Id id, Instant deadline);
+  // The same, but what `id` has stays if it is sooner: whoever is called too early says again when he wants to be.
+  // For those that put their timers off with every packet.
+  void set_at_latest(Id id, Instant deadline) {
+    if (id < ids_ && nodes_[id].deadline <= deadline) return;
+    set(id, deadline);
+  }
   void clear(Id id) { unlink(id); }
   // No timer is due before. May be early: for a timer that was put off or cleared, or is far away.
   Instant next() const;
   // Takes one that is due at `now`; kNone when there is none.
-  Id take_due(Instant now);
+  Id take_due(Instant now) { return now < quiet_until_ ? kNone : find_due(now); }
 
   static constexpr Id kNone = 0xffffffff;
 
@@ -47,6 +53,7 @@ class TimerWheel {
   }
   // The first tick of a slot, which is never past. `place`: level * kSlots + slot.
   std::uint64_t begin_of(std::uint16_t place) const;
+  Id find_due(Instant now);
   void link(Id id);
   void unlink(Id id);
   // Moves the clock to `tick`, cascading what is above.
@@ -55,10 +62,12 @@ class TimerWheel {
   unsigned first_used(unsigned level, unsigned from) const;
 
   std::vector<Node> nodes_;
+  Id ids_ = 0;  // nodes_.size()
   std::array<Id, std::size_t{kLevels} * kSlots> heads_;
   std::array<Instant, kSlots> least_;  // of the lowest wheel's slots: no timer in it is earlier
   std::array<std::array<std::uint64_t, kSlots / 64>, kLevels> used_{};
   std::uint64_t tick_ = 0;
+  Instant quiet_until_{Instant::max()};  // none is due before, nor has one to be moved
 };
 
 }  // namespace lastack

@@ -118,11 +118,13 @@ bool Host::Impl::choose_port(const UserOptions& of, FourTuple& tuple,
     tuple.local.port = *port;
     return true;
   }
-  // What the flat choice does not know of is rare: a connection that came in on a port of the range.
   for (int tries = 0; tries < 16; ++tries) {
-    const auto port = ports.choose(wanted, random.next());
-    if (!port) return false;
-    tuple.local.port = *port;
+    const auto choice = ports.choose(wanted, random.next());
+    if (!choice) return false;
+    tuple.local.port = choice->port;
+    // One that is free has neither connection nor record: what connect() has made takes its port, and where others
+    // hold a port none is chosen.
+    if (!choice->reuse) return true;
     if (take_over(tuple)) return true;
   }
   return false;
@@ -303,8 +305,9 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
     return unexpected(Err::address_not_available);
   }
 
-  h.renew(*socket);  // of what an attempt that shutdown() ended has left
-  TcpContext x = h.context();
+  // Of what shutdown() did to it, or to an attempt before, nothing stays.
+  if (c.origin != TcpState::Closed || c.fin_queued || c.read_shutdown) h.renew(*socket);
+  TcpContext& x = h.context();
   SeqNum isn = h.choose_isn(tuple);
   if (reused) {
     isn = reused->isn;  // linux-facts 18
@@ -369,7 +372,7 @@ Outcome<std::size_t> Host::read(SocketId id, std::span<std::byte> out, Instant a
   if (socket->listener != 0) return unexpected(Err::not_connected);
   Connection& c = h.connections[socket->connection];
   if (!c.receive_buffer.empty()) {
-    TcpContext x = h.context();
+    TcpContext& x = h.context();
     h.saw_call(c, SeenCall::Read);
     const std::size_t n = lastack::read(c, x, out, peek);
     if (c.fin_received && c.receive_buffer.empty()) c.end_read = true;
@@ -426,7 +429,7 @@ Outcome<std::size_t> Host::write(SocketId id, std::span<const std::byte> data, I
     return unexpected(Err::broken_pipe);
   }
   if (data.empty()) return 0;
-  TcpContext x = h.context();
+  TcpContext& x = h.context();
   h.saw_call(c, SeenCall::Write);
   const std::size_t n =
       lastack::write(c, x, data, {.urgent = urgent, .more = more, .end_of_record = end_of_record});
@@ -457,7 +460,7 @@ Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
     if (how != ShutdownHow::Read) c.fin_queued = true;
     return unexpected(Err::not_connected);
   }
-  TcpContext x = h.context();
+  TcpContext& x = h.context();
   h.saw_call(c, SeenCall::Shutdown);
   if (c.state == TcpState::SynSent) {
     // As Linux has it, whatever direction was meant: the attempt is over, and another one may follow.
@@ -498,7 +501,7 @@ Outcome<void> Host::Impl::close(SocketId id, Instant at, SeenCall call) {
     h.forget(index);
     return {};
   }
-  TcpContext x = h.context();
+  TcpContext& x = h.context();
   ++h.orphans;
   c.orphan_counted = true;
   // Too many of them, or too little memory for what this one has yet to send: it is cut off (linux-facts 10).
@@ -509,6 +512,7 @@ Outcome<void> Host::Impl::close(SocketId id, Instant at, SeenCall call) {
     lastack::abort(c, x);
   } else {
     lastack::close(c, x);
+    if (c.state == TcpState::FinWait1) h.waits.expect(c.tuple);
   }
   h.settle(index);
   return {};
@@ -533,7 +537,7 @@ Outcome<void> Host::destroy(const FourTuple& tuple, Instant at) {
     return {};
   }
   Connection& c = h.connections[index];
-  TcpContext x = h.context();
+  TcpContext& x = h.context();
   h.saw_call(c, SeenCall::Abort);
   abort_connection(c, x, TcpError::Aborted);
   h.settle(index);

@@ -131,6 +131,74 @@ bool may_grow(const Connection& c, const TcpContext& x, const AckNews& news) {
   return news.data_acked;
 }
 
+// Something gets through.
+void note_life(Connection& c, const TcpContext& x) {
+  c.probes_out = 0;
+  c.last_ack_received = x.now;
+  c.soft_error = TcpError::None;
+}
+
+// Takes bytes up to `ack` as delivered; `data_from`: the first of them that is data.
+void advance_una(Connection& c, SeqNum data_from, SeqNum ack) {
+  if (ack > data_from) forget_sent_bytes(c, data_from, ack);
+  // The SYN of a passive open is none of Linux's child sockets' bytes.
+  const bool only_syn = c.state == TcpState::SynReceived && c.origin != TcpState::SynSent;
+  const auto fresh = static_cast<std::uint32_t>(ack - c.snd_una) - (only_syn ? 1U : 0U);
+  c.bytes_acked += std::min(fresh, ~c.bytes_acked);
+  c.snd_una = ack;
+  if (c.urgent_pending && c.snd_una >= c.snd_up) c.urgent_pending = false;
+}
+
+// What nearly every ACK is that acknowledges something: no loss in sight, no SACK, nothing was sent again, and whole
+// segments. How many of them; 0 for any other ACK.
+std::uint32_t plainly_acked(const Connection& c, const TcpSegment& segment) {
+  const SeqNum ack = segment.ack;
+  if (!(ack > c.snd_una) || ack > c.snd_nxt || segment.options.sack_count > 0 || !c.sack || c.ecn ||
+      c.ca != CongestionState::Open || c.rack.probe_high ||
+      (c.sacked_out | c.lost_out | c.retrans_out) != 0) {
+    return 0;
+  }
+  constexpr std::uint8_t kOdd =
+      SentSegment::kSacked | SentSegment::kLost | SentSegment::kResent | SentSegment::kEverResent;
+  std::uint32_t n = 0;
+  for (; n < c.sent.size() && c.sent[n].seq < ack; ++n) {
+    if ((c.sent[n].flags & kOdd) != 0 || c.sent[n].end() > ack) return 0;
+  }
+  return n;
+}
+
+// process_ack() for such an ACK.
+void take_plain_ack(Connection& c, TcpContext& x, const TcpSegment& segment, std::uint32_t whole) {
+  c.retransmits = 0;
+  update_window(c, x, segment);
+  note_life(c, x);
+  const Instant first_sent = c.sent.front().sent_at;
+  Instant last_sent = first_sent;
+  const bool syn = c.sent.front().syn();
+  bool data = !syn;
+  std::uint32_t packets = 0;
+  for (std::uint32_t n = 0; n < whole; ++n) {
+    const SentSegment& s = c.sent.front();
+    packets += s.segments;
+    last_sent = s.sent_at;
+    data = data || !s.syn();
+    rack_advance(c, x, s);
+    c.sent.pop_front();
+  }
+  c.delivered += packets;
+  c.packets_out -= packets;
+  if (syn) c.retrans_stamp = 0;
+  advance_una(c, syn ? c.snd_una + 1 : c.snd_una, segment.ack);
+  add_rtt_sample(c, x.now, x.now - first_sent);
+  set_rto(c);
+  c.backoff = 0;
+  note_delay(c, x, x.now - last_sent);
+  if (!schedule_loss_probe(c, x, true)) rearm_retransmit(c, x);
+  if (data || c.rack.reordering > static_cast<std::uint32_t>(x.settings.reordering)) {
+    grow_window(c, x, packets);
+  }
+}
+
 }  // namespace
 
 bool updates_window(const Connection& c, const TcpSegment& segment, std::uint32_t window) {
@@ -139,6 +207,10 @@ bool updates_window(const Connection& c, const TcpSegment& segment, std::uint32_
 }
 
 AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
+  if (const std::uint32_t whole = plainly_acked(c, segment); whole > 0) {
+    take_plain_ack(c, x, segment, whole);
+    return AckVerdict::Good;
+  }
   AckNews news;
   news.prior_una = c.snd_una;
   const SeqNum ack = segment.ack;
@@ -166,10 +238,8 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   news.congestion_echo = c.ecn && segment.has(tcp_flag::kEce) && !segment.syn();
   const SeqNum prior_fack = c.sacked_out > 0 ? c.rack.fack : c.snd_una;
   news.window_update = update_window(c, x, segment);
-  c.probes_out = 0;
-  c.last_ack_received = x.now;
-  c.soft_error = TcpError::None;  // something gets through
-  if (c.sack) tag_sacks(c, x, segment, news);
+  note_life(c, x);
+  if (c.sack && segment.options.sack_count > 0) tag_sacks(c, x, segment, news);
 
   if (prior_packets == 0) {
     if (news.dsack) on_dubious_ack(c, x, news, 0);
@@ -181,13 +251,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   // The bytes go before the scoreboard is cut: both count from snd_una.
   const SeqNum data_from = c.sent.empty() || !c.sent.front().syn() ? c.snd_una : c.snd_una + 1;
   const Cleaned cleaned = clean(c, x, ack, news);
-  if (ack > data_from) forget_sent_bytes(c, data_from, ack);
-  // The SYN of a passive open is none of Linux's child sockets' bytes.
-  const bool only_syn = c.state == TcpState::SynReceived && c.origin != TcpState::SynSent;
-  const auto fresh = static_cast<std::uint32_t>(ack - c.snd_una) - (only_syn ? 1U : 0U);
-  c.bytes_acked += std::min(fresh, ~c.bytes_acked);
-  c.snd_una = ack;
-  if (c.urgent_pending && c.snd_una >= c.snd_up) c.urgent_pending = false;
+  advance_una(c, data_from, ack);
 
   const bool sampled = sample_rtt(c, x, cleaned, news);
   if (cleaned.last_sent && !cleaned.one_sent_again) {

@@ -139,7 +139,10 @@ std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data,
   };
   std::size_t taken = 0;
   while (taken < data.size()) {
-    const std::uint32_t goal = how.urgent ? send_mss(c) : piece_goal(c, x);
+    // A goal is an MSS at least; where all fits into one it does not matter what it is.
+    const std::uint32_t mss = send_mss(c);
+    const bool all_in_one = c.unsent.empty() && data.size() - taken <= mss;
+    const std::uint32_t goal = how.urgent || all_in_one ? mss : piece_goal(c, x);
     if (c.unsent.empty() || c.unsent.back().length >= goal ||
         (c.unsent.back().flags & SentSegment::kEndOfRecord) != 0) {
       if (!may_queue(c, x)) {
@@ -171,6 +174,7 @@ std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data,
     }
   }
   if (taken == 0) return 0;
+  c.news |= news::kBuffers;
   c.trim_timer = x.now + 1s;
   if (!how.more || push_is_due()) end_of_push();
   if (how.urgent) {

@@ -83,6 +83,7 @@ inline constexpr std::uint16_t kUrgent = 64;
 inline constexpr std::uint16_t kState = 128;  // the state has changed
 inline constexpr std::uint16_t kFinWait2 =
     256;  // an orphan in FIN_WAIT_2: from here on it is a record
+inline constexpr std::uint16_t kBuffers = 512;  // they may have grown, or been given back
 }  // namespace news
 
 // What the one timer for sending stands for: there is only ever one of them (Linux's icsk_pending).

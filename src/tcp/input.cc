@@ -447,7 +447,7 @@ bool on_text(Connection& c, TcpContext& x, const TcpSegment& segment) {
       [[fallthrough]];
     case TcpState::Established:
       if (c.saw_tstamp && c.state == TcpState::Established) measure_receive_rtt(c, x, segment);
-      receive_data(c, x, segment);
+      if (segment.length() > 0) receive_data(c, x, segment);
       return false;
     case TcpState::CloseWait:
     case TcpState::Closing:

@@ -9,6 +9,7 @@
 #include "tcp/send_space.h"
 #include "tcp/timers.h"
 #include "wire/ip_packet.h"
+#include "wire/plain_segment.h"
 
 namespace lastack {
 namespace {
@@ -38,24 +39,30 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
           std::uint16_t segment_size = 0, bool again = false) {
   segment.source = c.tuple.local.port;
   segment.destination = c.tuple.remote.port;
-  const std::size_t ip_length = ip_header_length(c.tuple.local.address);
-  const std::size_t tcp_length = header_length(segment.options);
+  const bool plain = is_plain(segment, c.tuple);
+  const std::size_t ip_length = plain ? kIpv4HeaderLength : ip_header_length(c.tuple.local.address);
+  const std::size_t tcp_length = plain ? kPlainTcpHeader : header_length(segment.options);
   std::byte* packet = x.out.reserve(ip_length + tcp_length + length);
   if (packet == nullptr) return false;
-  const IpHeader ip{
-      .source = c.tuple.local.address,
-      .destination = c.tuple.remote.address,
-      .hop_limit = c.options.hop_limit,
-      .traffic_class = static_cast<std::uint8_t>(c.options.traffic_class | segment.ecn)};
-  write_ip(packet, ip, tcp_length + length);
   if (length > 0) {
     // The first byte kept is the one after what is acknowledged; a SYN that is not has none.
     const SeqNum first = max(c.snd_una, c.iss + 1);
     c.send_buffer.peek(static_cast<std::size_t>(segment.seq - first),
                        {packet + ip_length + tcp_length, length});
   }
-  write_tcp(packet + ip_length, segment, length, ip.source, ip.destination,
-            !x.checksum_offload && segment_size == 0);
+  const bool with_checksum = !x.checksum_offload && segment_size == 0;
+  const auto traffic_class = static_cast<std::uint8_t>(c.options.traffic_class | segment.ecn);
+  if (plain) {
+    write_plain(packet, c.tuple, segment, c.options.hop_limit, traffic_class, length,
+                with_checksum);
+  } else {
+    const IpHeader ip{.source = c.tuple.local.address,
+                      .destination = c.tuple.remote.address,
+                      .hop_limit = c.options.hop_limit,
+                      .traffic_class = traffic_class};
+    write_ip(packet, ip, tcp_length + length);
+    write_tcp(packet + ip_length, segment, length, ip.source, ip.destination, with_checksum);
+  }
   x.out.commit(segment_size);
   if (!again) x.counters.OutSegs += segment_size == 0 ? 1 : packets_of(length, segment_size);
   if (segment.rst()) ++x.counters.OutRsts;
@@ -130,10 +137,9 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
 // How many packets one super-segment may have: enough for a millisecond at the present rate, as Linux has
 // it, and all that the device takes when the round trip is short.
 std::uint32_t super_segment(const Connection& c, const TcpContext& x, std::uint32_t mss) {
-  const std::uint32_t most_bytes =
-      x.settings.gso_max_size == 0 ? kMostPayload : std::min(kMostPayload, x.settings.gso_max_size);
-  const std::uint32_t most = std::max<std::uint32_t>(1, most_bytes / mss);
   if (x.settings.gso_max_size == 0) return 1;
+  const std::uint32_t most_bytes = std::min(kMostPayload, x.settings.gso_max_size);
+  const std::uint32_t most = std::max<std::uint32_t>(1, most_bytes / mss);
   if (c.rtt.smoothed == Duration::zero()) return most;
   double bytes = pacing_rate(c) / 1024;
   const auto shift = c.rtt.least / std::chrono::microseconds(512);
@@ -242,6 +248,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       c.unsent.front().length -= bytes;
     }
     c.sent.push_back({seq, length, x.now, packets, flags});
+    c.news |= news::kBuffers;
     c.packets_out += packets;
     sent_packets += packets;
     if (bytes < mss * packets) c.snd_small = seq + length;
@@ -275,7 +282,7 @@ std::uint32_t send_mss(const Connection& c) {
   return std::max<std::uint32_t>(mss, 8);
 }
 
-void push(Connection& c, TcpContext& x) {
+void push_waiting(Connection& c, TcpContext& x) {
   if (!push_data(c, x, Push::Usual)) return;
   if (c.send_timer_is == SendTimer::None) arm_window_probe(c, x);
 }
@@ -428,6 +435,7 @@ void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes) {
   if (first.lost()) adjust(c.lost_out);
   if (first.resent()) adjust(c.retrans_out);
   c.sent.insert(index + 1, second);
+  c.news |= news::kBuffers;
 }
 
 namespace {

@@ -19,7 +19,11 @@ inline std::uint16_t path_mss(const Connection& c) {
 }
 
 // Sends what may be sent of the data that is waiting. Arms the timers that go with it.
-void push(Connection& c, TcpContext& x);
+void push_waiting(Connection& c, TcpContext& x);
+inline void push(Connection& c, TcpContext& x) {
+  // Most segments come where there is nothing to send.
+  if (!c.unsent.empty() || (c.fin_queued && !c.fin_sent)) push_waiting(c, x);
+}
 // The first piece, as far as it may, whatever Nagle says: more is being written at this moment.
 void push_one(Connection& c, TcpContext& x);
 // How long a piece of the write queue may become: a super-segment, at most half of the largest window that the

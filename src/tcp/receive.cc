@@ -322,6 +322,7 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   }
   c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
   if (segment.fin()) note_fin(c, end - 1);
+  c.news |= news::kBuffers;
   c.trim_timer = x.now + 1s;
   if (offset > 0) {
     note_marks(c, segment);
@@ -386,8 +387,7 @@ static void acknowledge_beyond_gap(Connection& c, TcpContext& x) {
   c.ack_timer = std::min(c.ack_timer, x.now + wait);
 }
 
-void acknowledge(Connection& c, TcpContext& x) {
-  if (!c.ack_wanted && !c.ack_now) return;
+void acknowledge_news(Connection& c, TcpContext& x) {
   if (c.state == TcpState::Closed || c.state == TcpState::TimeWait) return;
   const auto unannounced = static_cast<std::uint32_t>(c.rcv_nxt - c.rcv_wup);
   const bool quick = c.quick > 0 && !interactive(c);

@@ -10,7 +10,10 @@ namespace lastack {
 // Takes data and FIN of an acceptable segment. Acknowledges when that is due.
 void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment);
 // After a segment that may have brought something: an ACK now, or later.
-void acknowledge(Connection& c, TcpContext& x);
+void acknowledge_news(Connection& c, TcpContext& x);
+inline void acknowledge(Connection& c, TcpContext& x) {
+  if (c.ack_wanted || c.ack_now) acknowledge_news(c, x);
+}
 // The user has read `n` bytes: the window may have opened, and a waiting ACK may go.
 void after_read(Connection& c, TcpContext& x, std::size_t n);
 // Let that many segments be acknowledged at once.

@@ -41,6 +41,7 @@ bool may_queue(const Connection& c, const TcpContext& x) {
 }
 
 bool is_writable(const Connection& c, const TcpContext& x) {
+  if (c.sent.empty() && c.unsent.empty()) return not_sent_low(c, x) > 0;  // nothing is kept
   if (x.memory_full && !c.send_buffer.empty()) return false;
   const std::uint64_t used = cost(c);
   const std::uint64_t limit = send_buffer_limit(c, x);
@@ -56,8 +57,7 @@ void grow_send_buffer(Connection& c, const TcpContext& x) {
   c.send_buffer_size = std::max(c.send_buffer_size, static_cast<std::uint32_t>(wanted));
 }
 
-void check_send_space(Connection& c, const TcpContext& x) {
-  if (!c.no_space) return;
+void tell_of_space(Connection& c, const TcpContext& x) {
   if (c.options.send_buffer == 0 && c.in_flight() < c.congestion.cwnd) grow_send_buffer(c, x);
   if (!is_writable(c, x)) return;
   c.no_space = false;

@@ -26,6 +26,9 @@ std::uint32_t send_buffer_limit(const Connection& c, const TcpContext& x);
 // (tcp_sndbuf_expand).
 void grow_send_buffer(Connection& c, const TcpContext& x);
 // After an ACK: tells a user who had found no room.
-void check_send_space(Connection& c, const TcpContext& x);
+void tell_of_space(Connection& c, const TcpContext& x);
+inline void check_send_space(Connection& c, const TcpContext& x) {
+  if (c.no_space) tell_of_space(c, x);
+}
 
 }  // namespace lastack

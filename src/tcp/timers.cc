@@ -300,6 +300,7 @@ void on_timer(Connection& c, TcpContext& x) {
     if (c.held.empty()) c.held.release();
     if (c.sent.empty()) c.sent.release();
     if (c.unsent.empty()) c.unsent.release();
+    c.news |= news::kBuffers;
   }
   if (c.ack_timer <= x.now && c.state != TcpState::Closed) on_ack_timer(c, x);
   if (c.send_timer <= x.now && c.state != TcpState::Closed) on_send_timer(c, x);

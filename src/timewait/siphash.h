@@ -1,5 +1,5 @@
-// SipHash-1-3 (Aumasson and Bernstein) over whole 64-bit words: the keyed hash of every table that a
-// stranger can fill, so that nobody outside can aim at a bucket. The key is an argument; whoever starts a
+// SipHash-1-3 (Aumasson and Bernstein) over whole 64-bit words: the keyed hash of what a stranger sees and
+// must not foresee. The key is an argument; whoever starts a
 // host draws it once.
 #pragma once
 

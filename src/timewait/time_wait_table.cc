@@ -15,12 +15,12 @@ TimeWaitTable<Address>::TimeWaitTable(const SipKey& key, TableListener<Address>&
 template <class Address>
 std::uint64_t TimeWaitTable<Address>::hash(const RecordKey& key) const {
   const std::uint32_t ports = std::uint32_t{key.remote_port} << 16 | key.local_port;
-  SipHash sip(key_);
+  FoldHash hash(key_);
   if constexpr (std::is_same_v<Address, V4>) {
-    return sip.add(std::uint64_t{key.remote} << 32 | ports).finish();
+    return hash.add(std::uint64_t{key.remote} << 32 | ports).finish();
   } else {
     const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(key.remote);
-    return sip.add(words[0]).add(words[1]).finish(ports, sizeof ports);
+    return hash.add(words[0], words[1]).add(ports).finish();
   }
 }
 

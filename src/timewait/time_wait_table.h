@@ -18,8 +18,8 @@
 #include <span>
 #include <vector>
 
+#include "timewait/fold_hash.h"
 #include "timewait/record_ring.h"
-#include "timewait/siphash.h"
 #include "timewait/slot_index.h"
 #include "timewait/time_wait_record.h"
 

@@ -1,3 +1,5 @@
+#include <cassert>
+
 #include "timewait/local_time_waits.h"
 #include "timewait/tuple_hash.h"
 
@@ -47,11 +49,12 @@ void TimeWaits::configure(const TimeWaitSettings& settings, Instant now) {
   const Millis delay = whole_millis(settings.reuse_delay);
   const bool longer = delay > rest_delay_;
   rest_delay_ = delay;
+  rested_at_ = kNever;
   if (!longer) return;
   each_local([&](auto& local) { local.table.rest_anew(round_down(now), delay); });
 }
 
-void TimeWaits::end_due(Instant now) {
+void TimeWaits::end_what_is_due(Instant now) {
   const Millis at = round_down(now);
   if (at >= due_at_) {
     const Millis length = whole_millis(settings_.length);
@@ -69,7 +72,10 @@ void TimeWaits::end_due(Instant now) {
 
 void TimeWaits::advance(Instant now) {
   end_due(now);
-  each_local([&](auto& local) { local.table.rest_due(round_down(now), rest_delay_); });
+  const Millis at = round_down(now);
+  if (at == rested_at_) return;
+  rested_at_ = at;
+  each_local([&](auto& local) { local.table.rest_due(at, rest_delay_); });
 }
 
 void TimeWaits::count_entry(Duration stay, Counters& counters) {
@@ -111,12 +117,18 @@ void TimeWaits::insert(const TimeWaitRecord& record, Millis armed, Instant now) 
   }
   ++time_wait_;
   due_at_ = std::min(due_at_, armed + whole_millis(settings_.length));
+  if (armed + rest_delay_ <= at) rested_at_ = kNever;  // it has rested by now
+}
+
+void TimeWaits::expect(const FourTuple& tuple) const {
+  if (time_wait_ < 10'000) return;  // all of it is at hand
+  with_table(tuple, [](const auto& local, const auto& key) { local.table.expect({&key, 1}); });
 }
 
 auto TimeWaits::enter(const ClosedConnection& c, Instant now, Counters& counters) -> Entered {
   end_due(now);
   if (settings_.length <= Duration(0)) return Entered::NotKept;
-  abort(c.tuple, now);  // cannot be there; two of them must not be
+  assert(!find(c.tuple) && !find_fin_wait_2(c.tuple));
   if (!make_room(counters)) return Entered::Refused;
   if (with_table(c.tuple, [](auto& local, const auto&) { return local.table.full(); })) {
     ++counters.TCPTimeWaitOverflow;
@@ -139,7 +151,7 @@ auto TimeWaits::enter_fin_wait_2(const ClosedConnection& c, Instant deadline, In
                                  Counters& counters) -> Entered {
   end_due(now);
   if (deadline <= now) return Entered::NotKept;
-  abort(c.tuple, now);
+  assert(!find(c.tuple) && !find_fin_wait_2(c.tuple));
   if (!make_room(counters)) return Entered::Refused;
   FinWait2Record record{c.tuple, c.rcv_nxt, c.snd_nxt, c.ts_recent};
   record.rcv_window = c.rcv_window;

@@ -105,8 +105,11 @@ class TimeWaits {
   void configure(const TimeWaitSettings& settings, Instant now);
   const TimeWaitSettings& settings() const { return settings_; }
 
-  // Unless it is Kept, the connection is closed at once and nobody is told (linux-facts 2).
+  // Unless it is Kept, the connection is closed at once and nobody is told (linux-facts 2). Its four-tuple has no record:
+  // what had one was taken over, or the connection would not have come to be.
   Entered enter(const ClosedConnection& connection, Instant now, Counters& counters);
+  // It will enter before long: memory is asked for.
+  void expect(const FourTuple& tuple) const;
   Entered enter_fin_wait_2(const ClosedConnection& connection, Instant deadline, Instant now,
                            Counters& counters);
 
@@ -164,7 +167,12 @@ class TimeWaits {
   void each_local(F&& f) const;
   Local<timewait::V4>& local_v4(const IpAddress& address);
   Local<timewait::V6>& local_v6(const IpAddress& address);
-  void end_due(Instant now);
+  void end_due(Instant now) {
+    if (fin_wait_2_.size() > 0 || (time_wait_ > 0 && timewait::to_instant(due_at_) <= now)) {
+      end_what_is_due(now);
+    }
+  }
+  void end_what_is_due(Instant now);
   bool make_room(Counters& counters);
   void count_entry(Duration stay, Counters& counters);
   void insert(const TimeWaitRecord& record, timewait::Millis armed, Instant now);
@@ -185,7 +193,9 @@ class TimeWaits {
   timewait::PeerTimestamps peers_;
   std::uint64_t syns_refused_ = 0;
   timewait::Millis rest_delay_;
-  timewait::Millis due_at_ = ~timewait::Millis{0};  // no record's stay is over before
+  static constexpr timewait::Millis kNever = ~timewait::Millis{0};
+  timewait::Millis due_at_ = kNever;     // no record's stay is over before
+  timewait::Millis rested_at_ = kNever;  // what had rested by then has been told
 };
 
 }  // namespace lastack

@@ -13,6 +13,15 @@
 
 namespace lastack {
 
+// The ones' complement sum of the 16-bit words of a wide one.
+inline std::uint16_t fold_to_16(std::uint64_t sum) {
+  const auto low = static_cast<std::uint32_t>(sum);
+  std::uint32_t half = low + static_cast<std::uint32_t>(sum >> 32);
+  half += half < low ? 1 : 0;
+  // Each half of this is the sum of both; the upper one has the carry of the lower one in it.
+  return static_cast<std::uint16_t>((half + std::rotr(half, 16)) >> 16);
+}
+
 // A running sum, in whatever byte order the machine has (RFC 1071, 2 B: the sum does not care). Parts may
 // be added one by one as long as all but the last are of even length. Here, and not in a file of its own,
 // since every packet has four of them, most over a few words.
@@ -22,11 +31,16 @@ class ChecksumSum {
   void add(std::span<const std::byte> bytes) {
     const std::byte* at = bytes.data();
     std::size_t left = bytes.size();
-    for (; left >= 32; at += 32, left -= 32) {
-      sum_ += word(at);
-      sum_ += word(at + 8);
-      sum_ += word(at + 16);
-      sum_ += word(at + 24);
+    if (left >= 32) {  // asked once where there is nothing but a header
+      do {
+        sum_ += word(at);
+        sum_ += word(at + 8);
+        sum_ += word(at + 16);
+        sum_ += word(at + 24);
+        at += 32;
+        left -= 32;
+      } while (left >= 32);
+      if (left == 0) return;
     }
     for (; left >= 8; at += 8, left -= 8) sum_ += word(at);
     // Each of the last pieces lies at an even place.
@@ -55,6 +69,14 @@ class ChecksumSum {
     sum_ += word(at + 8);
     sum_ += last;
   }
+  // The pseudo header that goes with a TCP segment of that length in a packet with such a header.
+  void add_ipv4_pseudo_header(const std::byte* ipv4_header, std::size_t length) {
+    sum_ += word(ipv4_header + 12);
+    std::array<std::byte, 8> rest{};
+    store32(rest.data(), static_cast<std::uint32_t>(length));
+    rest[7] = ipv4_header[9];
+    sum_ += std::bit_cast<std::uint64_t>(rest);
+  }
   // The pseudo header of RFC 9293, 3.1 (IPv4) or RFC 8200, 8.1 (IPv6).
   void add_pseudo_header(const IpAddress& source, const IpAddress& destination,
                          std::uint8_t protocol, std::size_t length) {
@@ -75,16 +97,9 @@ class ChecksumSum {
 
   // What to store, in network order once written with memcpy(). Over data that includes its own correct
   // checksum it is 0.
-  std::uint16_t checksum() const {
-    const std::uint64_t high = static_cast<std::uint64_t>(sum_ >> 64);
-    std::uint64_t sum = static_cast<std::uint64_t>(sum_) + high;
-    sum += sum < high ? 1 : 0;
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<std::uint16_t>(~sum);
-  }
+  std::uint16_t checksum() const { return static_cast<std::uint16_t>(~fold_to_16(folded())); }
+  // Over data that includes its own checksum, at least one bit of it set: whether that is right.
+  bool is_right() const { return folded() % 0xffff == 0; }
 
  private:
   __extension__ using Wide = unsigned __int128;  // carries are folded in at the end
@@ -94,6 +109,12 @@ class ChecksumSum {
     std::memcpy(&w, at, sizeof w);
     return w;
   }
+  std::uint64_t folded() const {
+    const auto high = static_cast<std::uint64_t>(sum_ >> 64);
+    const std::uint64_t sum = static_cast<std::uint64_t>(sum_) + high;
+    return sum + (sum < high ? 1 : 0);
+  }
+
   Wide sum_ = 0;
 };
 
@@ -101,6 +122,8 @@ class ChecksumSum {
 class NumberSum {
  public:
   void add(std::uint64_t four) { sum_ += (four >> 32) + (four & 0xffffffff); }
+  // A sum of few words, or of few pairs of them.
+  void add_small(std::uint64_t sum) { sum_ += sum; }
   // Bytes that lie in memory, from an even place on.
   void add(const ChecksumSum& bytes) {
     const auto sum = static_cast<std::uint16_t>(~bytes.checksum());
@@ -119,13 +142,7 @@ class NumberSum {
     sum_ += length + protocol;
   }
   // As a number, to be stored in network order.
-  std::uint16_t checksum() const {
-    std::uint64_t sum = (sum_ & 0xffffffff) + (sum_ >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<std::uint16_t>(~sum);
-  }
+  std::uint16_t checksum() const { return static_cast<std::uint16_t>(~fold_to_16(sum_)); }
 
  private:
   std::uint64_t sum_ = 0;  // of at most 2^31 words

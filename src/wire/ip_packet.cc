@@ -32,7 +32,7 @@ std::optional<WireError> parse_v4(std::span<const std::byte> bytes, IpPacket& pa
   } else {
     sum.add(bytes.first(header_length));
   }
-  if (sum.checksum() != 0) return WireError::BadChecksum;
+  if (!sum.is_right()) return WireError::BadChecksum;
   const std::uint16_t fragment = load16(&bytes[6]);
   constexpr std::uint16_t kDontFragment = 0x4000, kMore = 0x2000, kOffset = 0x1fff;
   if ((fragment & (kMore | kOffset)) != 0) return WireError::Fragment;

@@ -5,12 +5,6 @@
 
 namespace lastack {
 
-PacketQueue::Header PacketQueue::header_at(std::size_t at) const {
-  Header header;
-  std::memcpy(&header, block_.get() + at, sizeof header);
-  return header;
-}
-
 // Makes `needed` bytes contiguous at tail_: by going back to the start of the block, or by a larger block.
 bool PacketQueue::make_room(std::size_t needed) {
   if (packets_ == 0) head_ = tail_ = 0;
@@ -49,35 +43,6 @@ bool PacketQueue::make_room(std::size_t needed) {
   head_ = 0;
   tail_ = tail;
   return true;
-}
-
-std::byte* PacketQueue::reserve(std::size_t length) {
-  if (!make_room(footprint(length))) {
-    ++dropped_;
-    return nullptr;
-  }
-  reserved_ = length;
-  return block_.get() + tail_ + sizeof(Header);
-}
-
-void PacketQueue::commit(std::uint16_t segment_size) {
-  const Header header{static_cast<std::uint32_t>(reserved_), segment_size, 0};
-  std::memcpy(block_.get() + tail_, &header, sizeof header);
-  tail_ += footprint(reserved_);
-  ++packets_;
-}
-
-OutPacket PacketQueue::front() const {
-  std::size_t at = head_;
-  if (capacity_ - at < sizeof(Header) || header_at(at).length == kSkip) at = 0;
-  const Header header = header_at(at);
-  return {{block_.get() + at + sizeof header, header.length}, header.segment_size};
-}
-
-void PacketQueue::pop() {
-  if (capacity_ - head_ < sizeof(Header) || header_at(head_).length == kSkip) head_ = 0;
-  head_ += footprint(header_at(head_).length);
-  if (--packets_ == 0) head_ = tail_ = 0;
 }
 
 void PacketQueue::clear() {

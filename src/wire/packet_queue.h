@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -24,11 +25,34 @@ class PacketQueue {
 
   // Room for a packet, or null when the queue is full; then the packet is lost, as at a NIC's. Ends with
   // commit(), before anything else is asked of the queue.
-  std::byte* reserve(std::size_t length);
-  void commit(std::uint16_t segment_size = 0);
+  std::byte* reserve(std::size_t length) {
+    const std::size_t needed = footprint(length);
+    if (packets_ == 0) head_ = tail_ = 0;
+    // As a rule the queue is short and its block far from full.
+    if ((tail_ < head_ || capacity_ - tail_ < needed) && !make_room(needed)) {
+      ++dropped_;
+      return nullptr;
+    }
+    reserved_ = length;
+    return block_.get() + tail_ + sizeof(Header);
+  }
+  void commit(std::uint16_t segment_size = 0) {
+    const Header header{static_cast<std::uint32_t>(reserved_), segment_size, 0};
+    std::memcpy(block_.get() + tail_, &header, sizeof header);
+    tail_ += footprint(reserved_);
+    ++packets_;
+  }
 
-  OutPacket front() const;
-  void pop();
+  OutPacket front() const {
+    const std::size_t at = begin();
+    const Header header = header_at(at);
+    return {{block_.get() + at + sizeof header, header.length}, header.segment_size};
+  }
+  void pop() {
+    head_ = begin();
+    head_ += footprint(header_at(head_).length);
+    if (--packets_ == 0) head_ = tail_ = 0;
+  }
   void clear();
 
  private:
@@ -42,7 +66,15 @@ class PacketQueue {
   static std::size_t footprint(std::size_t length) {
     return (sizeof(Header) + length + kAlign - 1) / kAlign * kAlign;
   }
-  Header header_at(std::size_t at) const;
+  Header header_at(std::size_t at) const {
+    Header header;
+    std::memcpy(&header, block_.get() + at, sizeof header);
+    return header;
+  }
+  // Of the first packet, which may lie at the start of the block again.
+  std::size_t begin() const {
+    return capacity_ - head_ < sizeof(Header) || header_at(head_).length == kSkip ? 0 : head_;
+  }
   bool make_room(std::size_t needed);
 
   std::unique_ptr<std::byte[]> block_;

@@ -6,6 +6,7 @@
 
 #include "wire/bytes.h"
 #include "wire/checksum.h"
+#include "wire/plain_segment.h"
 
 namespace lastack {
 namespace {
@@ -22,9 +23,7 @@ enum OptionKind : std::uint8_t {
   kTimestamps = 8,
 };
 constexpr std::size_t kTimestampsLength = 10;
-// Two NOPs before them keep the numbers aligned, as everyone does (RFC 7323, appendix A).
 constexpr std::size_t kAlignedTimestamps = 12;
-constexpr std::uint32_t kTimestampsWithNops = 0x0101080a;
 
 // An option whose length cannot be ends the list, and the segment counts without what follows (MUST-7).
 void parse_options(std::span<const std::byte> bytes, TcpOptions& out) {
@@ -108,7 +107,7 @@ std::optional<WireError> parse(std::span<const std::byte> bytes, const IpHeader&
     ChecksumSum sum;
     sum.add_pseudo_header(ip.source, ip.destination, kProtocolTcp, bytes.size());
     sum.add(bytes);
-    if (sum.checksum() != 0) return WireError::BadChecksum;
+    if (!sum.is_right()) return WireError::BadChecksum;
   }
   segment.source = load16(&bytes[0]);
   segment.destination = load16(&bytes[2]);

@@ -1,0 +1,123 @@
+// What nearly every packet of a connection is, read and written in one go: IPv4 without options, and TCP with
+// timestamps and no other option. Says the same as parse_ip() and parse_tcp(), write_ip() and write_tcp() do, for a
+// third of the work; tests/unit/wire/test_plain_segment.cc holds them against each other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "lastack/four_tuple.h"
+#include "wire/bytes.h"
+#include "wire/checksum.h"
+#include "wire/ip_packet.h"
+#include "wire/tcp_segment.h"
+
+namespace lastack {
+
+inline constexpr std::size_t kPlainTcpHeader = kTcpHeaderLength + 12;
+inline constexpr std::size_t kPlainHeaders = kIpv4HeaderLength + kPlainTcpHeader;
+// Two NOPs before the option keep its numbers aligned, as everyone does (RFC 7323, appendix A).
+inline constexpr std::uint32_t kTimestampsWithNops = 0x0101080a;
+
+// False for any other packet, and for one with an error: then nothing of `ip` and `segment` counts.
+inline bool read_plain(std::span<const std::byte> packet, Checksum checksum, IpHeader& ip,
+                       TcpSegment& segment) {
+  if (packet.size() < kPlainHeaders) return false;
+  const std::byte* const at = packet.data();
+  const std::byte* const tcp = at + kIpv4HeaderLength;
+  const std::uint32_t first = load32(at);
+  const std::size_t total = first & 0xffff;
+  const std::uint16_t fragment = load16(at + 6);
+  const std::uint16_t offset_and_flags = load16(tcp + 12);
+  constexpr std::uint16_t kDontFragment = 0x4000, kMoreOrOffset = 0x3fff;
+  if (first >> 24 != 0x45 || total < kPlainHeaders || total > packet.size() ||
+      (fragment & kMoreOrOffset) != 0 || load8(at + 9) != kProtocolTcp ||
+      offset_and_flags >> 12 != kPlainTcpHeader / 4 || load32(tcp + 20) != kTimestampsWithNops) {
+    return false;
+  }
+  ChecksumSum of_ip;
+  of_ip.add_ipv4_header(at);
+  if (!of_ip.is_right()) return false;
+  if (checksum == Checksum::Verify) {
+    ChecksumSum sum;
+    sum.add_ipv4_pseudo_header(at, total - kIpv4HeaderLength);
+    sum.add({tcp, total - kIpv4HeaderLength});
+    if (!sum.is_right()) return false;
+  }
+  ip.source = IpAddress::v4(load32(at + 12));
+  ip.destination = IpAddress::v4(load32(at + 16));
+  ip.protocol = kProtocolTcp;
+  ip.hop_limit = load8(at + 8);
+  ip.traffic_class = static_cast<std::uint8_t>(first >> 16);
+  ip.dont_fragment = (fragment & kDontFragment) != 0;
+  ip.identification = load16(at + 4);
+  segment.source = load16(tcp);
+  segment.destination = load16(tcp + 2);
+  segment.seq = SeqNum(load32(tcp + 4));
+  segment.ack = SeqNum(load32(tcp + 8));
+  segment.flags = offset_and_flags & 0x1ff;
+  segment.window = load16(tcp + 14);
+  segment.urgent = load16(tcp + 18);
+  segment.header_bytes = kPlainTcpHeader;
+  segment.ecn = ip.traffic_class & ecn::kMask;
+  segment.options.timestamps.emplace(load32(tcp + 24), load32(tcp + 28));
+  segment.payload = packet.subspan(kPlainHeaders, total - kPlainHeaders);
+  return true;
+}
+
+// Whether write_plain() can write it.
+inline bool is_plain(const TcpSegment& segment, const FourTuple& tuple) {
+  const TcpOptions& o = segment.options;
+  return o.timestamps && !o.mss && !o.window_scale && !o.sack_permitted && o.sack_count == 0 &&
+         tuple.local.address.is_v4();
+}
+
+// The headers before a payload that lies at `out` + kPlainHeaders already; ports and addresses are the tuple's.
+inline void write_plain(std::byte* out, const FourTuple& tuple, const TcpSegment& segment,
+                        std::uint8_t hop_limit, std::uint8_t traffic_class,
+                        std::size_t payload_length, bool with_checksum) {
+  const std::uint32_t source = tuple.local.address.v4_value();
+  const std::uint32_t destination = tuple.remote.address.v4_value();
+  const std::uint64_t addresses = std::uint64_t{source} + destination;
+  const std::uint64_t ip_first =
+      std::uint64_t{0x4500U | traffic_class} << 48 |
+      std::uint64_t{static_cast<std::uint16_t>(kPlainHeaders + payload_length)} << 32 | 0x4000U;
+  const std::uint64_t ip_second =
+      std::uint64_t{hop_limit} << 56 | std::uint64_t{kProtocolTcp} << 48 | source;
+  NumberSum of_ip;
+  of_ip.add_small(addresses + (ip_first >> 32) + 0x4000U + (ip_second >> 32));
+  store64(out, ip_first);
+  store64(out + 8, ip_second | std::uint64_t{of_ip.checksum()} << 32);
+  store32(out + 16, destination);
+
+  std::byte* const tcp = out + kIpv4HeaderLength;
+  const Timestamps& stamps = *segment.options.timestamps;
+  const std::uint64_t first = std::uint64_t{tuple.local.port} << 48 |
+                              std::uint64_t{tuple.remote.port} << 32 | segment.seq.value();
+  const std::uint64_t second =
+      std::uint64_t{segment.ack.value()} << 32 |
+      std::uint64_t{kPlainTcpHeader / 4 << 12 | (segment.flags & 0x1ffU)} << 16 | segment.window;
+  std::uint64_t third = std::uint64_t{segment.urgent} << 32 | kTimestampsWithNops;
+  const std::uint64_t fourth = std::uint64_t{stamps.value} << 32 | stamps.echo;
+  if (with_checksum) {
+    NumberSum sum;
+    sum.add_small(addresses + kProtocolTcp + kPlainTcpHeader + payload_length);
+    sum.add(first);
+    sum.add(second);
+    sum.add(third);
+    sum.add(fourth);
+    if (payload_length > 0) {
+      ChecksumSum payload;
+      payload.add({tcp + kPlainTcpHeader, payload_length});
+      sum.add(payload);
+    }
+    third |= std::uint64_t{sum.checksum()} << 48;
+  }
+  store64(tcp, first);
+  store64(tcp + 8, second);
+  store64(tcp + 16, third);
+  store64(tcp + 24, fourth);
+}
+
+}  // namespace lastack
