@@ -159,6 +159,7 @@ TEST_F(TimeWaitPolicies, F16_modes) {
     enter(c.tuple);
     pass(1001ms);
     EXPECT_EQ(reuse(c.tuple).has_value(), c.reuses) << c.tuple.to_string();
+    EXPECT_EQ(waits.abort(c.tuple, now), !c.reuses);
   }
 }
 

@@ -110,7 +110,7 @@ TEST(PlainSegment, TakesNothingThatTheLongWayRefuses) {
   int taken = 0;
   for (int i = 0; i < 50'000; ++i) {
     auto packet = written(random_segment(random), 64, 0, random_payload(random));
-    const unsigned changes = random() % 3;
+    const auto changes = static_cast<unsigned>(random() % 3);
     for (unsigned n = 0; n < changes; ++n) {
       packet[random() % std::min<std::size_t>(packet.size(), 60)] ^= std::byte{1} << random() % 8;
     }
