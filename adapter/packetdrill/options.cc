@@ -127,7 +127,8 @@ LinuxTcpInfo linux_info(const ConnectionInfo& c) {
   t.probes = c.probes;
   t.backoff = c.backoff;
   t.options = static_cast<std::uint8_t>((c.timestamps ? 1 : 0) | (c.sack ? 2 : 0) |
-                                        (c.window_scaling ? 4 : 0));
+                                        (c.window_scaling ? 4 : 0) | (c.ecn ? 8 : 0) |
+                                        (c.ecn_seen ? 16 : 0));
   t.wscale = static_cast<std::uint8_t>((c.send_scale & 15) | (c.receive_scale & 15) << 4);
   t.rto = c.rto;
   t.ato = c.ato;
@@ -154,6 +155,28 @@ LinuxTcpInfo linux_info(const ConnectionInfo& c) {
   t.reord_seen = c.reorderings;
   t.bytes_acked = c.bytes_acked;
   t.snd_wnd = c.peer_window;
+  t.rcv_ssthresh = c.receive_threshold;
+  t.rcv_rtt = c.receive_rtt;
+  t.rcv_space = c.receive_space;
+  t.rcv_wnd = c.receive_window;
+  t.pacing_rate = c.pacing_rate;
+  t.max_pacing_rate = ~std::uint64_t{0};
+  t.bytes_received = c.bytes_received;
+  t.bytes_sent = c.bytes_sent;
+  t.bytes_retrans = c.bytes_resent;
+  t.segs_in = c.segments_in;
+  t.segs_out = c.segments_out;
+  t.data_segs_in = c.data_segments_in;
+  t.data_segs_out = c.data_segments_out;
+  t.delivered_ce = c.delivered_marked;
+  t.dsack_dups = c.duplicates_told;
+  t.rcv_ooopack = c.out_of_order;
+  t.total_rto = static_cast<std::uint16_t>(c.time_outs);
+  t.total_rto_recoveries = static_cast<std::uint16_t>(c.time_out_episodes);
+  t.total_rto_time = c.time_outs_ms;
+  t.busy_time = c.busy;
+  t.rwnd_limited = c.window_limited;
+  t.sndbuf_limited = c.buffer_limited;
   return t;
 }
 

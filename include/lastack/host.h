@@ -202,6 +202,24 @@ struct ConnectionInfo {
   std::uint32_t last_data_sent_ms = 0;
   std::uint32_t last_data_received_ms = 0;
   std::uint32_t last_ack_received_ms = 0;
+  bool ecn = false;
+  bool ecn_seen = false;  // packets have come with ECT or CE
+  std::uint32_t receive_threshold = 0;  // bytes: the window is no larger
+  std::uint32_t receive_rtt = 0;        // 0: not known
+  std::uint32_t receive_space = 0;      // bytes
+  std::uint32_t receive_window = 0;     // bytes, as announced last
+  std::uint64_t pacing_rate = 0;        // bytes a second; 2^64 - 1: none
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_resent = 0;
+  std::uint32_t segments_in = 0, segments_out = 0;
+  std::uint32_t data_segments_in = 0, data_segments_out = 0;
+  std::uint32_t delivered_marked = 0;
+  std::uint32_t duplicates_told = 0;
+  std::uint32_t out_of_order = 0;  // segments that have come
+  std::uint32_t time_outs = 0, time_out_episodes = 0, time_outs_ms = 0;
+  // Microseconds: with something to send; of these, for the peer's window, and for a send buffer too small.
+  std::uint64_t busy = 0, window_limited = 0, buffer_limited = 0;
   // What ICMP has said of the path without ending the connection (RFC 9293, MUST-47); none: nothing.
   Err soft_error = Err::none;
 };

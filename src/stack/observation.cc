@@ -169,6 +169,37 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   i.last_data_sent_ms = ago(at, c.last_sent);
   i.last_data_received_ms = ago(at, c.last_received);
   i.last_ack_received_ms = ago(at, c.last_ack_received);
+  i.ecn = c.ecn;
+  i.ecn_seen = c.peer_marks;
+  i.receive_threshold = c.rcv_window_limit;
+  i.receive_rtt = microseconds(c.rcv_rtt);
+  i.receive_space = c.rcv_space;
+  i.receive_window = c.receive_window();
+  i.pacing_rate = c.state == TcpState::SynSent || c.state == TcpState::SynReceived
+                      ? ~std::uint64_t{0}
+                      : paced_bytes(c);
+  i.bytes_received = c.bytes_received;
+  i.bytes_sent = c.bytes_sent;
+  i.bytes_resent = c.bytes_resent;
+  i.segments_in = c.segments_in;
+  i.segments_out = c.segments_out;
+  i.data_segments_in = c.data_segments_in;
+  i.data_segments_out = c.data_segments_out;
+  i.delivered_marked = c.delivered_marked;
+  i.duplicates_told = c.duplicates_told;
+  i.out_of_order = c.out_of_order_in;
+  i.time_outs = c.time_outs;
+  i.time_out_episodes = c.time_out_episodes;
+  i.time_outs_ms = c.time_outs_ms;
+  const auto waited = [&](Waiting what) {
+    Duration d = c.waited[static_cast<std::size_t>(what) - 1];
+    if (c.waits_for == what) d += at - c.waits_since;
+    // In whole ticks of Linux's clock.
+    return static_cast<std::uint64_t>(d / 4ms * 4000);
+  };
+  i.window_limited = waited(Waiting::Window);
+  i.buffer_limited = waited(Waiting::Buffer);
+  i.busy = waited(Waiting::Path) + i.window_limited + i.buffer_limited;
   i.soft_error = err_of(c.soft_error);
   return i;
 }

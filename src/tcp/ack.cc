@@ -6,6 +6,7 @@
 #include "tcp/output.h"
 #include "tcp/recovery.h"
 #include "tcp/rtt.h"
+#include "tcp/send_space.h"
 #include "tcp/timers.h"
 
 namespace lastack {
@@ -19,7 +20,10 @@ bool update_window(Connection& c, const TcpContext& x, const TcpSegment& segment
   // A window that opens after a long time is no measure of the path (Linux: tcp_ack_update_window).
   if (c.snd_wnd != window && !c.unsent.empty()) restart_after_idle(c, x);
   c.snd_wnd = window;
-  c.max_window = std::max(c.max_window, window);
+  if (window > c.max_window) {
+    c.max_window = window;
+    agree_on_mss(c, x);
+  }
   return true;
 }
 
@@ -80,7 +84,11 @@ Cleaned clean(Connection& c, TcpContext& x, SeqNum ack, AckNews& news) {
     if (!whole) break;
     c.sent.pop_front();
   }
-  if (!c.sent.empty() && c.sent.front().sacked()) news.reneging = true;
+  if (c.sent.empty()) {
+    stop_waiting_for(c, x, Waiting::Path);
+  } else if (c.sent.front().sacked()) {
+    news.reneging = true;
+  }
   return cleaned;
 }
 
@@ -144,7 +152,7 @@ void advance_una(Connection& c, SeqNum data_from, SeqNum ack) {
   // The SYN of a passive open is none of Linux's child sockets' bytes.
   const bool only_syn = c.state == TcpState::SynReceived && c.origin != TcpState::SynSent;
   const auto fresh = static_cast<std::uint32_t>(ack - c.snd_una) - (only_syn ? 1U : 0U);
-  c.bytes_acked += std::min(fresh, ~c.bytes_acked);
+  c.bytes_acked += fresh;
   c.snd_una = ack;
   if (c.urgent_pending && c.snd_una >= c.snd_up) c.urgent_pending = false;
 }
@@ -187,6 +195,7 @@ void take_plain_ack(Connection& c, TcpContext& x, const TcpSegment& segment, std
   }
   c.delivered += packets;
   c.packets_out -= packets;
+  if (c.sent.empty()) stop_waiting_for(c, x, Waiting::Path);
   if (syn) c.retrans_stamp = 0;
   advance_una(c, syn ? c.snd_una + 1 : c.snd_una, segment.ack);
   add_rtt_sample(c, x.now, x.now - first_sent);
@@ -221,7 +230,9 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (ack < c.snd_una) {
     // RFC 5961, 5.2; and no older than the first byte, as Linux has it.
     const std::uint32_t range =
-        x.settings.rules.ack_range_by_bytes ? std::min(c.max_window, c.bytes_acked) : c.max_window;
+        x.settings.rules.ack_range_by_bytes
+            ? static_cast<std::uint32_t>(std::min<std::uint64_t>(c.max_window, c.bytes_acked))
+            : c.max_window;
     if (x.settings.rules.ack_range_check && ack < c.snd_una - range) return AckVerdict::TooOld;
     if (segment.options.sack_count > 0 && c.sack) {
       tag_sacks(c, x, segment, news);
@@ -233,7 +244,10 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (ack > c.snd_nxt) return AckVerdict::Unsent;
 
   news.una_advanced = ack > c.snd_una;
-  if (news.una_advanced) c.retransmits = 0;
+  if (news.una_advanced && c.retransmits > 0) {
+    c.retransmits = 0;
+    c.time_outs_ms += static_cast<std::uint32_t>((x.now - c.time_outs_since) / 1ms);
+  }
   news.has_data = segment.length() > 0;
   news.congestion_echo = c.ecn && segment.has(tcp_flag::kEce) && !segment.syn();
   const SeqNum prior_fack = c.sacked_out > 0 ? c.rack.fack : c.snd_una;
@@ -284,6 +298,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (news.set_timer && !schedule_loss_probe(c, x, true)) rearm_retransmit(c, x);
 
   const std::uint32_t delivered = c.delivered - prior_delivered;
+  if (news.congestion_echo) c.delivered_marked += delivered;
   const std::uint32_t newly_lost = c.lost_out > prior_lost ? c.lost_out - prior_lost : 0;
   if (in_reduction(c)) {
     reduce_window(c, delivered, newly_lost, news.una_advanced);

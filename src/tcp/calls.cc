@@ -17,6 +17,7 @@ namespace {
 void queue_fin(Connection& c, TcpContext& x) {
   c.fin_queued = true;
   if (c.closed_first == WhoClosed::Nobody) c.closed_first = WhoClosed::Here;
+  if (c.unsent.empty()) wait_for(c, x, Waiting::Path);
   c.nonagle_push = true;  // the FIN lets a short segment go
   push(c, x);
   c.nonagle_push = false;
@@ -52,8 +53,7 @@ void shrink_path(Connection& c, TcpContext& x, std::uint32_t mtu) {
   mtu = std::max(mtu, least);
   if (mtu >= c.path_mtu) return;
   c.path_mtu = static_cast<std::uint16_t>(mtu);
-  const auto floor = static_cast<std::uint16_t>(x.settings.min_snd_mss);
-  c.mss = std::max(std::min(c.peer_mss, path_mss(c)), floor);
+  agree_on_mss(c, x);
   if (!c.synchronized()) return;
   const std::uint32_t mss = send_mss(c);
   bool lost = false;
@@ -146,10 +146,11 @@ std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data,
     if (c.unsent.empty() || c.unsent.back().length >= goal ||
         (c.unsent.back().flags & SentSegment::kEndOfRecord) != 0) {
       if (!may_queue(c, x)) {
-        c.no_space = true;
+        c.no_space = c.found_no_room = true;
         break;
       }
       restart_after_idle(c, x);
+      if (c.unsent.empty()) wait_for(c, x, Waiting::Path);
       c.unsent.push_back({c.write_seq, 0, {}, 0, 0});
     }
     SentSegment& piece = c.unsent.back();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tcp/output.h"
+#include "tcp/send_space.h"
 
 namespace lastack {
 namespace {
@@ -170,6 +171,11 @@ void validate_cwnd(Connection& c, const TcpContext& x, bool limited) {
     g.used_at = x.now;
     return;
   }
+  // All is sent, and the user could not write what he has: it is the buffer (Linux: tcp_cwnd_validate).
+  if (c.found_no_room && c.unsent.empty() &&
+      (c.state == TcpState::Established || c.state == TcpState::CloseWait)) {
+    wait_for(c, x, Waiting::Buffer);
+  }
   g.used = std::max(g.used, c.packets_out);
   if (!x.settings.slow_start_after_idle || x.now - g.used_at < c.rtt.rto) return;
   // Used less than allowed for a whole time-out: the window decays towards what was used (RFC 2861).
@@ -186,7 +192,7 @@ void validate_cwnd(Connection& c, const TcpContext& x, bool limited) {
 
 void restart_after_idle(Connection& c, const TcpContext& x) {
   Congestion& g = c.congestion;
-  if (!x.settings.slow_start_after_idle || c.packets_out > 0 || c.last_sent == Instant{}) return;
+  if (!x.settings.slow_start_after_idle || c.packets_out > 0) return;
   Duration idle = x.now - c.last_sent;
   if (idle <= c.rtt.rto) return;
   const std::uint32_t restart = std::min(x.settings.initial_cwnd, g.cwnd);

@@ -92,6 +92,9 @@ enum class SendTimer : std::uint8_t { None, Retransmit, LossProbe, Reorder, Wind
 // What has become of the urgent byte (Linux: urg_data).
 enum class Urgent : std::uint8_t { None, Coming, There, Read };
 
+// What keeps a sender with something to send: the path, the peer's window, or the size of its buffer.
+enum class Waiting : std::uint8_t { None, Path, Window, Buffer };
+
 struct SeqRange {
   SeqNum left;
   SeqNum right;
@@ -202,10 +205,11 @@ struct ControlBlock {
   SeqNum snd_small;  // end of the last segment shorter than the MSS (Minshall's Nagle)
   std::uint32_t snd_wnd = 0;
   std::uint32_t max_window = 0;
-  std::uint32_t bytes_acked = 0;  // or 2^32 - 1 once it is more
+  std::uint64_t bytes_acked = 0;
   std::uint8_t snd_wscale = 0;
   std::uint32_t send_buffer_size = 0;  // grown so far; 0: that of the settings
   bool no_space = false;               // the user wants to hear of room
+  bool found_no_room = false;          // and could not write all he had
   bool fin_queued = false;             // the user has closed this direction
   bool fin_sent = false;
   bool urgent_pending = false;
@@ -314,6 +318,21 @@ struct ControlBlock {
   SeqNum told_at;
   bool nonagle_push = false;
   Duration ato{};  // how long an ACK may wait
+
+  // --- What the user may ask for (TCP_INFO)
+  std::uint32_t segments_in = 0, segments_out = 0;
+  std::uint32_t data_segments_in = 0, data_segments_out = 0;
+  std::uint64_t bytes_received = 0, bytes_sent = 0, bytes_resent = 0;
+  std::uint32_t delivered_marked = 0;  // while the peer told of congestion
+  std::uint32_t duplicates_told = 0;   // segments, by DSACK
+  std::uint32_t out_of_order_in = 0;
+  std::uint16_t time_outs = 0, time_out_episodes = 0;
+  std::uint32_t time_outs_ms = 0;
+  Instant time_outs_since{};
+  // How long there was something to send, and why it did not go (Linux: tcp_chrono).
+  Waiting waits_for = Waiting::None;
+  Instant waits_since{};
+  std::array<Duration, 3> waited{};
 
   UserOptions options;
   bool orphan = false;  // the user has closed it

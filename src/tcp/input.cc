@@ -83,8 +83,8 @@ void agree(Connection& c, TcpContext& x, const TcpSegment& syn) {
   std::uint16_t peer = o.mss.value_or(usual);
   if (c.options.max_segment != 0) peer = std::min(peer, c.options.max_segment);
   c.peer_mss = peer;
-  const auto floor = static_cast<std::uint16_t>(x.settings.min_snd_mss);
-  c.mss = std::max(std::min<std::uint16_t>(peer, path_mss(c)), floor);
+  c.max_window = syn.ack_flag() ? syn.window : 0;
+  agree_on_mss(c, x);
   if (c.timestamps) {
     c.saw_tstamp = true;
     c.rcv_tsval = o.timestamps->value;
@@ -343,6 +343,7 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
     c.snd_wl1 = segment.seq;
     // The window of a SYN is no measure of the peer (Linux: tcp_create_openreq_child).
     c.max_window = c.snd_wnd;
+    agree_on_mss(c, x);
   }
   switch (process_ack(c, x, segment)) {
     case AckVerdict::Good:
@@ -487,6 +488,8 @@ void accept_syn(Connection& c, TcpContext& x, const TcpSegment& syn) {
 
 Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (c.state == TcpState::Closed || c.state == TcpState::Listen) return Reply::None;
+  ++c.segments_in;
+  if (!segment.payload.empty()) ++c.data_segments_in;
   if (c.state == TcpState::SynSent) return in_syn_sent(c, x, segment);
 
   // Without an ACK there is nothing to do. RFC 9293 asks this fifth; Linux asks it first, and does not answer.

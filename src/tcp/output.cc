@@ -35,7 +35,7 @@ void set_usual_options(const Connection& c, const TcpContext& x, TcpOptions& opt
 
 // Writes one packet: headers, and `length` bytes of the send buffer from `seq` on. What is sent `again` does not
 // count as sent (Linux: __tcp_transmit_skb).
-bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t length,
+bool emit(Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t length,
           std::uint16_t segment_size = 0, bool again = false) {
   segment.source = c.tuple.local.port;
   segment.destination = c.tuple.remote.port;
@@ -64,7 +64,13 @@ bool emit(const Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t
     write_tcp(packet + ip_length, segment, length, ip.source, ip.destination, with_checksum);
   }
   x.out.commit(segment_size);
-  if (!again) x.counters.OutSegs += segment_size == 0 ? 1 : packets_of(length, segment_size);
+  const std::uint32_t packets = segment_size == 0 ? 1 : packets_of(length, segment_size);
+  c.segments_out += packets;
+  if (length > 0) {
+    c.data_segments_out += packets;
+    c.bytes_sent += length;
+  }
+  if (!again) x.counters.OutSegs += packets;
   if (segment.rst()) ++x.counters.OutRsts;
   if (x.observer != nullptr) x.observer->sent(x.now, c.tuple, seen(segment, length));
   return true;
@@ -156,24 +162,32 @@ bool nagle_holds(const Connection& c) {
   return c.packets_out > 0 && c.snd_small > c.snd_una && c.snd_small <= c.snd_nxt;
 }
 
+enum class Defer : std::uint8_t { No, Yes, ForCwnd, ForWindow };
+
 // A segment of several packets waits for more when the window is nearly used up anyway and an ACK is about to
 // come (Linux: tcp_tso_should_defer; RFC 9293, 3.8.6.2.1).
-bool defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_t window,
-                         std::uint32_t mss, std::uint32_t waiting, bool last_piece,
-                         std::uint32_t most_segments) {
-  if (c.ca >= CongestionState::Recovery) return false;
-  if (c.last_sent == Instant{} || x.now - c.last_sent > 1ms) return false;
+Defer defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_t window,
+                          std::uint32_t mss, std::uint32_t waiting, bool last_piece,
+                          std::uint32_t most_segments) {
+  if (c.ca >= CongestionState::Recovery) return Defer::No;
+  if (x.now - c.last_sent > 1ms) return Defer::No;
   const std::uint32_t flight = c.in_flight();
   const std::uint32_t quota = c.congestion.cwnd > flight ? c.congestion.cwnd - flight : 0;
-  const std::uint32_t limit = std::min(window, quota * mss);
-  if (limit >= most_segments * mss) return false;
+  const std::uint32_t allowed = quota * mss;
+  const std::uint32_t limit = std::min(window, allowed);
+  if (limit >= most_segments * mss) return Defer::No;
   // In the middle of the queue it will not become longer.
-  if (!last_piece && limit >= waiting) return false;
+  if (!last_piece && limit >= waiting) return Defer::No;
   const std::uint32_t chunk = std::min(c.snd_wnd, c.congestion.cwnd * mss) / 3;
-  if (limit >= chunk) return false;
+  if (limit >= chunk) return Defer::No;
   // What was sent last half a round trip ago is not acknowledged soon.
-  if (c.sent.empty() || x.now - c.sent.front().sent_at < c.rtt.smoothed / 2) return false;
-  return true;
+  if (c.sent.empty() || x.now - c.sent.front().sent_at < c.rtt.smoothed / 2) return Defer::No;
+  if (allowed < window) {
+    if (allowed <= waiting) return Defer::ForCwnd;
+  } else if (window <= waiting) {
+    return Defer::ForWindow;
+  }
+  return Defer::Yes;
 }
 
 enum class Push { Usual, One, LossProbe, WindowProbe };
@@ -187,7 +201,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
   const std::uint32_t mss = send_mss(c);
   const std::uint32_t most_segments = super_segment(c, x, mss);
   std::uint32_t sent_packets = 0;
-  bool cwnd_limited = false;
+  bool cwnd_limited = false, window_limited = false;
   for (;;) {
     const bool fin_waits = c.fin_queued && !c.fin_sent && c.unsent.size() <= 1;
     if (c.fin_sent || (c.unsent.empty() && !fin_waits)) break;
@@ -210,17 +224,23 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     const std::int32_t window_left = c.send_limit() - c.snd_nxt;
     const std::uint32_t window = window_left < 0 ? 0 : static_cast<std::uint32_t>(window_left);
     std::uint32_t bytes = std::min({waiting, mss * std::min(quota, most_segments), window});
-    if (bytes == 0 && waiting > 0) break;    // closed window
-    if (waiting == 0 && window == 0) break;  // the FIN takes a place as well
-    // A silly piece of window: wait for more, unless it was waited for long enough (RFC 9293, 3.8.6.2.1).
-    if (bytes < std::min(waiting, mss) && how != Push::WindowProbe) break;
+    // Closed, with no place even for a FIN, or a silly piece of window: wait for more, unless it was waited for long
+    // enough (RFC 9293, 3.8.6.2.1).
+    if ((waiting > 0 ? bytes == 0 : window == 0) ||
+        (bytes < std::min(waiting, mss) && how != Push::WindowProbe)) {
+      window_limited = true;
+      break;
+    }
     if (bytes > mss) {
       if (bytes < waiting) bytes -= bytes % mss;
       if (bytes % mss != 0 && last_piece && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
-      if (how == Push::Usual && !fin_waits &&
-          defer_super_segment(c, x, window, mss, waiting, last_piece, most_segments)) {
-        cwnd_limited = quota * mss <= window;
-        break;
+      if (how == Push::Usual) {
+        const Defer defer =
+            defer_super_segment(c, x, window, mss, waiting, last_piece, most_segments);
+        cwnd_limited |= defer == Defer::ForCwnd;
+        window_limited |= defer == Defer::ForWindow;
+        // With nothing more to come there is nothing to wait for.
+        if (defer != Defer::No && !(defer == Defer::Yes && fin_waits)) break;
       }
     } else if (bytes < mss && last_piece && !fin_waits && how == Push::Usual && nagle_holds(c)) {
       break;
@@ -256,6 +276,11 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (before == 0 || c.send_timer_is == SendTimer::LossProbe) rearm_retransmit(c, x);
     if (how != Push::Usual) break;
   }
+  if (window_limited) {
+    wait_for(c, x, Waiting::Window);
+  } else if (c.waits_for == Waiting::Window) {
+    stop_waiting_for(c, x, Waiting::Window);
+  }
   if (c.in_flight() >= c.congestion.cwnd) cwnd_limited = true;
   if (sent_packets > 0 || cwnd_limited) validate_cwnd(c, x, cwnd_limited);
   if (sent_packets > 0) {
@@ -282,9 +307,29 @@ std::uint32_t send_mss(const Connection& c) {
   return std::max<std::uint32_t>(mss, 8);
 }
 
+void agree_on_mss(Connection& c, const TcpContext& x) {
+  const auto floor = static_cast<std::uint16_t>(x.settings.min_snd_mss);
+  c.mss = std::max(std::min(c.peer_mss, path_mss(c)), floor);
+  // No segment takes more than half of the largest window that the peer has ever had (Linux: tcp_bound_to_half_wnd).
+  constexpr std::uint32_t kUsual = 536, kLeastPacket = 68;
+  const std::uint32_t options = c.timestamps ? kTimestampOption : 0;
+  std::uint32_t most = c.max_window > kUsual ? c.max_window / 2 : c.max_window;
+  if (most == 0) return;
+  most = std::max<std::uint32_t>(most, kLeastPacket - kTcpHeaderLength - options) + options;
+  if (c.mss > most) c.mss = static_cast<std::uint16_t>(most);
+}
+
 void push_waiting(Connection& c, TcpContext& x) {
   if (!push_data(c, x, Push::Usual)) return;
   if (c.send_timer_is == SendTimer::None) arm_window_probe(c, x);
+}
+
+std::uint64_t paced_bytes(const Connection& c) {
+  const std::uint32_t gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 200 : 120;
+  std::uint64_t rate = std::uint64_t{send_mss(c)} * (10'000 << 3) * gain;
+  rate *= std::max(c.congestion.cwnd, c.packets_out);
+  const auto rtt = static_cast<std::uint64_t>(8 * c.rtt.smoothed / 1us);
+  return rtt == 0 ? rate : rate / rtt;
 }
 
 double pacing_rate(const Connection& c) {
@@ -503,6 +548,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   segment.flags |= SentSegment::kEverResent;
   segment.sent_at = x.now;
   c.total_retrans += segment.segments;
+  c.bytes_resent += segment.length - (segment.fin() ? 1U : 0U);
   x.counters.RetransSegs += packets_of(segment.length - (segment.fin() ? 1U : 0U), mss);
   emit_data(c, x, segment.seq, segment.length, segment.flags, mss, false);
   return true;

@@ -10,6 +10,8 @@ namespace lastack {
 
 // Data bytes that fit into one packet now: the MSS less the options that this segment will carry.
 std::uint32_t send_mss(const Connection& c);
+// What the path, the peer and its window take (Linux: tcp_sync_mss).
+void agree_on_mss(Connection& c, const TcpContext& x);
 
 // What the path takes: its MTU less the two headers (MUST-14, 16).
 inline std::uint16_t path_mss(const Connection& c) {
@@ -32,6 +34,8 @@ std::uint32_t piece_goal(const Connection& c, const TcpContext& x);
 // Bytes a second at which the window goes out in a round trip, and somewhat more, so that it can grow (Linux:
 // tcp_update_pacing_rate). There has to be a sample of the round trip.
 double pacing_rate(const Connection& c);
+// The same in whole bytes, as TCP_INFO tells it.
+std::uint64_t paced_bytes(const Connection& c);
 // One segment beyond the congestion window, as a tail loss probe; whether it was sent.
 bool push_loss_probe(Connection& c, TcpContext& x);
 // What fits into the window, however little.

@@ -106,7 +106,9 @@ void absorb_gaps(Connection& c) {
     const bool ends_in_fin = c.fin_at && gaps[n].right == *c.fin_at + 1;
     const SeqNum right = ends_in_fin ? *c.fin_at : gaps[n].right;
     if (right > c.rcv_nxt) {
-      c.receive_buffer.advance(static_cast<std::size_t>(right - c.rcv_nxt));
+      const auto more = static_cast<std::uint32_t>(right - c.rcv_nxt);
+      c.receive_buffer.advance(more);
+      c.bytes_received += more;
       c.rcv_nxt = right;
     }
     ++n;
@@ -196,6 +198,7 @@ void note_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
 void receive_fin(Connection& c, TcpContext& x) {
   c.fin_received = true;
   c.rcv_nxt += 1;
+  ++c.bytes_received;
   c.news |= news::kPeerClosed | news::kReadable;
   c.ack_wanted = true;
   c.gaps.reset();
@@ -328,6 +331,7 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     note_marks(c, segment);
     measure(c, segment);
     c.ack_wanted = true;
+    ++c.out_of_order_in;
     // A FIN takes a number in its piece, as SACK tells it.
     const bool with_fin = c.fin_at && data_end == *c.fin_at && segment.fin();
     const SeqNum piece_end = data_end + (with_fin ? 1U : 0U);
@@ -343,6 +347,7 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   if (!data.empty()) {
     c.receive_buffer.advance(data.size());
     hold_packet(c, segment, data_end);
+    c.bytes_received += data.size();
     c.rcv_nxt = data_end;
     note_data(c, x, segment);
     c.news |= news::kReadable;

@@ -355,6 +355,7 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
         news.duplicate_segments =
             packets_of(static_cast<std::uint32_t>(b.right - b.left), send_mss(c));
         c.rack.dsack_seen = true;
+        c.duplicates_told += news.duplicate_segments;
         Congestion& g = c.congestion;
         if (g.can_undo && g.undo_retrans > 0 && b.right <= news.prior_una &&
             b.right > g.undo_marker) {

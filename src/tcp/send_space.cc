@@ -49,7 +49,7 @@ bool is_writable(const Connection& c, const TcpContext& x) {
 }
 
 void grow_send_buffer(Connection& c, const TcpContext& x) {
-  const std::uint32_t segment = std::bit_ceil(c.mss + kMostHeaders + kSharedInfo) + kSkBuff;
+  const std::uint32_t segment = std::bit_ceil(std::max(c.peer_mss, c.mss) + kMostHeaders + kSharedInfo) + kSkBuff;
   constexpr std::uint32_t kInitialWindow = 10;
   const std::uint64_t segments =
       std::max({kInitialWindow, c.congestion.cwnd, c.rack.reordering + 1});
@@ -57,11 +57,36 @@ void grow_send_buffer(Connection& c, const TcpContext& x) {
   c.send_buffer_size = std::max(c.send_buffer_size, static_cast<std::uint32_t>(wanted));
 }
 
+namespace {
+
+void set_waiting(Connection& c, const TcpContext& x, Waiting what) {
+  if (c.waits_for != Waiting::None) {
+    c.waited[static_cast<std::size_t>(c.waits_for) - 1] += x.now - c.waits_since;
+  }
+  c.waits_since = x.now;
+  c.waits_for = what;
+}
+
+}  // namespace
+
+void wait_for(Connection& c, const TcpContext& x, Waiting what) {
+  if (what > c.waits_for) set_waiting(c, x, what);
+}
+
+void stop_waiting_for(Connection& c, const TcpContext& x, Waiting what) {
+  if (c.sent.empty() && c.unsent.empty() && (!c.fin_queued || c.fin_sent)) {
+    if (c.waits_for != Waiting::None) set_waiting(c, x, Waiting::None);
+  } else if (c.waits_for == what) {
+    set_waiting(c, x, Waiting::Path);
+  }
+}
+
 void tell_of_space(Connection& c, const TcpContext& x) {
   if (c.options.send_buffer == 0 && c.in_flight() < c.congestion.cwnd) grow_send_buffer(c, x);
   if (!is_writable(c, x)) return;
-  c.no_space = false;
+  c.no_space = c.found_no_room = false;
   c.news |= news::kWritable;
+  stop_waiting_for(c, x, Waiting::Buffer);
 }
 
 }  // namespace lastack

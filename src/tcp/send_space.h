@@ -25,6 +25,10 @@ std::uint32_t send_buffer_limit(const Connection& c, const TcpContext& x);
 // A connection begins, or has room in its congestion window: what is sent in two round trips shall fit
 // (tcp_sndbuf_expand).
 void grow_send_buffer(Connection& c, const TcpContext& x);
+// What holds the sender back from now on, if it is more than what did (tcp_chrono_start); and that it no longer does
+// (tcp_chrono_stop).
+void wait_for(Connection& c, const TcpContext& x, Waiting what);
+void stop_waiting_for(Connection& c, const TcpContext& x, Waiting what);
 // After an ACK: tells a user who had found no room.
 void tell_of_space(Connection& c, const TcpContext& x);
 inline void check_send_space(Connection& c, const TcpContext& x) {

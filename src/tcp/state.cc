@@ -67,6 +67,11 @@ void establish(Connection& c, TcpContext& x) {
   c.backoff = 0;
   c.retransmits = 0;
   start_receive_window(c, x);
+  c.last_sent = x.now;
+  if (c.origin != TcpState::SynSent) {
+    c.segments_out = 0;  // those were the listener's
+    ++c.segments_in;     // and the SYN counts
+  }
   c.trim_timer = x.now + 1s;  // if nothing follows it may sleep
   if (c.options.keepalive) {
     arm_keepalive(c, x,

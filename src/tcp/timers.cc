@@ -102,6 +102,11 @@ void on_retransmit_timer(Connection& c, TcpContext& x) {
       return;
     }
     enter_loss(c, x);
+    if (c.retransmits == 0) {
+      ++c.time_out_episodes;
+      c.time_outs_since = x.now;
+    }
+    ++c.time_outs;
     if (c.retransmits < 255) ++c.retransmits;
     retransmit(c, x, 0, 1);
   }
