@@ -277,6 +277,8 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
     news.set_timer = true;
     if (!c.sack) {
       remove_reno_sacks(c, news.acked_packets);
+      // Which of the two transmissions came through only SACK could tell.
+      if (news.retransmission_acked) news.original_acked = false;
     } else if (cleaned.reordered < prior_fack) {
       check_reordering(c, x, cleaned.reordered);
     }

@@ -190,6 +190,20 @@ Defer defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_
   return Defer::Yes;
 }
 
+// What is shorter than may be sent is made longer by what follows it (Linux: tcp_grow_skb).
+void take_from_next_piece(Connection& c, std::uint32_t wanted) {
+  SentSegment& piece = c.unsent.front();
+  if (piece.length >= wanted || (piece.flags & SentSegment::kEndOfRecord) != 0) return;
+  SentSegment& next = c.unsent[1];
+  const std::uint32_t n = std::min(wanted - piece.length, next.length);
+  piece.length += n;
+  next.seq += n;
+  next.length -= n;
+  if (next.length > 0) return;
+  piece.flags |= next.flags;
+  c.unsent.erase(1);
+}
+
 enum class Push { Usual, One, LossProbe, WindowProbe };
 
 // Whether there is data left that nothing on its way will let go: the window probe has to.
@@ -203,15 +217,11 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
   std::uint32_t sent_packets = 0;
   bool cwnd_limited = false, window_limited = false;
   for (;;) {
-    const bool fin_waits = c.fin_queued && !c.fin_sent && c.unsent.size() <= 1;
-    if (c.fin_sent || (c.unsent.empty() && !fin_waits)) break;
+    if (c.fin_sent || (c.unsent.empty() && !c.fin_queued)) break;
     if (c.packets_out > 0 && write_queue_too_big(c, x)) break;
-    // Only the last piece may still grow, and be worth waiting for.
-    const bool last_piece = c.unsent.size() <= 1;
-    const std::uint32_t waiting = c.unsent.empty() ? 0 : c.unsent.front().length;
     std::uint32_t quota = c.congestion.cwnd > c.in_flight() ? c.congestion.cwnd - c.in_flight() : 0;
     // A lone FIN goes even so (Linux: tcp_cwnd_test).
-    if (quota == 0 && waiting == 0) quota = 1;
+    if (quota == 0 && c.unsent.empty()) quota = 1;
     if (quota == 0) {
       if (how != Push::LossProbe) {
         cwnd_limited = true;
@@ -221,19 +231,24 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     }
     // A super-segment takes at most half of the window, so that ACKs go on coming (Linux: tcp_cwnd_test).
     quota = std::min(quota, std::max(c.congestion.cwnd / 2, 1U));
+    if (c.unsent.size() > 1) take_from_next_piece(c, mss * std::min(quota, most_segments));
+    // Only the last piece may still grow, and be worth waiting for.
+    const bool last_piece = c.unsent.size() <= 1;
+    const bool fin_waits = c.fin_queued && last_piece;
+    const std::uint32_t waiting = c.unsent.empty() ? 0 : c.unsent.front().length;
     const std::int32_t window_left = c.send_limit() - c.snd_nxt;
     const std::uint32_t window = window_left < 0 ? 0 : static_cast<std::uint32_t>(window_left);
-    std::uint32_t bytes = std::min({waiting, mss * std::min(quota, most_segments), window});
-    // Closed, with no place even for a FIN, or a silly piece of window: wait for more, unless it was waited for long
-    // enough (RFC 9293, 3.8.6.2.1).
-    if ((waiting > 0 ? bytes == 0 : window == 0) ||
-        (bytes < std::min(waiting, mss) && how != Push::WindowProbe)) {
+    // A whole segment has to fit, with its FIN if it is the last: no silly piece of window is used, unless it was
+    // waited for long enough (RFC 9293, 3.8.6.2.1; Linux: tcp_snd_wnd_test).
+    const std::uint32_t first = waiting > mss ? mss : waiting + (fin_waits ? 1U : 0U);
+    if (how == Push::WindowProbe ? window == 0 : window < first) {
       window_limited = true;
       break;
     }
-    if (bytes > mss) {
-      if (bytes < waiting) bytes -= bytes % mss;
-      if (bytes % mss != 0 && last_piece && !fin_waits && nagle_holds(c)) bytes -= bytes % mss;
+    std::uint32_t bytes = waiting;
+    if (how == Push::WindowProbe) {
+      bytes = std::min({waiting, mss, window});
+    } else if (waiting > mss) {
       if (how == Push::Usual) {
         const Defer defer =
             defer_super_segment(c, x, window, mss, waiting, last_piece, most_segments);
@@ -242,11 +257,22 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
         // With nothing more to come there is nothing to wait for.
         if (defer != Defer::No && !(defer == Defer::Yes && fin_waits)) break;
       }
-    } else if (bytes < mss && last_piece && !fin_waits && how == Push::Usual && nagle_holds(c)) {
+      // Linux: tcp_mss_split_point. The rest of the window may be used with it.
+      const std::uint32_t most = mss * std::min(quota, most_segments);
+      const std::uint32_t needed = std::min(waiting, window);
+      if (c.urgent_pending) {
+        bytes = mss;
+      } else if ((most <= window && !last_piece) || most <= needed) {
+        bytes = std::min(most, waiting);
+      } else {
+        bytes = needed;
+        if (needed % mss != 0 && nagle_holds(c)) bytes -= needed % mss;
+      }
+    } else if (waiting < mss && last_piece && !fin_waits && how == Push::Usual && nagle_holds(c)) {
       break;
     }
     const bool all = bytes == waiting;
-    const bool fin = fin_waits && all && window > bytes;
+    const bool fin = fin_waits && all;
     std::uint8_t flags = 0;
     if (all && waiting > 0) {
       flags |= static_cast<std::uint8_t>(c.unsent.front().flags &
