@@ -203,7 +203,7 @@ struct ConnectionInfo {
   std::uint32_t last_data_received_ms = 0;
   std::uint32_t last_ack_received_ms = 0;
   bool ecn = false;
-  bool ecn_seen = false;  // packets have come with ECT or CE
+  bool ecn_seen = false;                // packets have come with ECT or CE
   std::uint32_t receive_threshold = 0;  // bytes: the window is no larger
   std::uint32_t receive_rtt = 0;        // 0: not known
   std::uint32_t receive_space = 0;      // bytes

@@ -72,6 +72,7 @@ Cleaned clean(Connection& c, TcpContext& x, SeqNum ack, AckNews& news) {
       c.delivered += packets;
       rack_advance(c, x, part);
     }
+    note_delivered(news, part);
     if (part.lost()) c.lost_out -= packets;
     c.packets_out -= packets;
     news.acked_packets += packets;
@@ -244,10 +245,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   if (ack > c.snd_nxt) return AckVerdict::Unsent;
 
   news.una_advanced = ack > c.snd_una;
-  if (news.una_advanced && c.retransmits > 0) {
-    c.retransmits = 0;
-    c.time_outs_ms += static_cast<std::uint32_t>((x.now - c.time_outs_since) / 1ms);
-  }
+  if (news.una_advanced) c.retransmits = 0;
   news.has_data = segment.length() > 0;
   news.congestion_echo = c.ecn && segment.has(tcp_flag::kEce) && !segment.syn();
   const SeqNum prior_fack = c.sacked_out > 0 ? c.rack.fack : c.snd_una;
@@ -286,7 +284,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
              *news.first_sacked_sent < c.sent.front().sent_at) {
     news.set_timer = true;
   }
-  update_reordering_window(c, news);
+  update_reordering_window(c, x, news);
   if (c.rack.probe_high) process_probe_ack(c, x, news, ack);
 
   Resend resend = Resend::None;

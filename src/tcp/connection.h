@@ -140,7 +140,8 @@ struct Rack {
   bool reordering_seen = false;
   std::uint32_t reorderings = 0;  // how often
   bool dsack_seen = false;
-  SeqNum fack;  // the highest sequence number SACKed
+  std::uint32_t window_at = 0;  // delivered when the window became wider
+  SeqNum fack;                  // the highest sequence number SACKed
   std::uint32_t reordering = 3;
   // Tail loss probe: outstanding when probe_high is set.
   std::optional<SeqNum> probe_high;

@@ -293,7 +293,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       c.unsent.front().seq += bytes;
       c.unsent.front().length -= bytes;
     }
-    c.sent.push_back({seq, length, x.now, packets, flags});
+    c.sent.push_back({seq, length, x.now, packets, flags, c.delivered});
     c.news |= news::kBuffers;
     c.packets_out += packets;
     sent_packets += packets;
@@ -573,6 +573,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   }
   segment.flags |= SentSegment::kEverResent;
   segment.sent_at = x.now;
+  segment.delivered = c.delivered;
   c.total_retrans += segment.segments;
   c.bytes_resent += segment.length - (segment.fin() ? 1U : 0U);
   x.counters.RetransSegs += packets_of(segment.length - (segment.fin() ? 1U : 0U), mss);

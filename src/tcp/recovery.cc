@@ -10,6 +10,7 @@ namespace lastack {
 namespace {
 
 using Flags = std::uint8_t;
+constexpr std::uint8_t kRecoveriesWide = 16;
 constexpr Flags kNot(Flags f) {
   return static_cast<Flags>(~f);
 }
@@ -44,9 +45,14 @@ void set_state(Connection& c, CongestionState state) {
 // --- Undo
 
 // The ACK's timestamp is older than the first retransmission: the original had arrived (RFC 3522).
+bool echo_is_before(const Connection& c, std::uint32_t clock) {
+  return c.saw_tstamp && c.rcv_tsecr != 0 &&
+         static_cast<std::int32_t>(c.rcv_tsecr - c.ts_offset - clock) < 0;
+}
 bool original_had_arrived(const Connection& c) {
-  return c.retrans_stamp != 0 && c.saw_tstamp && c.rcv_tsecr != 0 &&
-         static_cast<std::int32_t>(c.rcv_tsecr - c.ts_offset - c.retrans_stamp) < 0;
+  if (c.retrans_stamp != 0) return echo_is_before(c, c.retrans_stamp);
+  // Nothing was sent again; or that has been forgotten, as it is without SACK.
+  return c.sack || c.snd_una < c.congestion.high_seq;
 }
 bool may_undo(const Connection& c) {
   return c.congestion.can_undo && (c.congestion.undo_retrans == 0 || original_had_arrived(c));
@@ -60,8 +66,10 @@ void undo(Connection& c, bool unmark) {
   }
   if (g.prior_ssthresh != 0) {
     g.cwnd = std::max(g.cwnd, g.prior_cwnd);
-    g.ssthresh = std::max(g.ssthresh, g.prior_ssthresh);
-    c.congestion_answered = false;
+    if (g.prior_ssthresh > g.ssthresh) {
+      g.ssthresh = g.prior_ssthresh;
+      c.congestion_answered = false;
+    }
   }
   g.can_undo = false;
   c.rack.advanced = true;  // look again at what is lost
@@ -70,7 +78,9 @@ void undo(Connection& c, bool unmark) {
 void remember_for_undo(Connection& c) {
   c.congestion.undo_marker = c.snd_una;
   c.congestion.can_undo = true;
-  c.congestion.undo_retrans = c.retrans_out > 0 ? static_cast<std::int32_t>(c.retrans_out) : -1;
+  const bool probe = c.rack.probe_high && c.rack.probe_is_retransmission;
+  const std::uint32_t out = c.retrans_out + (probe ? 1U : 0U);
+  c.congestion.undo_retrans = out > 0 ? static_cast<std::int32_t>(out) : -1;
 }
 
 // Without SACK the old state holds until something beyond high_seq is acknowledged: duplicate ACKs of
@@ -91,7 +101,11 @@ void keep_open(Connection& c) {
 }
 
 bool undo_recovery(Connection& c) {
-  if (may_undo(c)) undo(c, false);
+  if (may_undo(c)) {
+    undo(c, false);
+  } else if (c.rack.window_persist > 0) {
+    --c.rack.window_persist;
+  }
   if (held_without_sack(c)) return true;
   set_state(c, CongestionState::Open);
   return false;
@@ -99,6 +113,8 @@ bool undo_recovery(Connection& c) {
 
 bool undo_by_dsack(Connection& c) {
   if (!c.congestion.can_undo || c.congestion.undo_retrans != 0) return false;
+  c.rack.window_persist =
+      std::min<std::uint8_t>(kRecoveriesWide, static_cast<std::uint8_t>(c.rack.window_persist + 1));
   undo(c, false);
   return true;
 }
@@ -150,11 +166,12 @@ void end_reduction(Connection& c) {
   }
 }
 
-void enter_recovery(Connection& c, TcpContext& x) {
+void enter_recovery(Connection& c, TcpContext& x, bool congestion_echo) {
+  if (!any_resent(c)) c.retrans_stamp = 0;
   c.congestion.prior_ssthresh = 0;
   remember_for_undo(c);
   if (!in_reduction(c)) {
-    c.congestion.prior_ssthresh = current_ssthresh(c);
+    if (!congestion_echo) c.congestion.prior_ssthresh = current_ssthresh(c);
     begin_reduction(c, x);
   }
   set_state(c, CongestionState::Recovery);
@@ -238,9 +255,10 @@ void check_reno_reordering(Connection& c, std::uint32_t more) {
 
 void add_reno_sacks(Connection& c, std::uint32_t duplicates) {
   if (duplicates == 0) return;
+  const std::uint32_t before = c.sacked_out;
   c.sacked_out += duplicates;
   check_reno_reordering(c, 0);
-  c.delivered += duplicates;
+  if (c.sacked_out > before) c.delivered += c.sacked_out - before;
 }
 
 void newreno_mark_lost(Connection& c, bool una_advanced) {
@@ -317,6 +335,7 @@ void check_reordering(Connection& c, const TcpContext& x, SeqNum low) {
 
 void rack_advance(Connection& c, const TcpContext& x, const SentSegment& segment) {
   const Duration rtt = x.now - segment.sent_at;
+  if (segment.ever_resent() && echo_is_before(c, timestamp_clock(segment.sent_at))) return;
   // Shorter than any round trip can be: this acknowledges an earlier transmission.
   if (segment.ever_resent() && c.rtt.least != Duration::max() && rtt < c.rtt.least) return;
   c.rack.advanced = true;
@@ -327,12 +346,53 @@ void rack_advance(Connection& c, const TcpContext& x, const SentSegment& segment
   }
 }
 
-void update_reordering_window(Connection& c, const AckNews& news) {
-  // RFC 8985, 6.2 step 4: wider after a DSACK, back after 16 recoveries without one.
-  constexpr std::uint8_t kRecoveries = 16;
-  if (!news.dsack) return;
-  if (c.rack.window_steps < 255) ++c.rack.window_steps;
-  c.rack.window_persist = kRecoveries;
+void note_delivered(AckNews& news, const SentSegment& segment) {
+  if (news.prior_delivered != 0 &&
+      !sent_after(segment.sent_at, segment.end(), news.delivered_sent, news.delivered_end)) {
+    return;
+  }
+  news.prior_delivered = segment.delivered;
+  news.delivered_sent = segment.sent_at;
+  news.delivered_end = segment.end();
+}
+
+void update_reordering_window(Connection& c, const TcpContext& x, const AckNews& news) {
+  // RFC 8985, 6.2 step 4: wider after a DSACK, once a round trip, back after 16 recoveries without one.
+  constexpr int kStatic = 2;
+  if ((x.settings.recovery & kStatic) != 0 || news.prior_delivered == 0) return;
+  if (static_cast<std::int32_t>(news.prior_delivered - c.rack.window_at) < 0) {
+    c.rack.dsack_seen = false;
+  }
+  if (c.rack.dsack_seen) {
+    if (c.rack.window_steps < 255) ++c.rack.window_steps;
+    c.rack.dsack_seen = false;
+    c.rack.window_at = c.delivered;
+    c.rack.window_persist = kRecoveriesWide;
+  } else if (c.rack.window_persist == 0) {
+    c.rack.window_steps = 1;
+  }
+}
+
+// What a DSACK says (RFC 2883): `range` has come twice. False if that cannot be (Linux: tcp_dsack_seen).
+static bool believe_duplicate(Connection& c, AckNews& news, SackBlock range) {
+  const auto bytes = static_cast<std::uint32_t>(range.right - range.left);
+  if (bytes > c.max_window) return false;
+  std::uint32_t segments = 1;
+  bool probe = false;
+  const std::uint32_t mss = c.mss - (c.timestamps ? 12U : 0U);
+  if (bytes > mss) {
+    segments = packets_of(bytes, mss);
+  } else {
+    probe = c.rack.probe_high && *c.rack.probe_high == range.right;
+  }
+  c.duplicates_told += segments;
+  if (c.duplicates_told > c.total_retrans) return false;  // more than was sent again
+  // RACK need not wait longer when it was not RACK that sent it again.
+  if (c.rack.reorderings > 0 && !probe) c.rack.dsack_seen = true;
+  news.dsack = true;
+  news.duplicate_segments = segments;
+  c.delivered += segments;  // it has arrived, if in vain
+  return true;
 }
 
 void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews& news) {
@@ -350,12 +410,8 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
       // DSACK (RFC 2883): below the ACK, or inside the second block.
       duplicate = b.left < segment.ack ||
                   (blocks.size() > 1 && b.left >= blocks[1].left && b.right <= blocks[1].right);
+      if (duplicate && !believe_duplicate(c, news, b)) duplicate = false;
       if (duplicate) {
-        news.dsack = true;
-        news.duplicate_segments =
-            packets_of(static_cast<std::uint32_t>(b.right - b.left), send_mss(c));
-        c.rack.dsack_seen = true;
-        c.duplicates_told += news.duplicate_segments;
         Congestion& g = c.congestion;
         if (g.can_undo && g.undo_retrans > 0 && b.right <= news.prior_una &&
             b.right > g.undo_marker) {
@@ -385,6 +441,7 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
         const bool head = c.sent[i].seq >= block.left;
         auto length = static_cast<std::uint32_t>(head ? block.right - c.sent[i].seq
                                                       : block.left - c.sent[i].seq);
+        if (!head) length = std::max(length, mss);
         if (length > mss) {
           std::uint32_t whole = length / mss * mss;
           if (!head && whole < length) whole += mss;
@@ -410,6 +467,7 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
       if (s.end() <= c.snd_una) continue;
       if (!s.sacked()) {
         rack_advance(c, x, s);
+        note_delivered(news, s);
         if (s.resent()) {
           if (s.lost()) {
             c.lost_out -= s.segments;
@@ -449,7 +507,7 @@ void on_reorder_timer(Connection& c, TcpContext& x) {
   detect_loss(c, x);
   if (c.in_flight() != before) {
     if (c.ca != CongestionState::Recovery) {
-      enter_recovery(c, x);
+      enter_recovery(c, x, false);
       reduce_window(c, 1, 0, false);
     }
     retransmit_lost(c, x);
@@ -467,12 +525,11 @@ void enter_loss(Connection& c, TcpContext& x) {
   } else if (!c.sack) {
     c.sacked_out = 0;
   }
-  const Duration window = reordering_window(c, x);
   for (std::uint32_t i = 0; i < c.sent.size(); ++i) {
     SentSegment& s = c.sent[i];
     if (reneged) {
       s.flags &= kNot(SentSegment::kSacked);
-    } else if (i > 0 && c.sack && time_left(c, x.now, s, window) > Duration::zero()) {
+    } else if (i > 0 && c.sack && time_left(c, x.now, s, Duration::zero()) > Duration::zero()) {
       continue;  // sent only just now
     }
     mark_lost(c, s);
@@ -484,7 +541,8 @@ void enter_loss(Connection& c, TcpContext& x) {
     g.ssthresh = slow_start_threshold(c, x);
     remember_for_undo(c);
   }
-  if (c.ca <= CongestionState::Disorder && c.sacked_out >= c.rack.reordering) {
+  if (c.ca <= CongestionState::Disorder &&
+      c.sacked_out >= static_cast<std::uint32_t>(x.settings.reordering)) {
     c.rack.reordering =
         std::min(c.rack.reordering, static_cast<std::uint32_t>(x.settings.reordering));
   }
@@ -546,6 +604,7 @@ void reduce_window(Connection& c, std::uint32_t delivered, std::uint32_t newly_l
 Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t duplicates) {
   Congestion& g = c.congestion;
   if (c.packets_out == 0 && c.sacked_out > 0) c.sacked_out = 0;
+  if (news.congestion_echo) g.prior_ssthresh = 0;
 
   // The receiver has thrown away what it had SACKed (RFC 2018, 8): soon a time-out will believe it.
   if (news.reneging) {
@@ -554,7 +613,9 @@ Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t
     return Resend::None;
   }
 
-  if (c.ca != CongestionState::Open && c.snd_una >= g.high_seq) {
+  if (c.ca == CongestionState::Open) {
+    c.retrans_stamp = 0;
+  } else if (c.snd_una >= g.high_seq) {
     if (c.ca == CongestionState::CwndReduced) {
       if (c.snd_una != g.high_seq) {
         end_reduction(c);
@@ -579,11 +640,15 @@ Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t
       identify_losses(c, x, news);
       if (c.ca != CongestionState::Recovery) {
         if (c.lost_out == 0) return Resend::None;
-        enter_recovery(c, x);
+        enter_recovery(c, x, news.congestion_echo);
       }
       return Resend::Lost;
     case CongestionState::Loss:
       resend = process_loss(c, news, duplicates);
+      if (c.ca != CongestionState::Loss && c.time_outs_since != Instant{}) {
+        c.time_outs_ms += static_cast<std::uint32_t>((x.now - c.time_outs_since) / 1ms);
+        c.time_outs_since = Instant{};
+      }
       identify_losses(c, x, news);
       // What follows is for a window that was restored, or a retransmission that was lost in its turn.
       if (c.ca != CongestionState::Open && !news.lost_retransmission) return resend;
@@ -603,7 +668,7 @@ Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t
     try_to_open(c, x, news);
     return resend;
   }
-  enter_recovery(c, x);
+  enter_recovery(c, x, news.congestion_echo);
   return Resend::Lost;
 }
 

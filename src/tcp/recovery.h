@@ -31,6 +31,10 @@ struct AckNews {
   std::optional<Instant> first_sacked_sent;
   std::optional<Instant> last_sacked_sent;
   std::uint32_t acked_packets = 0;
+  // Of what has been delivered, that which was sent last (Linux: tcp_rate_skb_delivered).
+  std::uint32_t prior_delivered = 0;
+  Instant delivered_sent{};
+  SeqNum delivered_end;
 
   bool acked() const { return data_acked || syn_acked; }
   bool dubious(CongestionState ca) const {
@@ -47,7 +51,8 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
 Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t duplicates);
 // A segment was delivered: RACK's clock.
 void rack_advance(Connection& c, const TcpContext& x, const SentSegment& segment);
-void update_reordering_window(Connection& c, const AckNews& news);
+void note_delivered(AckNews& news, const SentSegment& segment);
+void update_reordering_window(Connection& c, const TcpContext& x, const AckNews& news);
 void check_reordering(Connection& c, const TcpContext& x, SeqNum low);
 // The time-out of RACK's reordering window.
 void on_reorder_timer(Connection& c, TcpContext& x);

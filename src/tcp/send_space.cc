@@ -49,7 +49,8 @@ bool is_writable(const Connection& c, const TcpContext& x) {
 }
 
 void grow_send_buffer(Connection& c, const TcpContext& x) {
-  const std::uint32_t segment = std::bit_ceil(std::max(c.peer_mss, c.mss) + kMostHeaders + kSharedInfo) + kSkBuff;
+  const std::uint32_t segment =
+      std::bit_ceil(std::max(c.peer_mss, c.mss) + kMostHeaders + kSharedInfo) + kSkBuff;
   constexpr std::uint32_t kInitialWindow = 10;
   const std::uint64_t segments =
       std::max({kInitialWindow, c.congestion.cwnd, c.rack.reordering + 1});

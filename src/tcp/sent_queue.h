@@ -16,6 +16,7 @@ struct SentSegment {
   Instant sent_at;             // the last time
   std::uint16_t segments = 1;  // packets of MSS that it makes
   std::uint8_t flags = 0;
+  std::uint32_t delivered = 0;  // how many had arrived when it was sent last
 
   static constexpr std::uint8_t kSacked = 1;  // the peer has it (RFC 2018)
   static constexpr std::uint8_t kLost = 2;    // given up on, to be sent again
