@@ -9,8 +9,7 @@
 namespace lastack {
 namespace {
 
-// RFC 9438: C is 0.4, beta is 0.7 (as Linux: 717/1024).
-constexpr double kC = 0.4;
+// RFC 9438: beta is 0.7 (as Linux: 717/1024), C is 0.4.
 constexpr double kBeta = 717.0 / 1024;
 
 // Segments for one round trip of slow start; what is beyond ssthresh is given back.
@@ -35,42 +34,56 @@ void avoid_congestion(Congestion& g, std::uint32_t every, std::uint32_t acked) {
   }
 }
 
-// How many ACKs one more segment takes now.
+// Linux reckons in ticks of its clock, 250 a second at its usual rate, and in whole segments.
+constexpr Duration kTick = 4ms;
+std::int64_t ticks(Instant t) {
+  return t.time_since_epoch() / kTick;
+}
+
+// From the start of an epoch to its plateau, in 1024ths of a second (RFC 9438, figure 2).
+std::uint32_t time_to_plateau(std::uint32_t segments) {
+  constexpr std::uint64_t kFactor = (std::uint64_t{1} << 40) / 410;  // 2^30 / C
+  const auto root =
+      static_cast<std::uint64_t>(std::cbrt(static_cast<double>(kFactor * segments)) + 0.5);
+  return static_cast<std::uint32_t>(root);
+}
+
+// How many ACKs one more segment takes now (Linux: bictcp_update).
 std::uint32_t cubic_count(Connection& c, const TcpContext& x, std::uint32_t acked) {
   Congestion& g = c.congestion;
   Cubic& k = g.cubic;
   k.acked += acked;
-  // The window moves at most every 32 ms.
-  if (k.w_last == g.cwnd && k.epoch != Instant{} && x.now - k.updated <= 32ms) return k.count;
-  if (k.epoch != Instant{} && k.updated == x.now && k.w_last == g.cwnd) return k.count;
-  k.w_last = g.cwnd;
-  k.updated = x.now;
-  if (k.epoch == Instant{}) {
-    k.epoch = x.now;
-    k.acked = acked;
-    k.tcp_cwnd = g.cwnd;
-    if (k.w_max <= g.cwnd) {
-      k.k_ms = 0;
-      k.origin = g.cwnd;
-    } else {
-      k.k_ms = static_cast<std::uint32_t>(std::cbrt((k.w_max - g.cwnd) / kC) * 1000);
-      k.origin = k.w_max;
+  const std::int64_t now = ticks(x.now);
+  // The window moves at most every 32 ms, and the curve once a tick.
+  if (k.w_last == g.cwnd && k.epoch != Instant{} && now - ticks(k.updated) <= 250 / 32) {
+    return k.count;
+  }
+  if (k.epoch == Instant{} || now != ticks(k.updated)) {
+    k.w_last = g.cwnd;
+    k.updated = x.now;
+    if (k.epoch == Instant{}) {
+      k.epoch = x.now;
+      k.acked = acked;
+      k.tcp_cwnd = g.cwnd;
+      k.to_plateau = k.w_max <= g.cwnd ? 0 : time_to_plateau(k.w_max - g.cwnd);
+      k.origin = std::max(k.w_max, g.cwnd);
     }
+    const auto delay = (k.least_delay + kTick - 1ns) / kTick;
+    const std::int64_t t = (now - ticks(k.epoch) + delay) * 1024 / 250;
+    const auto off = static_cast<std::uint64_t>(std::abs(t - std::int64_t{k.to_plateau}));
+    const auto delta = static_cast<std::uint32_t>(
+        static_cast<std::uint64_t>(410) * off * off * off >> 40);
+    const std::uint32_t target =
+        t < std::int64_t{k.to_plateau} ? k.origin - delta : k.origin + delta;
+    k.count = target > g.cwnd ? g.cwnd / (target - g.cwnd) : 100 * g.cwnd;  // or hardly at all
+    // A first epoch without a known maximum grows no slower than 5 % in a round trip.
+    if (k.w_max == 0) k.count = std::min(k.count, 20U);
   }
-  const Duration least = c.rtt.least == Duration::max() ? Duration::zero() : c.rtt.least;
-  const double t = seconds(x.now - k.epoch + least) - k.k_ms / 1000.0;
-  const double target = k.origin + kC * t * t * t;
-  if (target > g.cwnd) {
-    k.count = static_cast<std::uint32_t>(g.cwnd / std::max(target - g.cwnd, 0.01));
-  } else {
-    k.count = 100 * g.cwnd;  // hardly at all
-  }
-  // A first epoch without a known maximum grows no slower than 5 % in a round trip.
-  if (k.w_max == 0) k.count = std::min(k.count, 20U);
   // RFC 9438, 4.3: never slower than Reno.
-  const double delta = g.cwnd * (1 + kBeta) / (3 * (1 - kBeta));
-  while (delta >= 1 && k.acked > delta) {
-    k.acked -= static_cast<std::uint32_t>(delta);
+  constexpr std::uint32_t kScale = 15;  // 8 (1 + beta) / 3 (1 - beta)
+  const std::uint32_t every = g.cwnd * kScale >> 3;
+  while (every > 0 && k.acked > every) {
+    k.acked -= every;
     ++k.tcp_cwnd;
   }
   if (k.tcp_cwnd > g.cwnd) k.count = std::min(k.count, g.cwnd / (k.tcp_cwnd - g.cwnd));
@@ -201,6 +214,12 @@ void restart_after_idle(Connection& c, const TcpContext& x) {
   g.cwnd = std::max(g.cwnd, restart);
   g.used = 0;
   g.used_at = x.now;
+}
+
+void shift_epoch(Connection& c, const TcpContext& x) {
+  Cubic& k = c.congestion.cubic;
+  if (k.epoch == Instant{} || x.now <= c.last_sent) return;
+  k.epoch = std::min(k.epoch + (x.now - c.last_sent), x.now);
 }
 
 void forget_epoch(Connection& c) {

@@ -18,6 +18,8 @@ void note_delay(Connection& c, const TcpContext& x, Duration sample);
 void validate_cwnd(Connection& c, const TcpContext& x, bool limited);
 // After an idle time the window is not what the path can take any more (RFC 5681, 4.1).
 void restart_after_idle(Connection& c, const TcpContext& x);
+// After a pause the curve of CUBIC goes on where it was (Linux: CA_EVENT_TX_START).
+void shift_epoch(Connection& c, const TcpContext& x);
 // A new epoch of CUBIC: after a time-out.
 void forget_epoch(Connection& c);
 

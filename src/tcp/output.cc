@@ -285,6 +285,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     const auto packets = static_cast<std::uint16_t>(packets_of(bytes, mss));
     const SeqNum seq = c.snd_nxt;
     const std::uint32_t before = c.packets_out;
+    if (c.in_flight() == 0) shift_epoch(c, x);
     c.snd_nxt += length;
     if (fin) c.fin_sent = true;
     if (all && waiting > 0) {

@@ -607,7 +607,8 @@ Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t
   if (news.congestion_echo) g.prior_ssthresh = 0;
 
   // The receiver has thrown away what it had SACKed (RFC 2018, 8): soon a time-out will believe it.
-  if (news.reneging) {
+  if (news.reneging && news.una_advanced) {
+    news.set_timer = false;
     const Duration delay = std::max<Duration>(c.rtt.smoothed / 2, 10ms);
     arm_send_timer(c, x, SendTimer::Retransmit, delay);
     return Resend::None;
