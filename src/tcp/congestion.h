@@ -13,8 +13,8 @@ namespace lastack {
 struct Cubic {
   std::uint32_t w_max = 0;  // before the last reduction
   std::uint32_t w_last = 0;
-  std::uint32_t origin = 0;    // the plateau
-  std::uint32_t tcp_cwnd = 0;  // what Reno would have
+  std::uint32_t origin = 0;      // the plateau
+  std::uint32_t tcp_cwnd = 0;    // what Reno would have
   std::uint32_t to_plateau = 0;  // from the start of the epoch, 1024ths of a second
   std::uint32_t acked = 0;
   std::uint32_t count = 0;  // ACKs for one more segment

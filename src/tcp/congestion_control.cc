@@ -71,8 +71,8 @@ std::uint32_t cubic_count(Connection& c, const TcpContext& x, std::uint32_t acke
     const auto delay = (k.least_delay + kTick - 1ns) / kTick;
     const std::int64_t t = (now - ticks(k.epoch) + delay) * 1024 / 250;
     const auto off = static_cast<std::uint64_t>(std::abs(t - std::int64_t{k.to_plateau}));
-    const auto delta = static_cast<std::uint32_t>(
-        static_cast<std::uint64_t>(410) * off * off * off >> 40);
+    const auto delta =
+        static_cast<std::uint32_t>(static_cast<std::uint64_t>(410) * off * off * off >> 40);
     const std::uint32_t target =
         t < std::int64_t{k.to_plateau} ? k.origin - delta : k.origin + delta;
     k.count = target > g.cwnd ? g.cwnd / (target - g.cwnd) : 100 * g.cwnd;  // or hardly at all

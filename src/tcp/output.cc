@@ -212,6 +212,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       c.state == TcpState::Closed || c.state == TcpState::Listen) {
     return false;
   }
+  if (!c.has_unsent()) return false;
   const std::uint32_t mss = send_mss(c);
   const std::uint32_t most_segments = super_segment(c, x, mss);
   std::uint32_t sent_packets = 0;
@@ -550,7 +551,13 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
     return true;
   }
   const std::uint32_t mss = send_mss(c);
-  if (c.sent[index].seq < c.snd_una) return false;
+  if (c.sent[index].seq < c.snd_una) {
+    // Its head has been acknowledged (Linux: tcp_trim_head).
+    SentSegment& s = c.sent[index];
+    if (s.end() <= c.snd_una) return false;
+    s.length = static_cast<std::uint32_t>(s.end() - c.snd_una);
+    s.seq = c.snd_una;
+  }
   // Beyond the window only the first may go, to probe it.
   const std::int32_t room = c.send_limit() - c.sent[index].seq;
   const bool fin_only = c.sent[index].length == 1 && c.sent[index].fin();
