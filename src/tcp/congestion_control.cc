@@ -149,6 +149,7 @@ std::uint32_t slow_start_threshold(Connection& c, const TcpContext& x) {
 }
 
 void grow_window(Connection& c, const TcpContext& x, std::uint32_t acked) {
+  c.congestion.used_at = x.now;
   if (!is_cwnd_limited(c) || acked == 0) return;
   Congestion& g = c.congestion;
   if (g.cwnd < g.ssthresh) {
@@ -192,7 +193,7 @@ void validate_cwnd(Connection& c, const TcpContext& x, bool limited) {
   g.used = std::max(g.used, c.packets_out);
   if (!x.settings.slow_start_after_idle || x.now - g.used_at < c.rtt.rto) return;
   // Used less than allowed for a whole time-out: the window decays towards what was used (RFC 2861).
-  if (c.ca == CongestionState::Open && !is_cwnd_limited(c)) {
+  if (c.ca == CongestionState::Open && !c.found_no_room) {
     const std::uint32_t used = std::max(g.used, x.settings.initial_cwnd);
     if (used < g.cwnd) {
       g.ssthresh = std::max(g.ssthresh, (g.cwnd >> 1) + (g.cwnd >> 2));

@@ -71,6 +71,7 @@ void undo(Connection& c, bool unmark) {
       c.congestion_answered = false;
     }
   }
+  g.used_at = c.last_packet;
   g.can_undo = false;
   c.rack.advanced = true;  // look again at what is lost
 }
@@ -163,6 +164,7 @@ void end_reduction(Connection& c) {
   Congestion& g = c.congestion;
   if (g.ssthresh < kUnlimited && (c.ca == CongestionState::CwndReduced || g.can_undo)) {
     g.cwnd = g.ssthresh;
+    g.used_at = c.last_packet;
   }
 }
 
@@ -548,6 +550,7 @@ void enter_loss(Connection& c, TcpContext& x) {
   }
   g.cwnd = c.in_flight() + 1;
   g.cwnd_count = 0;
+  g.used_at = x.now;
   set_state(c, CongestionState::Loss);
   g.high_seq = c.snd_nxt;
   c.congestion_answered = c.ecn;
