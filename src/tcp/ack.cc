@@ -70,7 +70,10 @@ Cleaned clean(Connection& c, TcpContext& x, SeqNum ack, AckNews& news) {
       c.sacked_out -= packets;
     } else if (c.sack) {
       c.delivered += packets;
-      rack_advance(c, x, part);
+      // The first transmission may have been it (RFC 3522).
+      if (!part.ever_resent() || !echo_is_before(c, timestamp_clock(part.sent_at))) {
+        rack_advance(c, x, part);
+      }
     }
     note_delivered(news, part);
     if (part.lost()) c.lost_out -= packets;
@@ -163,8 +166,8 @@ void advance_una(Connection& c, SeqNum data_from, SeqNum ack) {
 std::uint32_t plainly_acked(const Connection& c, const TcpSegment& segment) {
   const SeqNum ack = segment.ack;
   if (!(ack > c.snd_una) || ack > c.snd_nxt || segment.options.sack_count > 0 || !c.sack || c.ecn ||
-      c.ca != CongestionState::Open || c.rack.probe_high ||
-      (c.sacked_out | c.lost_out | c.retrans_out) != 0) {
+      c.ca != CongestionState::Open || c.rack.probe_high || c.rack.dsack_seen ||
+      c.rack.window_persist == 0 || (c.sacked_out | c.lost_out | c.retrans_out) != 0) {
     return 0;
   }
   constexpr std::uint8_t kOdd =

@@ -45,10 +45,6 @@ void set_state(Connection& c, CongestionState state) {
 // --- Undo
 
 // The ACK's timestamp is older than the first retransmission: the original had arrived (RFC 3522).
-bool echo_is_before(const Connection& c, std::uint32_t clock) {
-  return c.saw_tstamp && c.rcv_tsecr != 0 &&
-         static_cast<std::int32_t>(c.rcv_tsecr - c.ts_offset - clock) < 0;
-}
 bool original_had_arrived(const Connection& c) {
   if (c.retrans_stamp != 0) return echo_is_before(c, c.retrans_stamp);
   // Nothing was sent again; or that has been forgotten, as it is without SACK.
@@ -315,6 +311,11 @@ Resend process_loss(Connection& c, AckNews& news, std::uint32_t duplicates) {
 
 }  // namespace
 
+bool echo_is_before(const Connection& c, std::uint32_t clock) {
+  return c.saw_tstamp && c.rcv_tsecr != 0 &&
+         static_cast<std::int32_t>(c.rcv_tsecr - c.ts_offset - clock) < 0;
+}
+
 void remove_reno_sacks(Connection& c, std::uint32_t acked) {
   if (acked == 0) return;
   c.delivered += std::max(acked > c.sacked_out ? acked - c.sacked_out : 1U, 1U);
@@ -337,7 +338,6 @@ void check_reordering(Connection& c, const TcpContext& x, SeqNum low) {
 
 void rack_advance(Connection& c, const TcpContext& x, const SentSegment& segment) {
   const Duration rtt = x.now - segment.sent_at;
-  if (segment.ever_resent() && echo_is_before(c, timestamp_clock(segment.sent_at))) return;
   // Shorter than any round trip can be: this acknowledges an earlier transmission.
   if (segment.ever_resent() && c.rtt.least != Duration::max() && rtt < c.rtt.least) return;
   c.rack.advanced = true;

@@ -49,6 +49,8 @@ enum class Resend : std::uint8_t { None, Lost, New };
 void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews& news);
 // Steps of the state machine for an ACK that may mean loss.
 Resend on_dubious_ack(Connection& c, TcpContext& x, AckNews& news, std::uint32_t duplicates);
+// The echo in the segment at hand is of a time before `clock` of ours.
+bool echo_is_before(const Connection& c, std::uint32_t clock);
 // A segment was delivered: RACK's clock.
 void rack_advance(Connection& c, const TcpContext& x, const SentSegment& segment);
 void note_delivered(AckNews& news, const SentSegment& segment);
