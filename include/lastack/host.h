@@ -264,6 +264,7 @@ class Host {
   Outcome<void> listen(SocketId socket, int backlog);
   // in_progress once the SYN is on its way. On a connected socket is_connected, and so on, as POSIX.
   Outcome<void> connect(SocketId socket, const Endpoint& remote, Instant now);
+  // too_many_files: they wait on, and that a socket was given back is no event of the listener.
   Outcome<SocketId> accept(SocketId listener);
   // 0 bytes: the end. would_block: nothing yet.
   Outcome<std::size_t> read(SocketId socket, std::span<std::byte> out, Instant now,

@@ -99,6 +99,9 @@ int run_endpoint_serve(const ServeArguments& arguments) {
   if (!print(kName, s.description() + offer(arguments, *services))) return exit_code::kCannotWrite;
   s.every(1s, [&] {
     if (services->http) services->http->sweep(EventLoop::now());
+    for (const auto& service : services->plain) {
+      if (service) service->look_again(EventLoop::now());
+    }
   });
   const Instant begun = EventLoop::now();
   LiveSample last = sample(s, *services, begun);

@@ -116,7 +116,9 @@ const std::string& HttpServer::date() {
 }
 
 void HttpServer::accept(Instant now) {
-  for (auto socket = host_.accept(listener_); socket; socket = host_.accept(listener_)) {
+  held_back_ = false;
+  auto socket = host_.accept(listener_);
+  for (; socket; socket = host_.accept(listener_)) {
     ++counts_.accepted;
     ++counts_.open;
     events_.own(*socket, *this);
@@ -125,6 +127,7 @@ void HttpServer::accept(Instant now) {
     (void)host_.set_option(*socket, Option::no_delay, 1, now);
     on_event(*socket, now);
   }
+  held_back_ = socket.error() == Err::too_many_files;
 }
 
 void HttpServer::on_event(SocketId socket, Instant now) {
@@ -142,6 +145,7 @@ void HttpServer::end(SocketId socket, Instant now, bool reset) {
   events_.release(socket);
   --counts_.open;
   (void)(reset ? host_.abort(socket, now) : host_.close(socket, now));
+  if (held_back_) accept(now);
 }
 
 void HttpServer::end_all(Instant now) {
@@ -168,6 +172,8 @@ void HttpServer::sweep(Instant now) {
     // Half an answer must not look like a whole one.
     end(socket, now, phase == Phase::Answer);
   }
+  // Another service of the host may have given a socket back, which no event tells.
+  if (held_back_) accept(now);
 }
 
 bool HttpServer::go_on(SocketId socket, Session& session, Instant now) {

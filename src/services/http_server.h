@@ -77,6 +77,7 @@ class HttpServer final : public SocketOwner {
   SocketId listener_{};
   std::unordered_map<SocketId, Session> sessions_;
   HttpServerCounts counts_;
+  bool held_back_ = false;  // connections wait, and the host had no socket for them
   std::time_t date_of_ = -1;
   std::string date_;
 };

@@ -44,13 +44,20 @@ Result<void> PlainService::listen(Port port) {
 }
 
 void PlainService::accept(Instant now) {
-  for (auto socket = host_.accept(listener_); socket; socket = host_.accept(listener_)) {
+  held_back_ = false;
+  auto socket = host_.accept(listener_);
+  for (; socket; socket = host_.accept(listener_)) {
     ++counts_.accepted;
     ++counts_.open;
     events_.own(*socket, *this);
     sessions_.try_emplace(*socket);
     on_event(*socket, now);
   }
+  held_back_ = socket.error() == Err::too_many_files;
+}
+
+void PlainService::look_again(Instant now) {
+  if (held_back_) accept(now);
 }
 
 void PlainService::on_event(SocketId socket, Instant now) {
@@ -64,6 +71,7 @@ void PlainService::on_event(SocketId socket, Instant now) {
   events_.release(socket);
   --counts_.open;
   (void)host_.close(socket, now);
+  look_again(now);
 }
 
 void PlainService::end_all(Instant now) {

@@ -27,6 +27,9 @@ class PlainService final : public SocketOwner {
       : kind_(kind), host_(host), events_(events) {}
   Result<void> listen(Port port);
   void on_event(SocketId socket, Instant now) override;
+  // Accepts those that were left waiting when the host had no socket for them (HostOptions::most_sockets), which no
+  // event tells. To be called every second or so; what ends here does it too.
+  void look_again(Instant now);
   // A RST to every peer: what is open ends now.
   void end_all(Instant now);
   const ServiceCounts& counts() const { return counts_; }
@@ -54,6 +57,7 @@ class PlainService final : public SocketOwner {
   SocketId listener_{};
   std::unordered_map<SocketId, Session> sessions_;
   ServiceCounts counts_;
+  bool held_back_ = false;
 };
 
 }  // namespace lastack

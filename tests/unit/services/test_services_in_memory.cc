@@ -154,6 +154,46 @@ TEST_F(Services, EchoGivesBackWhatCameBeforeTheEnd) {
   EXPECT_EQ(echo.counts().open, 0U);
 }
 
+// A host that is out of sockets accepts nobody. Those who wait are accepted when one is given back, by the same
+// service or by another one of the host.
+TEST_F(Services, WhoWaitedForASocketIsAcceptedLater) {
+  const IpAddress kSmall = *IpAddress::parse("10.0.0.3");
+  Host& small = net_.add_host({.name = "small", .most_sockets = 6}, {kSmall});
+  SocketEvents events;
+  net_.on_event(small, [&](SocketId s) { events.on_event(s, net_.now()); });
+  PlainService echo(PlainService::Kind::Echo, small, events);
+  PlainService discard(PlainService::Kind::Discard, small, events);
+  HttpServer web(*FileRoot::open(folder_), small, events);
+  ASSERT_TRUE(echo.listen(7) && discard.listen(9) && web.listen(80));
+  std::vector<SocketId> peers;
+  const auto dial = [&](Port port) {
+    peers.push_back(*client_.open());
+    const auto begun = client_.connect(peers.back(), {kSmall, port}, net_.now());
+    EXPECT_EQ(begun.error(), Err::in_progress);
+    net_.run_for(50ms);
+  };
+  const auto hang_up = [&](std::size_t i) {
+    EXPECT_TRUE(client_.close(peers[i], net_.now()));
+    net_.touch(client_);
+    net_.run_for(50ms);
+  };
+  for (const int port : {7, 7, 7, 7, 9, 80, 80}) dial(static_cast<Port>(port));
+  EXPECT_EQ(echo.counts().open, 3U);
+  EXPECT_EQ(discard.counts().open + web.counts().open, 0U);
+  hang_up(0);  // an echo's socket, which goes to the echo that waits
+  EXPECT_EQ(echo.counts().accepted, 4U);
+  for (const std::size_t i : {1U, 2U}) hang_up(i);
+  EXPECT_EQ(discard.counts().accepted + web.counts().accepted, 0U) << "nobody has told them";
+  discard.look_again(net_.now());
+  web.sweep(net_.now());
+  net_.touch(small);
+  net_.run_for(50ms);
+  EXPECT_EQ(discard.counts().open, 1U);
+  EXPECT_EQ(web.counts().accepted, 1U);
+  hang_up(5);
+  EXPECT_EQ(web.counts().accepted, 2U);
+}
+
 struct Way {
   ChurnEnd end;
   bool peer_first;
