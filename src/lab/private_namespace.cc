@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 #include "lab/namespace_denial.h"
@@ -85,6 +86,17 @@ Result<void> furnish(const NamespaceOptions& options) {
   for (const IpAddress& address : options.addresses) {
     auto added = links->add_address("lo", address, Rtnetlink::full_prefix(address));
     if (!added) return added;
+  }
+  // The kernel gives an IPv6 address its route a moment later, on a busy machine many moments, and until then
+  // connect() says ENETUNREACH.
+  constexpr int kMostWaits = 5000;
+  int waits = 0;
+  for (const IpAddress& address : options.addresses) {
+    while (!address.is_v4() && waits < kMostWaits && !links->is_local(address).value_or(true)) {
+      const timespec moment{0, 1'000'000};
+      ::nanosleep(&moment, nullptr);
+      ++waits;
+    }
   }
   for (const SysctlValue& setting : options.sysctls) {
     auto written = write_sysctl(setting);
