@@ -172,6 +172,8 @@ std::uint32_t plainly_acked(const Connection& c, const TcpSegment& segment) {
   }
   constexpr std::uint8_t kOdd =
       SentSegment::kSacked | SentSegment::kLost | SentSegment::kResent | SentSegment::kEverResent;
+  // Its head may have been acknowledged before, which looks like reordering (as to Linux).
+  if (c.sent.empty() || c.sent.front().seq != c.snd_una) return 0;
   std::uint32_t n = 0;
   for (; n < c.sent.size() && c.sent[n].seq < ack; ++n) {
     if ((c.sent[n].flags & kOdd) != 0 || c.sent[n].end() > ack) return 0;

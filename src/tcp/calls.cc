@@ -107,7 +107,7 @@ void open_active(Connection& c, TcpContext& x, const Opening& opening) {
   begin(c, x, opening);
   c.timestamps_offered = x.settings.timestamps;
   c.retrans_stamp =
-      timestamp_clock(x.now) | 1;  // TCP_USER_TIMEOUT counts from here (Linux: tcp_connect)
+      stamp_of(x.now);  // TCP_USER_TIMEOUT counts from here (Linux: tcp_connect)
   c.origin = TcpState::SynSent;
   set_state(c, x, TcpState::SynSent);
   c.snd_nxt = c.iss + 1;

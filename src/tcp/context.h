@@ -2,6 +2,7 @@
 // stack for each call; nothing of it is kept.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "lastack/counters.h"
@@ -45,6 +46,11 @@ struct TcpContext {
 // The clock of RFC 7323 timestamps: milliseconds, as Linux's.
 inline std::uint32_t timestamp_clock(Instant now) {
   return static_cast<std::uint32_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
+}
+
+// The same where 0 means none.
+inline std::uint32_t stamp_of(Instant now) {
+  return std::max(timestamp_clock(now), 1U);
 }
 
 }  // namespace lastack

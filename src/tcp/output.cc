@@ -547,7 +547,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
     if (!syn.resent()) c.retrans_out += syn.segments;
     syn.flags |= SentSegment::kResent | SentSegment::kEverResent;
     send_syn(c, x, true);
-    if (c.retrans_stamp == 0) c.retrans_stamp = timestamp_clock(x.now) | 1;
+    if (c.retrans_stamp == 0) c.retrans_stamp = stamp_of(x.now);
     return true;
   }
   const std::uint32_t mss = send_mss(c);
@@ -573,7 +573,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   if (x.settings.retrans_collapse) join_following(c, index, mss);
   SentSegment& segment = c.sent[index];
   if (why == Resending::Lost) {
-    if (c.retrans_stamp == 0) c.retrans_stamp = timestamp_clock(x.now) | 1;
+    if (c.retrans_stamp == 0) c.retrans_stamp = stamp_of(x.now);
     if (!segment.resent()) c.retrans_out += segment.segments;
     segment.flags |= SentSegment::kResent;
     if (c.congestion.undo_retrans < 0) c.congestion.undo_retrans = 0;

@@ -26,7 +26,7 @@ Duration model_timeout(int boundary, Duration base) {
 
 bool timed_out(const Connection& c, const TcpContext& x, int boundary, Duration timeout) {
   if (c.retransmits == 0) return false;
-  const auto since = std::chrono::milliseconds(timestamp_clock(x.now) - (c.retrans_stamp & ~1U));
+  const auto since = std::chrono::milliseconds(timestamp_clock(x.now) - c.retrans_stamp);
   if (timeout == Duration::zero()) timeout = model_timeout(boundary, kLeastRto);
   return since >= timeout;
 }
@@ -35,7 +35,7 @@ bool timed_out(const Connection& c, const TcpContext& x, int boundary, Duration 
 Duration clamp_to_user_timeout(const Connection& c, const TcpContext& x, Duration rto) {
   const auto user = std::chrono::milliseconds(c.options.user_timeout_ms);
   if (user == Duration::zero() || c.retrans_stamp == 0) return rto;
-  const auto since = std::chrono::milliseconds(timestamp_clock(x.now) - (c.retrans_stamp & ~1U));
+  const auto since = std::chrono::milliseconds(timestamp_clock(x.now) - c.retrans_stamp);
   return since >= user ? kLeastTimer : std::min<Duration>(rto, user - since);
 }
 
@@ -77,7 +77,6 @@ bool out_of_retries(Connection& c, TcpContext& x) {
 
 void on_retransmit_timer(Connection& c, TcpContext& x) {
   if (c.sent.empty()) return;
-  c.rack.probe_high.reset();
   const bool opening = c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
   if (c.snd_wnd == 0 && !c.orphan && !opening) {
     // The peer has shrunk its window to nothing: what is out serves as a probe, for as long as it is
