@@ -26,6 +26,7 @@ constexpr Known kKnown[] = {
     {SOL_SOCKET, 9, Option::keep_alive},
     {SOL_SOCKET, 10, Option::urgent_inline},  // SO_OOBINLINE
     {SOL_SOCKET, 7, Option::send_buffer},
+    {SOL_SOCKET, 18, Option::read_low},
     {kIp, 11, Option::hears_icmp},
     {kIpv6, 25, Option::hears_icmp},
     {SOL_SOCKET, 8, Option::receive_buffer},

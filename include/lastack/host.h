@@ -148,6 +148,7 @@ enum class Option : std::uint8_t {
   traffic_class,
   hop_limit,
   urgent_inline,  // SO_OOBINLINE
+  read_low,       // SO_RCVLOWAT, bytes
   hears_icmp,  // IP_RECVERR: an ICMP error is told at once, not only if the connection ends by time-out
 };
 

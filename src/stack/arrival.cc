@@ -263,7 +263,15 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
   }
   begin(c, x, {.tuple = tuple, .iss = isn, .ts_offset = ts_offset, .mtu = options.mtu});
   c.listener = number;
-  accept_syn(c, x, segment);
+  if (want_cookie && !(tcp.timestamps && segment.options.timestamps)) {
+    // Without a timestamp to carry them back nothing else can be agreed upon (Linux: tcp_clear_options).
+    TcpSegment bare = segment;
+    bare.options.sack_permitted = false;
+    bare.options.window_scale.reset();
+    accept_syn(c, x, bare);
+  } else {
+    accept_syn(c, x, segment);
+  }
   if (want_cookie) {
     // Nothing is kept: what the client sends back must be enough.
     last_cookie = now;
@@ -357,7 +365,8 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
     return true;
   }
   if (!segment.ack_flag()) return true;
-  if (c.options.defer_accept && segment.payload.empty() && !segment.fin() && c.retransmits < 1) {
+  if (c.retransmits < c.options.defer_accept && segment.payload.empty() && !segment.fin()) {
+    c.ack_deferred = true;
     return true;  // the user wants data, not just a handshake
   }
   if (listener->accept_queue_full()) {
@@ -404,6 +413,11 @@ std::optional<ConnectionIndex> Host::Impl::accept_cookie(Listener& listener, std
          .ts_offset = timestamp_offset(tuple),
          .mtu = options.mtu});
   accept_syn(c, x, *agreed);
+  // What was offered is not known any more: whole segments of the peer's (Linux: cookie_v4_check).
+  if (const std::uint32_t mss = agreed->options.mss.value_or(0); mss > 0) {
+    const std::uint32_t space = std::min(c.window_clamp, c.rcv_buffer_size / 2);
+    c.rcv_wnd = c.rcv_window_limit = space / mss * mss;
+  }
   hold_as_child(index, listener);
   c.listener = number;
   c.snd_nxt = c.iss + 1;

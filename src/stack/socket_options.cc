@@ -7,8 +7,31 @@
 #include "tcp/receive_window.h"
 
 namespace lastack {
+namespace {
 
 using tl::unexpected;
+
+constexpr int kFirstWait = 1, kMostWait = 120;  // s, of a SYN,ACK
+
+// TCP_DEFER_ACCEPT is given in seconds and counts time-outs (Linux: secs_to_retrans, retrans_to_secs).
+std::uint8_t time_outs_in(int seconds) {
+  if (seconds <= 0) return 0;
+  std::uint8_t n = 1;
+  for (int wait = kFirstWait, period = wait; seconds > period && n < 255; period += wait) {
+    ++n;
+    wait = std::min(wait * 2, kMostWait);
+  }
+  return n;
+}
+int seconds_of(int time_outs) {
+  int period = 0;
+  for (int n = 0, wait = kFirstWait; n < time_outs; ++n, wait = std::min(wait * 2, kMostWait)) {
+    period += wait;
+  }
+  return period;
+}
+
+}  // namespace
 
 Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at) {
   Impl& h = *impl_;
@@ -81,7 +104,7 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
       }
       break;
     case Option::defer_accept:
-      o.defer_accept = value > 0;
+      o.defer_accept = time_outs_in(value);
       break;
     case Option::window_clamp:
       if (c.state != TcpState::Closed && c.state != TcpState::Listen) {
@@ -127,6 +150,15 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
     case Option::hears_icmp:
       o.hears_icmp = on;
       break;
+    case Option::read_low: {
+      const std::uint32_t most = (o.receive_buffer != 0 ? o.receive_buffer : h.tcp.rmem_max) / 2;
+      // Linux takes less than nothing for all there is.
+      o.read_low = value < 0 ? most : std::min(static_cast<std::uint32_t>(value), most);
+      o.read_low = std::max(o.read_low, 1U);
+      if (c.state != TcpState::Closed && c.state != TcpState::Listen) grow_for_read_low(c);
+      if (c.user != 0) h.announce_user_of(c);
+      break;
+    }
     case Option::hop_limit:
       if (value != -1 && !within(1, 255)) return unexpected(Err::invalid);
       o.hop_limit = value == -1 ? 64 : static_cast<std::uint8_t>(value);
@@ -189,7 +221,7 @@ Outcome<int> Host::option(SocketId id, Option option) const {
     case Option::linger2:
       return o.linger2.value_or(h.tcp.fin_timeout);
     case Option::defer_accept:
-      return o.defer_accept;
+      return seconds_of(o.defer_accept);
     case Option::window_clamp:
       return static_cast<int>(c.rcv_buffer_size != 0 ? c.window_clamp : o.window_clamp);
     case Option::quick_ack:
@@ -210,6 +242,8 @@ Outcome<int> Host::option(SocketId id, Option option) const {
       return o.urgent_inline;
     case Option::hears_icmp:
       return o.hears_icmp;
+    case Option::read_low:
+      return static_cast<int>(o.read_low);
     case Option::hop_limit:
       return o.hop_limit;
   }

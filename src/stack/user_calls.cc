@@ -612,7 +612,8 @@ Readiness Host::readiness(SocketId id) const {
   ready.hung_up = over || (c.fin_received && c.fin_queued) || (c.read_shutdown && c.fin_queued);
   // The urgent byte alone is nothing to read.
   const std::size_t hidden = c.at_urgent_mark() && !c.options.urgent_inline ? 1 : 0;
-  ready.readable = c.receive_buffer.size() > hidden || ready.read_hung_up;
+  ready.readable =
+      c.receive_buffer.size() >= hidden + std::max(c.options.read_low, 1U) || ready.read_hung_up;
   if (!opening(c)) {
     ready.writable = over || ready.error || c.fin_queued || is_writable(c, impl_->context());
   }

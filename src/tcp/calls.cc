@@ -106,8 +106,7 @@ void begin(Connection& c, TcpContext& x, const Opening& opening) {
 void open_active(Connection& c, TcpContext& x, const Opening& opening) {
   begin(c, x, opening);
   c.timestamps_offered = x.settings.timestamps;
-  c.retrans_stamp =
-      stamp_of(x.now);  // TCP_USER_TIMEOUT counts from here (Linux: tcp_connect)
+  c.retrans_stamp = stamp_of(x.now);  // TCP_USER_TIMEOUT counts from here (Linux: tcp_connect)
   c.origin = TcpState::SynSent;
   set_state(c, x, TcpState::SynSent);
   c.snd_nxt = c.iss + 1;

@@ -178,9 +178,9 @@ struct UserOptions {
   bool reuse_port = false;
   bool v6_only = false;
   bool bind_no_port = false;
-  bool defer_accept = false;
-  bool hears_icmp = false;       // IP_RECVERR
-  std::uint32_t port_range = 0;  // high << 16 | low
+  std::uint8_t defer_accept = 0;  // time-outs of the SYN,ACK that data is waited for
+  bool hears_icmp = false;        // IP_RECVERR
+  std::uint32_t port_range = 0;   // high << 16 | low
 };
 
 // The transmission control block of RFC 9293, 3.3.1: numbers and nothing else, so that it can be copied as it
@@ -350,6 +350,7 @@ struct ControlBlock {
   bool hashed = false;           // can be found by its tuple
   bool in_accept_queue = false;
   bool half_open_counted = false;
+  bool ack_deferred = false;  // the handshake is over but for the data that its user waits for
   bool counted_established = false;
   bool orphan_counted = false;
 

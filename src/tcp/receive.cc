@@ -338,8 +338,6 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     if (seq < piece_end) {
       hold_beyond_gap(c, x, segment, seq, piece_end);
       add_gap_data(c, x, {seq, piece_end});
-      // Without SACK the window stays as it is: only then are ACKs duplicates (RFC 5681, 2).
-      if (c.sack) grow_receive_window(c, x, segment);
       if (c.user != 0) grow_buffer(c, x, c.rcv_space);
     }
     return;
@@ -395,12 +393,12 @@ static void acknowledge_beyond_gap(Connection& c, TcpContext& x) {
 void acknowledge_news(Connection& c, TcpContext& x) {
   if (c.state == TcpState::Closed || c.state == TcpState::TimeWait) return;
   const auto unannounced = static_cast<std::uint32_t>(c.rcv_nxt - c.rcv_wup);
-  const bool quick = c.quick > 0 && !interactive(c);
   // Every second full segment (MUST-58), if the window can keep its size.
   const auto unread = static_cast<std::uint32_t>(c.receive_buffer.size());
   const bool second = unannounced > c.rcv_mss &&
                       (unread < std::max(c.options.read_low, 1U) || window_now(c, x) >= c.rcv_wnd);
-  if (second || quick || c.ack_now) {
+  // A buffer that is half full ends the quick ones (Linux: __tcp_select_window).
+  if (second || (c.quick > 0 && !interactive(c)) || c.ack_now) {
     send_ack(c, x);
   } else if (c.gaps) {
     acknowledge_beyond_gap(c, x);

@@ -221,6 +221,14 @@ void set_window_clamp(Connection& c, std::uint32_t bytes) {
   }
 }
 
+void grow_for_read_low(Connection& c) {
+  if (c.options.receive_buffer != 0) return;
+  const std::uint32_t wanted = memory_from(c, c.options.read_low);
+  if (wanted <= c.rcv_buffer_size) return;
+  c.rcv_buffer_size = wanted;
+  if (c.window_clamp < c.options.read_low) set_window_clamp(c, c.options.read_low);
+}
+
 std::uint32_t window_now(Connection& c, const TcpContext& x) {
   std::int32_t space = free_space(c);
   const auto allowed = static_cast<std::int32_t>(window_from(c, c.rcv_buffer_size));
@@ -319,8 +327,14 @@ void hold_beyond_gap(Connection& c, TcpContext& x, const TcpSegment& segment, Se
   if (!c.held_beyond) c.held_beyond = std::make_unique<std::vector<HeldBeyond>>();
   std::vector<HeldBeyond>& pieces = *c.held_beyond;
   const auto data = static_cast<std::uint32_t>(end - seq);
+  // Before it is counted, as Linux has it; and without SACK the window stays as it is: only then are ACKs duplicates
+  // (RFC 5681, 2).
+  const auto grow = [&] {
+    if (c.sack) grow_receive_window(c, x, segment);
+  };
   const auto joins = [&](HeldBeyond& p) {
     if (p.right != seq || data > p.room) return false;
+    grow();
     p.right = end;
     p.room -= data;
     return true;
@@ -353,6 +367,7 @@ void hold_beyond_gap(Connection& c, TcpContext& x, const TcpSegment& segment, Se
   }
   if (last != pieces.end() && last->left < end) extend_duplicate(c, x, last->left, end);
   at = pieces.erase(at, last);
+  grow();
   const std::uint32_t bytes = length_of(c, segment);
   const std::uint32_t cost = packet_cost(bytes);
   pieces.insert(at, {seq, end, cost, room_behind(bytes)});

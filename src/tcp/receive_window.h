@@ -24,6 +24,9 @@ bool window_update_due(Connection& c, const TcpContext& x);
 // The largest window from here on; the user's (TCP_WINDOW_CLAMP), or what the buffer is good for.
 void set_window_clamp(Connection& c, std::uint32_t bytes);
 
+// So that as much as the user wants to read at once fits (SO_RCVLOWAT; Linux: tcp_set_rcvlowat).
+void grow_for_read_low(Connection& c);
+
 // Memory that a packet of this length takes, IP header and all.
 std::uint32_t packet_cost(std::uint32_t bytes);
 // Whether one more packet may be kept; makes room for it if it can. `beyond`: where it begins if that is beyond a gap.

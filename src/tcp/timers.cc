@@ -100,6 +100,9 @@ void on_retransmit_timer(Connection& c, TcpContext& x) {
       give_up(c, x);
       return;
     }
+    // Nothing is said again while data is waited for, but for once at the end of it (Linux: syn_ack_recalc).
+    const bool silent = c.ack_deferred && c.state == TcpState::SynReceived &&
+                        c.retransmits + 1 < c.options.defer_accept;
     enter_loss(c, x);
     if (c.retransmits == 0) {
       ++c.time_out_episodes;
@@ -107,7 +110,7 @@ void on_retransmit_timer(Connection& c, TcpContext& x) {
     }
     ++c.time_outs;
     if (c.retransmits < 255) ++c.retransmits;
-    retransmit(c, x, 0, 1);
+    if (!silent) retransmit(c, x, 0, 1);
   }
   const bool thin = c.packets_out < 4 && c.ca != CongestionState::Open;
   if (c.state == TcpState::SynSent) {
