@@ -253,9 +253,10 @@ class Adapter {
   }
 
   int close(int fd) {
-    const Call call(*this);
+    Call call(*this);
     const Descriptor* d = descriptors_.find(fd);
     if (d == nullptr) return -EBADF;
+    if (!d->is_epoll) linger(call, d->socket);
     const int answer = d->is_epoll ? 0 : done(host_.close(d->socket, clock_.now()));
     descriptors_.forget(fd);
     // Not ::close(): that may be ours as well (preload.cc).
@@ -502,6 +503,19 @@ class Adapter {
     Descriptor* d = descriptors_.find_socket(fd);
     if (d == nullptr) return descriptors_.find(fd) != nullptr ? -ENOTSOCK : -EBADF;
     return what(*d);
+  }
+
+  // close() waits for as long as SO_LINGER says, or until the peer has all and the FIN (Linux: sk_stream_wait_close).
+  void linger(Call& call, SocketId socket) {
+    const int seconds = host_.option(socket, Option::linger).value_or(-1);
+    if (seconds <= 0 || host_.unread(socket).value_or(0) > 0) return;
+    if (!host_.shutdown(socket, ShutdownHow::Both, clock_.now())) return;
+    const auto is_over = [&] {
+      const TcpState state = host_.state(socket).value_or(TcpState::Closed);
+      return state != TcpState::FinWait1 && state != TcpState::Closing &&
+             state != TcpState::LastAck;
+    };
+    call.wait(is_over, std::chrono::seconds(seconds));
   }
 
   ssize_t send_bytes(Call& call, const Descriptor& d, std::span<const std::byte> bytes, int flags) {
