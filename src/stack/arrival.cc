@@ -248,6 +248,12 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     ++listener.overflows;
     return;
   }
+  // Without cookies the last quarter is for peers that are known. Nobody is here: there is no memory of peers.
+  if (cookies == 0 && !reopen_isn &&
+      most_half_open() - std::int64_t{listener.half_open} < most_half_open() >> 2) {
+    ++counters.ListenDrops;
+    return;
+  }
 
   const ConnectionIndex index = connections.allocate();
   Connection& c = connections[index];

@@ -47,7 +47,7 @@ struct Listener {
 
   // Linux counts one more than the backlog (linux: sk_acceptq_is_full).
   bool accept_queue_full() const { return ready.size() > backlog; }
-  bool syn_queue_full() const { return half_open >= std::max<std::uint32_t>(backlog, 1); }
+  bool syn_queue_full() const { return half_open > backlog; }
 };
 
 Err err_of(TcpError error);
@@ -127,6 +127,8 @@ class Host::Impl final : public TimeWaitObserver {
   bool set(std::string_view name, std::string_view value);
   void resolve_settings();
   std::int64_t most_orphans() const { return settings.tcp_max_orphans.value_or(65536); }
+  // Linux's follows from memory; this is what much of it gives.
+  std::int64_t most_half_open() const { return settings.tcp_max_syn_backlog.value_or(4096); }
   // --- observation.cc
   Settings settings_in_force() const;
 

@@ -114,6 +114,7 @@ Settings Host::Impl::settings_in_force() const {
   all.tcp_synack_retries = tcp.synack_retries;
   all.tcp_max_tw_buckets = static_cast<std::int64_t>(waits.settings().max_records);
   all.tcp_max_orphans = most_orphans();
+  all.tcp_max_syn_backlog = most_half_open();
   if (!all.ip_local_port_range) all.ip_local_port_range = LocalPortRules{}.range;
   const Duration length = waits.settings().length;
   if (length != Settings{}.time_wait_length()) {

@@ -338,5 +338,24 @@ TEST(Listener, ACookieAtAFullAcceptQueueIsDropped) {
   });
 }
 
+// How many half-open connections a listener has: with cookies off, by its backlog and by tcp_max_syn_backlog, of which
+// the last quarter is for peers that have been here before.
+TEST(Listener, HalfOpenConnectionsWithoutCookies) {
+  struct Queue {
+    int backlog;
+    int most;
+  };
+  for (const Queue& q :
+       {Queue{0, 256}, Queue{1, 256}, Queue{3, 256}, Queue{128, 4}, Queue{128, 8}}) {
+    differential([&](Differential& d) {
+      d.set("tcp_syncookies", 0);
+      d.set("tcp_max_syn_backlog", q.most);
+      d.listen_at(80, q.backlog);
+      for (Port i = 0; i < 9; ++i) d.peer(static_cast<Port>(40000 + i)).in(SYN);
+      d.expect(d.steps() > 0, "it came to that");
+    });
+  }
+}
+
 }  // namespace
 }  // namespace lastack::differential

@@ -245,6 +245,21 @@ std::unique_ptr<Place> syn_sent(const Making& m) {
   return place;
 }
 
+std::unique_ptr<Place> syn_received(const Making& m) {
+  auto place = m.wired_host();
+  Side& there = place->add_second_host(kThere);
+  set(*place, "tcp_max_syn_backlog", m.word("syn-backlog", "100"));
+  const Endpoint local{kHereOnWire, kWeb};
+  place->add_server(place->here(), {.listen_on = {local}});
+  place->set_second_host_deaf();
+  Client& clients = place->add_client(there, Closes::Nobody);
+  for (std::int64_t i = 0; i < m.number("connections", 100); ++i) {
+    EXPECT_EQ(clients.dial(local), Err::none);
+  }
+  place->run_for(10ms);
+  return place;
+}
+
 std::unique_ptr<Place> accept_queue_overflow(const Making& m) {
   auto place = m.wired_host();
   Side& there = place->add_second_host(kThere);
@@ -345,6 +360,7 @@ const std::map<std::string, Make>& makers() {
       {"last-ack", last_ack},
       {"closing", closing},
       {"syn-sent", syn_sent},
+      {"syn-received", syn_received},
       {"accept-queue-overflow", accept_queue_overflow},
       {"self-connect", self_connect},
       {"idle-no-keepalive", idle_no_keepalive},

@@ -202,6 +202,38 @@ Result<Json> syn_sent(Options& options, Stage& stage) {
   return truth;
 }
 
+// Clients that are there and hear nothing of us: the last ACK of their handshakes does not come.
+Result<Json> syn_received(Options& options, Stage& stage) {
+  const auto connections = options.number("connections", 100);
+  if (auto wire = need_wire(stage); !wire) return tl::unexpected(wire.error());
+  const Endpoint local{kHereOnWire, kWeb};
+  if (auto server = stage.spawn_server("web", {.listen_on = {local}}); !server) {
+    return tl::unexpected(std::move(server.error()));
+  }
+  if (auto deaf = stage.set_second_host_deaf(true); !deaf) return tl::unexpected(deaf.error());
+  auto clients = stage.spawn_there("clients", [&](const Stage::Say& say) {
+    std::vector<UniqueFd> sockets;
+    for (std::int64_t i = 0; i < connections; ++i) {
+      auto fd = start_connect({.source = {}, .destination = local});
+      if (!fd) return 1;
+      sockets.push_back(*std::move(fd));
+    }
+    say("connecting");
+    for (;;) pause();
+  });
+  if (!clients) return tl::unexpected(std::move(clients.error()));
+  const Instant stop = monotonic_now() + 5s;
+  while (state("SYN_RECEIVED") < static_cast<std::uint64_t>(connections) &&
+         monotonic_now() < stop) {
+    std::this_thread::sleep_for(5ms);
+  }
+  Json truth;
+  truth["service"] = local.to_string();
+  truth["syn_received"] = state("SYN_RECEIVED");
+  truth["owner"] = "web";
+  return truth;
+}
+
 // Clients that close first: they have the TIME_WAIT, this host has none. Its connection tracking keeps the
 // connections for another two minutes all the same.
 Result<Json> conntrack(Options& options, Stage& stage) {
@@ -232,6 +264,10 @@ std::vector<SysctlValue> few_buckets(Options& options) {
   return {{"net.ipv4.tcp_max_tw_buckets", std::to_string(options.number("buckets", 100))}};
 }
 
+std::vector<SysctlValue> few_half_open(Options& options) {
+  return {{"net.ipv4.tcp_max_syn_backlog", options.word("syn-backlog", "100")}};
+}
+
 std::vector<SysctlValue> fin_timeout(Options& options) {
   return {{"net.ipv4.tcp_fin_timeout", std::to_string(options.number("fin-timeout", 60))}};
 }
@@ -243,6 +279,7 @@ constexpr Incident kIncidents[] = {
     {"last-ack", "a peer that vanished after its FIN", last_ack, usual},
     {"closing", "a peer that vanished while both closed", closing, usual},
     {"conntrack", "conntrack remembers longer than the sockets", conntrack, usual, true},
+    {"syn-received", "clients that hear nothing of us", syn_received, few_half_open},
     {"syn-sent", "a destination that swallows SYNs", syn_sent, usual},
 };
 

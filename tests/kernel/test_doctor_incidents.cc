@@ -183,7 +183,9 @@ class PilingUp : public ::testing::TestWithParam<Pile> {};
 INSTANTIATE_TEST_SUITE_P(States, PilingUp,
                          ::testing::Values(Pile{"last-ack", "last-ack-piling-up", "last_ack"},
                                            Pile{"closing", "closing-piling-up", "closing"},
-                                           Pile{"syn-sent", "syn-sent-piling-up", "syn_sent"}),
+                                           Pile{"syn-sent", "syn-sent-piling-up", "syn_sent"},
+                                           Pile{"syn-received", "syn-received-piling-up",
+                                                "syn_received"}),
                          [](const auto& pile) { return std::string(pile.param.count); });
 
 TEST_P(PilingUp, IsFoundAndCounted) {

@@ -62,6 +62,7 @@ TEST(Snapshot, SettingsAreThoseInForce) {
   EXPECT_EQ(usual.tcp_max_tw_buckets, 262'144);
   EXPECT_EQ(usual.tcp_max_orphans, 65'536);
   EXPECT_EQ(usual.somaxconn, 4096);
+  EXPECT_EQ(usual.tcp_max_syn_backlog, 4096);
   EXPECT_EQ(usual.tcp_tw_timeout, std::nullopt) << "60 s, as ever";
   EXPECT_EQ(usual.tcp_ehash_entries, std::nullopt) << "it has no such table";
 
