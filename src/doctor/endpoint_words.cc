@@ -60,10 +60,10 @@ std::string options_for(std::string_view command) {
       const auto equals = set.find('=');
       const auto dot = set.substr(0, equals).rfind('.');
       if (dot != set.npos) set.remove_prefix(dot + 1);
-      const std::string quote = quoted ? "'" : "";
-      options += " --set " + quote + std::string(set) + quote;
+      const char* quote = quoted ? "'" : "";
+      options.append(" --set ").append(quote).append(set).append(quote);
     } else if (const std::string_view limit = after(one, "--nofile="); !limit.empty()) {
-      options += " --sockets " + std::string(limit.substr(0, limit.find(':')));
+      options.append(" --sockets ").append(limit.substr(0, limit.find(':')));
     }
   }
   return options;
