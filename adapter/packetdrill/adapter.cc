@@ -24,6 +24,7 @@
 #include "options.h"
 #include "script_settings.h"
 #include "virtual_clock.h"
+#include "wire/segmentation.h"
 
 namespace lastack::packetdrill {
 namespace {
@@ -553,7 +554,16 @@ class Adapter {
   // After anything has happened: packets that it caused, and who is to be told.
   void look() {
     for (auto packet = host_.next_packet(); !packet.empty(); packet = host_.next_packet()) {
-      sent_.push_back({{packet.begin(), packet.end()}, clock_.now()});
+      const std::uint16_t piece = settings_.cuts() ? host_.segment_size() : std::uint16_t{0};
+      if (piece == 0) {
+        sent_.push_back({{packet.begin(), packet.end()}, clock_.now()});
+        continue;
+      }
+      for (Segmentation cut(packet, piece); !cut.done();) {
+        std::vector<std::byte> bytes(cut.length());
+        cut.write(bytes.data());
+        sent_.push_back({std::move(bytes), clock_.now()});
+      }
     }
     descriptors_.take_events();
   }

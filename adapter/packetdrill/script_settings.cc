@@ -87,7 +87,10 @@ void ScriptSettings::read_sysctls(Host& host) {
 
 bool ScriptSettings::apply(Host& host, const std::string& name, const std::string& value) {
   if (name == "tcp_congestion_control") congestion_control_ = value;
-  const bool known = host.set(name, value);
+  // TCP makes super-segments all the same.
+  const bool of_device = name == "gso_max_size";
+  if (of_device) cuts_ = value == "0";
+  const bool known = of_device || host.set(name, value);
   if (verbose_) fmt::print(stderr, "lastack: {} {}={}\n", known ? "set" : "ignored", name, value);
   return known;
 }

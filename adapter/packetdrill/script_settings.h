@@ -26,6 +26,8 @@ class ScriptSettings {
   // Applies what is new.
   void refresh(Host& host);
   const std::string& congestion_control() const { return congestion_control_; }
+  // The device takes no super-segments, so that they are cut before it sees them (gso_max_size 0).
+  bool cuts() const { return cuts_; }
 
  private:
   struct Sysctl {
@@ -45,6 +47,7 @@ class ScriptSettings {
   std::vector<Sysctl> sysctls_;  // those that the host knows
   bool looked_ = false;
   std::string congestion_control_ = "cubic";
+  bool cuts_ = false;
   bool verbose_ = false;
 };
 
