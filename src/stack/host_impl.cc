@@ -301,7 +301,7 @@ void Host::Impl::settle(ConnectionIndex index) {
   const std::uint16_t told = std::exchange(c.news, std::uint16_t{0});
   constexpr std::uint16_t kTurn =
       news::kConnected | news::kTimeWait | news::kFinWait2 | news::kClosed | news::kState;
-  if ((told & (news::kBuffers | kTurn)) != 0) count_memory(c);
+  if ((told & (news::kBuffers | news::kClosed)) != 0) count_memory(c);
   if ((told & kTurn) != 0 && !settle_turn(index, c, told)) return;
   constexpr std::uint16_t kForUser = news::kReadable | news::kWritable | news::kConnected |
                                      news::kPeerClosed | news::kUrgent | news::kState;

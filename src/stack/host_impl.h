@@ -88,7 +88,7 @@ class Host::Impl final : public TimeWaitObserver {
   ConnectionTable connections;
   TimerWheel timers;
   TimeWaits waits;
-  PortUse ports;
+  LocalPorts ports;
   std::vector<Hold> holds;  // by connection
   // Records that a SYN has taken over: they come back if that turns out to be an old duplicate (MAY-2).
   std::unordered_map<ConnectionIndex, TimeWaitRecord> reopened;

@@ -13,9 +13,9 @@
 
 namespace lastack {
 
-class PortUse {
+class LocalPorts {
  public:
-  PortUse(const SipKey& flat_key, const SipKey& walk_key) : flat_(flat_key), walk_(walk_key) {}
+  LocalPorts(const SipKey& flat_key, const SipKey& walk_key) : flat_(flat_key), walk_(walk_key) {}
 
   const Bindings& bindings() const { return bindings_; }
 

@@ -95,7 +95,7 @@ bool Host::set(std::string_view name, std::string_view value) {
 bool Host::Impl::choose_port(const UserOptions& of, FourTuple& tuple,
                              std::optional<TimeWaits::Reuse>& reused) {
   waits.advance(now);  // tells which ports have rested
-  PortUse::Wanted wanted{
+  LocalPorts::Wanted wanted{
       .source = tuple.local.address, .destination = tuple.remote, .own_range = {}};
   if ((of.port_range & 0xffff) != 0) wanted.own_range.low = static_cast<Port>(of.port_range);
   if (of.port_range >> 16 != 0) wanted.own_range.high = static_cast<Port>(of.port_range >> 16);

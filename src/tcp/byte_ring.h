@@ -21,20 +21,25 @@ class ByteRing {
   bool empty() const { return size() == 0; }
   std::size_t capacity() const { return block_ ? block_->capacity : 0; }
 
-  void write(std::span<const std::byte> bytes) {
-    write_ahead(size(), bytes);
+  // True if it took more memory for them.
+  bool write(std::span<const std::byte> bytes) {
+    const bool grew = write_ahead(size(), bytes);
     advance(bytes.size());
+    return grew;
   }
-  // Stores bytes at `at`, counted from the first, without counting them as written: advance() does.
-  void write_ahead(std::size_t at, std::span<const std::byte> bytes) {
-    if (bytes.empty()) return;
-    reserve(at + bytes.size());
+  // Stores bytes at `at`, counted from the first, without counting them as written: advance() does. True if it took
+  // more memory.
+  bool write_ahead(std::size_t at, std::span<const std::byte> bytes) {
+    if (bytes.empty()) return false;
+    const bool grows = at + bytes.size() > capacity();
+    if (grows) reserve(at + bytes.size());
     Head& b = *block_;
     b.extent = std::max(b.extent, at + bytes.size());
     const std::size_t begin = (b.head + at) & (b.capacity - 1);
     const std::size_t first = std::min(bytes.size(), b.capacity - begin);
     std::memcpy(data() + begin, bytes.data(), first);
     if (bytes.size() > first) std::memcpy(data(), bytes.data() + first, bytes.size() - first);
+    return grows;
   }
   // By no more than has been written ahead.
   void advance(std::size_t n) {
@@ -87,7 +92,6 @@ class ByteRing {
   const std::byte* data() const { return reinterpret_cast<const std::byte*>(block_.get() + 1); }
 
   void reserve(std::size_t wanted) {
-    if (wanted <= capacity()) return;
     const std::size_t room = std::max(kLeast, std::bit_ceil(wanted));
     HeapBlock<Head> grown = make_heap_block<Head>(room);
     *grown = {room, 0, 0, 0};

@@ -84,6 +84,7 @@ void shrink_path(Connection& c, TcpContext& x, std::uint32_t mtu) {
 }  // namespace
 
 void begin(Connection& c, TcpContext& x, const Opening& opening) {
+  c.news |= news::kBuffers;  // small ones may lie ready
   c.tuple = opening.tuple;
   c.iss = opening.iss;
   c.snd_una = c.snd_nxt = opening.iss;
@@ -150,12 +151,12 @@ std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data,
       }
       restart_after_idle(c, x);
       if (c.unsent.empty()) wait_for(c, x, Waiting::Path);
-      c.unsent.push_back({c.write_seq, 0, {}, 0, 0});
+      if (c.unsent.push_back({c.write_seq, 0, {}, 0, 0})) c.news |= news::kBuffers;
     }
     SentSegment& piece = c.unsent.back();
     if (taken == 0) piece.flags &= static_cast<std::uint8_t>(~SentSegment::kPush);
     const std::size_t n = std::min<std::size_t>(data.size() - taken, goal - piece.length);
-    c.send_buffer.write(data.subspan(taken, n));
+    if (c.send_buffer.write(data.subspan(taken, n))) c.news |= news::kBuffers;
     piece.length += static_cast<std::uint32_t>(n);
     c.write_seq += static_cast<std::uint32_t>(n);
     taken += n;
@@ -174,7 +175,6 @@ std::size_t write(Connection& c, TcpContext& x, std::span<const std::byte> data,
     }
   }
   if (taken == 0) return 0;
-  c.news |= news::kBuffers;
   c.trim_timer = x.now + 1s;
   if (!how.more || push_is_due()) end_of_push();
   if (how.urgent) {

@@ -26,9 +26,12 @@ class HeldPackets {
   }
   HeldPacket& front() { return (*this)[0]; }
   HeldPacket& back() { return (*this)[block_->size - 1]; }
-  void push_back(const HeldPacket& packet) {
-    if (!block_ || block_->size == block_->capacity) grow();
+  // True if it took more memory for it.
+  bool push_back(const HeldPacket& packet) {
+    const bool grows = !block_ || block_->size == block_->capacity;
+    if (grows) grow();
     packets()[(block_->head + block_->size++) & (block_->capacity - 1)] = packet;
+    return grows;
   }
   void pop_front() {
     block_->head = (block_->head + 1) & (block_->capacity - 1);

@@ -295,8 +295,9 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       c.unsent.front().seq += bytes;
       c.unsent.front().length -= bytes;
     }
-    c.sent.push_back({seq, length, x.now, packets, flags, c.delivered});
-    c.news |= news::kBuffers;
+    if (c.sent.push_back({seq, length, x.now, packets, flags, c.delivered})) {
+      c.news |= news::kBuffers;
+    }
     c.packets_out += packets;
     sent_packets += packets;
     if (bytes < mss * packets) c.snd_small = seq + length;

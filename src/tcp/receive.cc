@@ -323,9 +323,9 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     c.no_memory = c.ack_now = c.ack_wanted = true;
     if (!c.receive_buffer.empty() && !data.empty()) return;
   }
-  c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
+  const bool grew = c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
   if (segment.fin()) note_fin(c, end - 1);
-  c.news |= news::kBuffers;
+  if (grew || offset > 0 || had_gaps) c.news |= news::kBuffers;
   c.trim_timer = x.now + 1s;
   if (offset > 0) {
     note_marks(c, segment);

@@ -318,7 +318,7 @@ void hold_packet(Connection& c, const TcpSegment& segment, SeqNum end) {
   }
   const std::uint32_t bytes = length_of(c, segment);
   const std::uint32_t cost = packet_cost(bytes);
-  c.held.push_back({end, cost, room_behind(bytes)});
+  if (c.held.push_back({end, cost, room_behind(bytes)})) c.news |= news::kBuffers;
   c.rcv_memory += cost;
 }
 

@@ -53,9 +53,12 @@ class SentQueue {
   const SentSegment& front() const { return (*this)[0]; }
   const SentSegment& back() const { return (*this)[block_->size - 1]; }
 
-  void push_back(const SentSegment& segment) {
-    make_room();
+  // True if it took more memory for it.
+  bool push_back(const SentSegment& segment) {
+    const bool grows = !block_ || block_->size == block_->capacity;
+    if (grows) grow();
     (*this)[block_->size++] = segment;
+    return grows;
   }
   void pop_front() {
     block_->head = (block_->head + 1) & (block_->capacity - 1);
@@ -66,7 +69,7 @@ class SentQueue {
     --block_->size;
   }
   void insert(std::uint32_t at, const SentSegment& segment) {
-    make_room();
+    if (!block_ || block_->size == block_->capacity) grow();
     ++block_->size;
     for (std::uint32_t i = block_->size - 1; i > at; --i) (*this)[i] = (*this)[i - 1];
     (*this)[at] = segment;
@@ -113,8 +116,7 @@ class SentQueue {
   const SentSegment* segments() const {
     return reinterpret_cast<const SentSegment*>(block_.get() + 1);
   }
-  void make_room() {
-    if (block_ && block_->size < block_->capacity) return;
+  void grow() {
     const std::uint32_t capacity = block_ ? block_->capacity * 2 : kLeast;
     HeapBlock<Head> grown = make_heap_block<Head>(capacity * sizeof(SentSegment));
     *grown = {capacity, 0, size(), 0};

@@ -71,6 +71,7 @@ void TimeWaits::end_what_is_due(Instant now) {
 }
 
 void TimeWaits::advance(Instant now) {
+  if (size() == 0) return;
   end_due(now);
   const Millis at = round_down(now);
   if (at == rested_at_) return;

@@ -31,17 +31,7 @@ class ChecksumSum {
   void add(std::span<const std::byte> bytes) {
     const std::byte* at = bytes.data();
     std::size_t left = bytes.size();
-    if (left >= 32) {  // asked once where there is nothing but a header
-      do {
-        sum_ += word(at);
-        sum_ += word(at + 8);
-        sum_ += word(at + 16);
-        sum_ += word(at + 24);
-        at += 32;
-        left -= 32;
-      } while (left >= 32);
-      if (left == 0) return;
-    }
+    for (; left >= 32; at += 32, left -= 32) add_four_words(at);
     for (; left >= 8; at += 8, left -= 8) sum_ += word(at);
     // Each of the last pieces lies at an even place.
     if ((left & 4) != 0) {
@@ -68,6 +58,13 @@ class ChecksumSum {
     sum_ += word(at);
     sum_ += word(at + 8);
     sum_ += last;
+  }
+  // 32 bytes.
+  void add_four_words(const std::byte* at) {
+    sum_ += word(at);
+    sum_ += word(at + 8);
+    sum_ += word(at + 16);
+    sum_ += word(at + 24);
   }
   // The pseudo header that goes with a TCP segment of that length in a packet with such a header.
   void add_ipv4_pseudo_header(const std::byte* ipv4_header, std::size_t length) {

@@ -16,6 +16,7 @@
 namespace lastack {
 
 inline constexpr std::size_t kPlainTcpHeader = kTcpHeaderLength + 12;
+static_assert(kPlainTcpHeader == 32);
 inline constexpr std::size_t kPlainHeaders = kIpv4HeaderLength + kPlainTcpHeader;
 // Two NOPs before the option keep its numbers aligned, as everyone does (RFC 7323, appendix A).
 inline constexpr std::uint32_t kTimestampsWithNops = 0x0101080a;
@@ -42,7 +43,8 @@ inline bool read_plain(std::span<const std::byte> packet, Checksum checksum, IpH
   if (checksum == Checksum::Verify) {
     ChecksumSum sum;
     sum.add_ipv4_pseudo_header(at, total - kIpv4HeaderLength);
-    sum.add({tcp, total - kIpv4HeaderLength});
+    sum.add_four_words(tcp);
+    if (total > kPlainHeaders) sum.add(packet.subspan(kPlainHeaders, total - kPlainHeaders));
     if (!sum.is_right()) return false;
   }
   ip.source = IpAddress::v4(load32(at + 12));
