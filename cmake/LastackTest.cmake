@@ -7,7 +7,39 @@
 # says GTEST_SKIP() is reported as skipped. SERIAL is for tests that cannot share the machine with other tests.
 #
 # In the program: LASTACK_SOURCE_DIR is the root of the checkout, LASTACK_TEST_DIR the folder of the test.
+# GoogleTest's headers are compiled once for all tests where there is no ccache, which keeps the tests themselves.
+# lastack_optimised_tests(<file>...): these are compiled with -O1, and so without the common headers.
 include(GoogleTest)
+
+if(CMAKE_CXX_COMPILER_LAUNCHER)
+  set(LASTACK_TEST_PCH_DEFAULT OFF)
+else()
+  set(LASTACK_TEST_PCH_DEFAULT ON)
+endif()
+option(LASTACK_TEST_PCH "Compile the headers that tests share once" ${LASTACK_TEST_PCH_DEFAULT})
+
+function(lastack_optimised_tests)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -O1 SKIP_PRECOMPILE_HEADERS ON)
+endfunction()
+
+# What all tests are compiled with.
+function(lastack_test_settings target)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  # Assertions expand to so much code that optimising them takes longer than running them, with sanitizers seven times
+  # as long. What is tested is optimised.
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O0>)
+  target_link_libraries(${target} PRIVATE
+    lastack lastack_options fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::MNL
+    GTest::gmock GTest::gtest_main)
+endfunction()
+
+if(LASTACK_TEST_PCH AND NOT TARGET lastack_test_headers)
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/test_headers.cc CONTENT "")
+  add_library(lastack_test_headers OBJECT ${CMAKE_CURRENT_BINARY_DIR}/test_headers.cc)
+  lastack_test_settings(lastack_test_headers)
+  target_precompile_headers(lastack_test_headers PRIVATE
+    <gmock/gmock.h> <gtest/gtest.h> <algorithm> <chrono> <memory> <optional> <string> <vector>)
+endif()
 
 function(lastack_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg "SERIAL" "NAME;TIMEOUT" "SOURCES;LABELS;LIBRARIES")
@@ -25,15 +57,13 @@ function(lastack_test)
   endif()
 
   add_executable(${arg_NAME} ${arg_SOURCES})
-  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
-  # Assertions expand to so much code that optimising them takes longer than running them, with sanitizers seven times
-  # as long. What is tested is optimised.
-  target_compile_options(${arg_NAME} PRIVATE $<$<CONFIG:Debug>:-O0>)
+  lastack_test_settings(${arg_NAME})
+  if(LASTACK_TEST_PCH)
+    target_precompile_headers(${arg_NAME} REUSE_FROM lastack_test_headers)
+  endif()
   target_compile_definitions(${arg_NAME} PRIVATE
     LASTACK_SOURCE_DIR="${PROJECT_SOURCE_DIR}" LASTACK_TEST_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
-  target_link_libraries(${arg_NAME} PRIVATE
-    lastack lastack_options fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::MNL
-    GTest::gmock GTest::gtest_main ${arg_LIBRARIES})
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LIBRARIES})
 
   set(serial FALSE)
   if(arg_SERIAL)
