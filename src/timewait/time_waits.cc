@@ -44,8 +44,7 @@ void TimeWaits::configure(const TimeWaitSettings& settings, Instant now) {
   end_due(now);  // what was over before the change stays over
   settings_ = settings;
   if (!settings.recycle) peers_.clear();
-  due_at_ = 0;
-  end_due(now);
+  end_what_is_due(now, true);
   const Millis delay = whole_millis(settings.reuse_delay);
   const bool longer = delay > rest_delay_;
   rest_delay_ = delay;
@@ -54,9 +53,9 @@ void TimeWaits::configure(const TimeWaitSettings& settings, Instant now) {
   each_local([&](auto& local) { local.table.rest_anew(round_down(now), delay); });
 }
 
-void TimeWaits::end_what_is_due(Instant now) {
+void TimeWaits::end_what_is_due(Instant now, bool look_at_all) {
   const Millis at = round_down(now);
-  if (at >= due_at_) {
+  if (look_at_all || at >= due_at_) {
     const Millis length = whole_millis(settings_.length);
     due_at_ = ~Millis{0};
     each_local([&](auto& local) {

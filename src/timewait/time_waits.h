@@ -172,7 +172,7 @@ class TimeWaits {
       end_what_is_due(now);
     }
   }
-  void end_what_is_due(Instant now);
+  void end_what_is_due(Instant now, bool look_at_all = false);
   bool make_room(Counters& counters);
   void count_entry(Duration stay, Counters& counters);
   void insert(const TimeWaitRecord& record, timewait::Millis armed, Instant now);

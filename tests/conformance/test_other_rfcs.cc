@@ -120,7 +120,7 @@ CONFORMANCE(RFC_2018_the_newest_block_comes_first) {
     < ACK 2001+100 ack 1
     > ACK 1 ack 1 sack 2001-2101,3001-3101,1001-1101
     < ACK 1101+100 ack 1
-    > ACK 1 ack 1 sack 1001-1201,2001-2101,3001-3101
+    within 1ms > ACK 1 ack 1 sack 1001-1201,2001-2101,3001-3101
   )");
 }
 

@@ -60,6 +60,8 @@ SocketOption number_of(Option option) {
       return {SOL_SOCKET, SO_SNDBUF};
     case Option::receive_buffer:
       return {SOL_SOCKET, SO_RCVBUF};
+    case Option::read_low:
+      return {SOL_SOCKET, SO_RCVLOWAT};
     case Option::no_delay:
       return {IPPROTO_TCP, TCP_NODELAY};
     case Option::cork:
