@@ -78,7 +78,8 @@ bool emit(Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t lengt
 
 // What every segment with an ACK does to the connection: it announces a window, and no ACK is owed any more.
 void note_ack_sent(Connection& c) {
-  if (c.quick > 0) --c.quick;
+  // The last of the quick ones begins the measure of how long an ACK may wait (Linux: tcp_dec_quickack_mode).
+  if (c.quick > 0 && c.ack_wanted && --c.quick == 0) c.ato = kLeastDelayedAck;
   c.ack_wanted = c.ack_pending = c.ack_now = c.no_memory = false;
   c.pushed_in = 0;
   c.compressed_acks = 0;

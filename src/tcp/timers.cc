@@ -81,7 +81,12 @@ void on_retransmit_timer(Connection& c, TcpContext& x) {
   if (c.snd_wnd == 0 && !c.orphan && !opening) {
     // The peer has shrunk its window to nothing: what is out serves as a probe, for as long as it is
     // answered.
-    if (x.now - c.last_ack_received > kMostRto) {
+    // A user who has set a limit wants progress, not answers (Linux: tcp_rtx_probe0_timed_out).
+    const auto user = std::chrono::milliseconds(c.options.user_timeout_ms);
+    const std::uint32_t since =
+        c.retrans_stamp != 0 ? c.retrans_stamp : timestamp_clock(c.sent.front().sent_at);
+    const auto trying = std::chrono::milliseconds(timestamp_clock(x.now) - since);
+    if (x.now - c.last_ack_received > kMostRto || (user > Duration::zero() && trying > user)) {
       give_up(c, x);
       return;
     }
