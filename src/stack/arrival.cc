@@ -422,7 +422,7 @@ std::optional<ConnectionIndex> Host::Impl::accept_cookie(Listener& listener, std
   // What was offered is not known any more: whole segments of the peer's (Linux: cookie_v4_check).
   if (const std::uint32_t mss = agreed->options.mss.value_or(0); mss > 0) {
     const std::uint32_t space = std::min(c.window_clamp, c.rcv_buffer_size / 2);
-    c.rcv_wnd = c.rcv_window_limit = space / mss * mss;
+    c.rcv_wnd = c.rcv_window_limit = space > mss ? space / mss * mss : space;
   }
   hold_as_child(index, listener);
   c.listener = number;
