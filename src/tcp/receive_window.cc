@@ -264,7 +264,9 @@ std::uint32_t window_now(Connection& c, const TcpContext& x) {
   } else if (mss == whole && space > window + whole / 2) {
     window = space;
   }
-  return static_cast<std::uint32_t>(window);
+  // A closed window has to open again, even where it has never been as large as one segment.
+  if (window == 0 && c.rcv_memory == 0) window = space;
+  return static_cast<std::uint32_t>(std::max(window, 0));
 }
 
 std::uint16_t choose_window(Connection& c, const TcpContext& x) {
