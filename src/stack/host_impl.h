@@ -1,5 +1,5 @@
 // A host's parts, and the steps that more than one kind of event takes. The events themselves have files of
-// their own: arrival.cc (packets), user_calls.cc, deadlines.cc, observation.cc, settings.cc.
+// their own: arrival.cc (packets), user_calls.cc, socket_queries.cc, deadlines.cc, observation.cc, settings.cc.
 #pragma once
 
 #include <algorithm>
@@ -51,6 +51,15 @@ struct Listener {
 };
 
 Err err_of(TcpError error);
+// SO_ERROR: told once.
+inline Err take(Connection& c) {
+  const Err error = err_of(c.error);
+  c.error = TcpError::None;
+  return error;
+}
+inline bool opening(const Connection& c) {
+  return c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
+}
 
 // What a SocketId names.
 struct Socket {
