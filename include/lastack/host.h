@@ -309,8 +309,10 @@ class Host {
   // Every listener, every connection, and what is left of closed ones, as `ss` shows those of a kernel. A copy,
   // for people and tests.
   std::vector<SocketRecord> sockets(Instant now) const;
-  // Sockets and records in TIME_WAIT.
+  // Those that are open, half open, or closed by their user and not over yet; no listeners, no records.
   std::size_t connections() const;
+  // Records in TIME_WAIT, and of closed sockets in FIN_WAIT_2. Fewer than Counters::TW has counted: a SYN may take one
+  // over before its time (RFC 6191).
   std::size_t time_waits() const;
   // How often connect() found no port, which the kernel does not count.
   std::uint64_t ports_exhausted() const;

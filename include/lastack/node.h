@@ -66,7 +66,7 @@ struct ListenOptions {
 
 namespace detail {
 
-class ConnectOperation final : public OperationOf<ConnectOperation, TcpStream> {
+class [[nodiscard]] ConnectOperation final : public OperationOf<ConnectOperation, TcpStream> {
  public:
   ConnectOperation(CoreRef core, const Endpoint& to, ConnectOptions options)
       : OperationOf(std::move(core)), to_(to), options_(std::move(options)) {}
@@ -82,7 +82,7 @@ class ConnectOperation final : public OperationOf<ConnectOperation, TcpStream> {
   bool begun_ = false;
 };
 
-class SleepOperation final : public Operation {
+class [[nodiscard]] SleepOperation final : public Operation {
  public:
   SleepOperation(CoreRef core, Instant until);
   void await_resume() {}
@@ -120,7 +120,7 @@ class Job {
 
 namespace detail {
 
-class JoinOperation final : public Operation {
+class [[nodiscard]] JoinOperation final : public Operation {
  public:
   explicit JoinOperation(Job job);
   void await_resume() {}
@@ -179,7 +179,7 @@ class Node final : public PacketNode {
   Job spawn(F make) {
     return spawn(detail::call(std::move(make)));
   }
-  detail::SleepOperation sleep_for(Duration duration) { return {core_, now() + duration}; }
+  detail::SleepOperation sleep_for(Duration duration) { return {core_, later(now(), duration)}; }
   detail::SleepOperation sleep_until(Instant when) { return {core_, when}; }
   // Tasks that have been spawned and have not ended.
   std::size_t tasks() const;

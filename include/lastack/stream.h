@@ -18,7 +18,7 @@ class TcpStream;
 
 namespace detail {
 
-class ReadOperation final : public OperationOf<ReadOperation, std::size_t> {
+class [[nodiscard]] ReadOperation final : public OperationOf<ReadOperation, std::size_t> {
  public:
   enum class How : std::uint8_t { Some, Peek, Full };
   ReadOperation(CoreRef core, SocketId socket, std::span<std::byte> into, How how)
@@ -31,7 +31,7 @@ class ReadOperation final : public OperationOf<ReadOperation, std::size_t> {
   How how_;
 };
 
-class WriteOperation final : public OperationOf<WriteOperation, void> {
+class [[nodiscard]] WriteOperation final : public OperationOf<WriteOperation, void> {
  public:
   WriteOperation(CoreRef core, SocketId socket, std::span<const std::byte> head,
                  std::span<const std::byte> body, bool urgent)
@@ -157,7 +157,7 @@ class TcpStream : public TcpSocket {
 
 namespace detail {
 
-class AcceptOperation final : public OperationOf<AcceptOperation, TcpStream> {
+class [[nodiscard]] AcceptOperation final : public OperationOf<AcceptOperation, TcpStream> {
  public:
   AcceptOperation(CoreRef core, SocketId socket) : OperationOf(std::move(core), socket) {}
 
@@ -165,7 +165,7 @@ class AcceptOperation final : public OperationOf<AcceptOperation, TcpStream> {
   bool attempt() override;
 };
 
-class FinishOperation final : public OperationOf<FinishOperation, void> {
+class [[nodiscard]] FinishOperation final : public OperationOf<FinishOperation, void> {
  public:
   enum class How : std::uint8_t { ToTheEnd, Linger };
   FinishOperation(CoreRef core, TcpStream stream, How how)

@@ -21,6 +21,11 @@ using Instant = AnyClock::time_point;
 
 using namespace std::chrono_literals;  // NOLINT: 60s reads better than Duration(60'000'000'000)
 
+// `from` and so much later, or the end of time: Duration::max() is for ever.
+constexpr Instant later(Instant from, Duration by) {
+  return by > Instant::max() - from ? Instant::max() : from + by;
+}
+
 // Seconds as a floating point number, for rates and for printing only.
 constexpr double seconds(Duration d) {
   return std::chrono::duration<double>(d).count();

@@ -182,9 +182,9 @@ class VirtualNetwork final : public Driver {
 
   // --- Time. It begins at 1 s after the epoch of Instant.
   Instant now() const override;
-  // What is due at `stop` is done.
+  // What is due at `stop` is done. Instant::max(), or Duration::max(): until nothing will happen any more.
   void run_until(Instant stop);
-  void run_for(Duration duration) { run_until(now() + duration); }
+  void run_for(Duration duration) { run_until(later(now(), duration)); }
   // Until nothing is under way and no host has a deadline (TIME_WAIT has ended too), at most until `limit`. Whether it
   // came to that. Then the time is that of the last thing that happened.
   bool run_until_idle(Instant limit = Instant::max());

@@ -38,7 +38,14 @@ void summarize(const Case& c, Diagnosis& out, const std::string& label) {
         c.moved(&Counters::ActiveOpens) + c.moved(&Counters::PassiveOpens) -
         std::min(c.moved(&Counters::AttemptFails),
                  c.moved(&Counters::ActiveOpens) + c.moved(&Counters::PassiveOpens));
-    const std::uint64_t open = c.sampled() ? 0 : k.CurrEstab;
+    // Those that are closing still have not ended; CurrEstab leaves them out.
+    std::uint64_t open = c.sampled() ? 0 : k.CurrEstab;
+    if (!c.sampled() && c.ns.sockets_read) {
+      for (const TcpState s :
+           {TcpState::FinWait1, TcpState::FinWait2, TcpState::Closing, TcpState::LastAck}) {
+        open += c.sockets().states[s];
+      }
+    }
     const std::uint64_t ended = opened - std::min(opened, open);
     const std::uint64_t here = c.moved(&Counters::TW) + c.moved(&Counters::TWKilled) +
                                c.moved(&Counters::TCPTimeWaitOverflow);

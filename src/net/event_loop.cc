@@ -359,7 +359,7 @@ Result<void> EventLoop::run() {
 }
 
 Result<void> EventLoop::run_for(Duration duration) {
-  return impl_->run_until(now() + duration);
+  return impl_->run_until(later(now(), duration));
 }
 
 Result<void> EventLoop::run_once(Duration longest) {

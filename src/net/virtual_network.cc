@@ -629,8 +629,11 @@ void VirtualNetwork::run_until(Instant stop) {
   const Running running(net.running);
   net.mark_all();
   net.flush();
-  for (Instant next = net.next(); next <= stop; next = net.next()) net.play(next);
-  net.now = std::max(net.now, stop);
+  for (Instant next = net.next(); next <= stop && next != Instant::max(); next = net.next()) {
+    net.play(next);
+  }
+  // For ever is until nothing will happen any more; the clock stays there.
+  if (stop != Instant::max()) net.now = std::max(net.now, stop);
 }
 
 bool VirtualNetwork::run_until_idle(Instant limit) {

@@ -115,5 +115,17 @@ TEST(Found, AKeepAliveIsNoDuplicate) {
   EXPECT_EQ(segment_of(t.w.sent.back().second).options.sack_count, 0);
 }
 
+// tcp_keepalive_time 0: each time-out set the next for the same moment, and the clock stood still.
+TEST(Found, KeepAliveAfterNoTimeAtAllLetsTimePass) {
+  Target t;
+  ASSERT_TRUE(t.w.server.set("tcp_keepalive_time", "0"));
+  ASSERT_TRUE(t.w.server.set_option(t.pair.server, Option::keep_alive, 1, t.w.now));
+  const Instant begun = t.w.now;
+  t.w.run_for(10s);
+  EXPECT_GE(t.w.now - begun, 10s);
+  EXPECT_GE(t.w.server.counters().TCPKeepAlive, 1u);
+  EXPECT_TRUE(t.open());
+}
+
 }  // namespace
 }  // namespace lastack::test

@@ -250,6 +250,23 @@ TEST(Tasks, AServerWithoutSocketsWaitsForOthersToEnd) {
   EXPECT_EQ(served, 12);
 }
 
+TEST(Tasks, ForEverIsLong) {
+  NodePair w;
+  bool slept = false, woken = false;
+  w.client.spawn([&]() -> Task<> {
+    co_await w.client.sleep_for(Duration::max());
+    slept = true;
+  });
+  w.client.spawn([&]() -> Task<> {
+    co_await w.client.sleep_for(1h);
+    woken = true;
+  });
+  w.net.run_for(Duration::max());  // until nothing will happen any more
+  EXPECT_TRUE(woken);
+  EXPECT_FALSE(slept);
+  EXPECT_EQ(w.client.now() - Instant(1s), 1h);
+}
+
 TEST(Tasks, LiteralsAreWhatParseGives) {
   EXPECT_EQ("10.20.30.255"_ip, *IpAddress::parse("10.20.30.255"));
   EXPECT_EQ("::"_ip, IpAddress());
