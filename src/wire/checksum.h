@@ -138,6 +138,7 @@ class NumberSum {
     }
     sum_ += length + protocol;
   }
+  std::uint64_t sum() const { return sum_; }
   // As a number, to be stored in network order.
   std::uint16_t checksum() const { return static_cast<std::uint16_t>(~fold_to_16(sum_)); }
 

@@ -75,6 +75,48 @@ inline bool is_plain(const TcpSegment& segment, const FourTuple& tuple) {
          tuple.local.address.is_v4();
 }
 
+// A TCP header with timestamps or without options, before a payload that lies behind it already: in words as wide as they
+// will be read again, and summed before they are stored. `pseudo_header`: the sum of its 16-bit words, but for the length.
+inline void write_tcp_words(std::byte* out, const TcpSegment& segment, Port source,
+                            Port destination, std::uint64_t pseudo_header,
+                            std::size_t payload_length, bool with_checksum) {
+  const auto& stamps = segment.options.timestamps;
+  const std::size_t length = stamps ? kPlainTcpHeader : kTcpHeaderLength;
+  const std::uint64_t first =
+      std::uint64_t{source} << 48 | std::uint64_t{destination} << 32 | segment.seq.value();
+  const std::uint64_t second = std::uint64_t{segment.ack.value()} << 32 |
+                               std::uint64_t{length / 4 << 12 | (segment.flags & 0x1ffU)} << 16 |
+                               segment.window;
+  std::uint64_t third = std::uint64_t{segment.urgent} << 32;
+  std::uint64_t fourth = 0;
+  if (stamps) {
+    third |= kTimestampsWithNops;
+    fourth = std::uint64_t{stamps->value} << 32 | stamps->echo;
+  }
+  if (with_checksum) {
+    NumberSum sum;
+    sum.add_small(pseudo_header + length + payload_length);
+    sum.add(first);
+    sum.add(second);
+    sum.add(third);
+    sum.add(fourth);
+    if (payload_length > 0) {
+      ChecksumSum payload;
+      payload.add({out + length, payload_length});
+      sum.add(payload);
+    }
+    third |= std::uint64_t{sum.checksum()} << 48;
+  }
+  store64(out, first);
+  store64(out + 8, second);
+  if (stamps) {
+    store64(out + 16, third);
+    store64(out + 24, fourth);
+  } else {
+    store32(out + 16, static_cast<std::uint32_t>(third >> 32));
+  }
+}
+
 // The headers before a payload that lies at `out` + kPlainHeaders already; ports and addresses are the tuple's.
 inline void write_plain(std::byte* out, const FourTuple& tuple, const TcpSegment& segment,
                         std::uint8_t hop_limit, std::uint8_t traffic_class,
@@ -93,33 +135,8 @@ inline void write_plain(std::byte* out, const FourTuple& tuple, const TcpSegment
   store64(out + 8, ip_second | std::uint64_t{of_ip.checksum()} << 32);
   store32(out + 16, destination);
 
-  std::byte* const tcp = out + kIpv4HeaderLength;
-  const Timestamps& stamps = *segment.options.timestamps;
-  const std::uint64_t first = std::uint64_t{tuple.local.port} << 48 |
-                              std::uint64_t{tuple.remote.port} << 32 | segment.seq.value();
-  const std::uint64_t second =
-      std::uint64_t{segment.ack.value()} << 32 |
-      std::uint64_t{kPlainTcpHeader / 4 << 12 | (segment.flags & 0x1ffU)} << 16 | segment.window;
-  std::uint64_t third = std::uint64_t{segment.urgent} << 32 | kTimestampsWithNops;
-  const std::uint64_t fourth = std::uint64_t{stamps.value} << 32 | stamps.echo;
-  if (with_checksum) {
-    NumberSum sum;
-    sum.add_small(addresses + kProtocolTcp + kPlainTcpHeader + payload_length);
-    sum.add(first);
-    sum.add(second);
-    sum.add(third);
-    sum.add(fourth);
-    if (payload_length > 0) {
-      ChecksumSum payload;
-      payload.add({tcp + kPlainTcpHeader, payload_length});
-      sum.add(payload);
-    }
-    third |= std::uint64_t{sum.checksum()} << 48;
-  }
-  store64(tcp, first);
-  store64(tcp + 8, second);
-  store64(tcp + 16, third);
-  store64(tcp + 24, fourth);
+  write_tcp_words(out + kIpv4HeaderLength, segment, tuple.local.port, tuple.remote.port,
+                  addresses + kProtocolTcp, payload_length, with_checksum);
 }
 
 }  // namespace lastack

@@ -23,7 +23,7 @@ enum OptionKind : std::uint8_t {
   kTimestamps = 8,
 };
 constexpr std::size_t kTimestampsLength = 10;
-constexpr std::size_t kAlignedTimestamps = 12;
+constexpr std::size_t kAlignedTimestamps = kPlainTcpHeader - kTcpHeaderLength;
 
 // An option whose length cannot be ends the list, and the segment counts without what follows (MUST-7).
 void parse_options(std::span<const std::byte> bytes, TcpOptions& out) {
@@ -199,41 +199,10 @@ void write_tcp(std::byte* out, const TcpSegment& segment, std::size_t payload_le
     if (with_checksum) write_tcp_checksum({out, length + payload_length}, source, destination);
     return;
   }
-  // Nearly every segment: in words as wide as they will be read again, and summed before they are stored.
-  const std::size_t length = kTcpHeaderLength + (options.timestamps ? kAlignedTimestamps : 0);
-  const std::uint64_t first = std::uint64_t{segment.source} << 48 |
-                              std::uint64_t{segment.destination} << 32 | segment.seq.value();
-  const std::uint64_t second = std::uint64_t{segment.ack.value()} << 32 |
-                               std::uint64_t{(length / 4 << 12 | (segment.flags & 0x1ffU))} << 16 |
-                               segment.window;
-  std::uint64_t third = std::uint64_t{segment.urgent} << 32;
-  std::uint64_t fourth = 0;
-  if (options.timestamps) {
-    third |= kTimestampsWithNops;
-    fourth = std::uint64_t{options.timestamps->value} << 32 | options.timestamps->echo;
-  }
-  if (with_checksum) {
-    NumberSum sum;
-    sum.add_pseudo_header(source, destination, kProtocolTcp, length + payload_length);
-    sum.add(first);
-    sum.add(second);
-    sum.add(third);
-    sum.add(fourth);
-    if (payload_length > 0) {
-      ChecksumSum payload;
-      payload.add({out + length, payload_length});
-      sum.add(payload);
-    }
-    third |= std::uint64_t{sum.checksum()} << 48;
-  }
-  store64(out, first);
-  store64(out + 8, second);
-  if (options.timestamps) {
-    store64(out + 16, third);
-    store64(out + 24, fourth);
-  } else {
-    store32(out + 16, static_cast<std::uint32_t>(third >> 32));
-  }
+  NumberSum pseudo_header;
+  pseudo_header.add_pseudo_header(source, destination, kProtocolTcp, 0);
+  write_tcp_words(out, segment, segment.source, segment.destination, pseudo_header.sum(),
+                  payload_length, with_checksum);
 }
 
 }  // namespace lastack

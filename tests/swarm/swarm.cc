@@ -609,9 +609,16 @@ class Run {
     draining_ = true;
     wire_.faults = false;
     Duration tick = 100ms;
-    const Instant begun = now_;
+    // Stuck is what has not moved a byte for three hours: through a window of two segments, and with users who read twice
+    // a minute, all of it may take longer.
+    Instant moved = now_;
+    std::uint64_t bytes = stats_.bytes;
     for (;;) {
       users_act();
+      if (stats_.bytes != bytes) {
+        bytes = stats_.bytes;
+        moved = now_;
+      }
       if (!fine()) return;
       for (std::size_t h = 0; h < 2; ++h) accept_all(h);
       bool over = true;
@@ -623,14 +630,14 @@ class Run {
           const End& other = flow->ends[&end == &flow->ends[0] ? 1 : 0];
           if (!other.socket && end.idle > 50 &&
               (other.failed || other.cut_short || !other.was_open || flow->corrupted ||
-               has_cut_off(hosts_[other.host]))) {
+               has_cut_off(hosts_[other.host]) || has_reset_strangers(hosts_[end.host]))) {
             end.cut_short = true;
             close_end(end);
           }
         }
       }
       if (over) break;
-      if (now_ - begun > 3h) {
+      if (now_ - moved > 3h) {
         for (const auto& flow : flows_) {
           for (const End& end : flow->ends) {
             if (end.socket) {
@@ -654,6 +661,12 @@ class Run {
     return c.TCPAbortOnMemory + c.TCPAbortOnTimeout + c.TCPAbortOnLinger + c.TCPAbortOnData +
                c.TCPAbortOnClose + c.TWKilled !=
            0;
+  }
+  // Whether a host has answered segments with a RST because their SYN cookie could not be made out. A FIN that overtakes
+  // the data between the handshake and it is such a one; the data then opens the connection, and the RST, on its way by
+  // now, ends the other half of it (Linux does the same: a cookie keeps nothing of what it was made for).
+  static bool has_reset_strangers(const Host& host) {
+    return host.counters().SyncookiesFailed != 0;
   }
   static std::string fate_of(const End& end) {
     return std::string("gone, plan ") + std::to_string(static_cast<int>(end.ending)) +
