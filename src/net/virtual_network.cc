@@ -13,6 +13,7 @@
 #include "net/deadline_heap.h"
 #include "net/link.h"
 #include "net/parcel_pool.h"
+#include "wire/bytes.h"
 #include "wire/icmp_error.h"
 #include "wire/segmentation.h"
 
@@ -25,13 +26,7 @@ constexpr std::uint32_t kNobody = static_cast<std::uint32_t>(NodeId::None);
 std::optional<IpAddress> destination_of(std::span<const std::byte> packet) {
   if (packet.size() < 20) return std::nullopt;
   const auto version = std::to_integer<unsigned>(packet[0]) >> 4;
-  if (version == 4) {
-    std::uint32_t value = 0;
-    for (std::size_t i = 16; i < 20; ++i) {
-      value = value << 8 | std::to_integer<std::uint32_t>(packet[i]);
-    }
-    return IpAddress::v4(value);
-  }
+  if (version == 4) return IpAddress::v4(load32(packet.data() + 16));
   if (version != 6 || packet.size() < 40) return std::nullopt;
   IpAddress::Bytes bytes;
   std::memcpy(bytes.data(), packet.data() + 24, bytes.size());

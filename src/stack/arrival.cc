@@ -89,39 +89,36 @@ void Host::Impl::receive_any(std::span<const std::byte> packet, Checksum checksu
       return;
     }
     case kProtocolIcmp:
-    case kProtocolIcmpV6: {
-      const auto error = parse_icmp(ip->payload, ip->header);
-      if (!error || !*error || !is_local((*error)->tuple.local.address)) return;
-      const ConnectionIndex index = connections.find((*error)->tuple);
-      if (index == kNoConnection) return;
-      Connection& c = connections[index];
-      if (options.observer != nullptr) options.observer->received_icmp(now, c.tuple);
-      // An attempt at a listener has no user who could be told; only what says that the client cannot be reached
-      // ends it (Linux: tcp_req_err, and 7 kinds tried on the running kernel).
-      if (c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening &&
-          !says_unreachable((*error)->kind)) {
-        return;
-      }
-      TcpContext& x = context();
-      if (c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening) {
-        if ((*error)->seq != c.iss) {
-          ++counters.OutOfWindowIcmps;
-        } else if ((*error)->kind == IcmpKind::NetworkUnreachable ||
-                   (*error)->kind == IcmpKind::HostUnreachable ||
-                   (*error)->kind == IcmpKind::TimeExceeded ||
-                   (*error)->kind == IcmpKind::ParameterProblem) {
-          ++counters.ListenDrops;
-          finish(c, x, TcpError::None);
-        }
-      } else {
-        on_icmp(c, x, **error);
-      }
-      settle(index);
+    case kProtocolIcmpV6:
+      on_icmp_message(ip->payload, ip->header);
       return;
-    }
     default:
       return;
   }
+}
+
+void Host::Impl::on_icmp_message(std::span<const std::byte> payload, const IpHeader& ip) {
+  const auto error = parse_icmp(payload, ip);
+  if (!error || !*error || !is_local((*error)->tuple.local.address)) return;
+  const ConnectionIndex index = connections.find((*error)->tuple);
+  if (index == kNoConnection) return;
+  Connection& c = connections[index];
+  if (options.observer != nullptr) options.observer->received_icmp(now, c.tuple);
+  const bool attempt =
+      c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening;
+  if (!attempt) {
+    on_icmp(c, context(), **error);
+  } else if (!says_unreachable((*error)->kind)) {
+    // An attempt at a listener has no user who could be told; only what says that the client cannot be reached ends
+    // it (Linux: tcp_req_err, and 7 kinds tried on the running kernel).
+    return;
+  } else if ((*error)->seq != c.iss) {
+    ++counters.OutOfWindowIcmps;
+  } else {
+    ++counters.ListenDrops;
+    finish(c, context(), TcpError::None);
+  }
+  settle(index);
 }
 
 void Host::Impl::on_connection(ConnectionIndex index, const TcpSegment& segment,

@@ -247,6 +247,7 @@ class Host::Impl final : public TimeWaitObserver {
 
   // Whatever it is, errors included.
   void receive_any(std::span<const std::byte> packet, Checksum checksum);
+  void on_icmp_message(std::span<const std::byte> payload, const IpHeader& ip);
   void on_connection(ConnectionIndex index, const TcpSegment& segment, const IpHeader& ip);
   void on_stray(const FourTuple& tuple, const TcpSegment& segment, const IpHeader& ip);
   void saw_segment(const FourTuple& tuple, const TcpSegment& segment);

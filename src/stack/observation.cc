@@ -178,7 +178,7 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   i.receive_window = c.receive_window();
   i.pacing_rate = c.state == TcpState::SynSent || c.state == TcpState::SynReceived
                       ? ~std::uint64_t{0}
-                      : paced_bytes(c);
+                      : pacing_rate(c);
   i.bytes_received = c.bytes_received;
   i.bytes_sent = c.bytes_sent;
   i.bytes_resent = c.bytes_resent;

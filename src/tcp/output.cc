@@ -98,7 +98,8 @@ TcpSegment with_ack(Connection& c, TcpContext& x, std::uint16_t flags) {
   return segment;
 }
 
-// Data (and the FIN) from `seq` on, `length` in sequence space.
+}  // namespace
+
 void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,
                std::uint32_t mss, bool fresh) {
   const bool fin = (flags & SentSegment::kFin) != 0;
@@ -141,19 +142,19 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
   if (bytes > 0 && x.now - c.last_received < c.ato && c.pingpong < 255) ++c.pingpong;
 }
 
-// How many packets one super-segment may have: enough for a millisecond at the present rate, as Linux has
-// it, and all that the device takes when the round trip is short.
 std::uint32_t super_segment(const Connection& c, const TcpContext& x, std::uint32_t mss) {
   if (x.settings.gso_max_size == 0) return 1;
   const std::uint32_t most_bytes = std::min(kMostPayload, x.settings.gso_max_size);
   const std::uint32_t most = std::max<std::uint32_t>(1, most_bytes / mss);
   if (c.rtt.smoothed == Duration::zero()) return most;
-  double bytes = pacing_rate(c) / 1024;
+  double bytes = static_cast<double>(pacing_rate(c)) / 1024;
   const auto shift = c.rtt.least / std::chrono::microseconds(512);
   if (c.rtt.least != Duration::max() && shift < 17) bytes += most_bytes >> shift;
   const auto goal = static_cast<std::uint32_t>(std::min(bytes / mss, 65535.0));
   return std::min(most, std::max(goal, static_cast<std::uint32_t>(x.settings.min_tso_segs)));
 }
+
+namespace {
 
 // RFC 1122, 4.2.3.4, as refined by Minshall: a short segment waits while another short one is on its way.
 bool nagle_holds(const Connection& c) {
@@ -354,18 +355,12 @@ void push_waiting(Connection& c, TcpContext& x) {
   if (c.send_timer_is == SendTimer::None) arm_window_probe(c, x);
 }
 
-std::uint64_t paced_bytes(const Connection& c) {
+std::uint64_t pacing_rate(const Connection& c) {
   const std::uint32_t gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 200 : 120;
   std::uint64_t rate = std::uint64_t{send_mss(c)} * (10'000 << 3) * gain;
   rate *= std::max(c.congestion.cwnd, c.packets_out);
   const auto rtt = static_cast<std::uint64_t>(8 * c.rtt.smoothed / 1us);
   return rtt == 0 ? rate : rate / rtt;
-}
-
-double pacing_rate(const Connection& c) {
-  const double gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 2.0 : 1.2;
-  const std::uint32_t window = std::max(c.congestion.cwnd, c.packets_out);
-  return gain * window * send_mss(c) / seconds(c.rtt.smoothed);
 }
 
 void push_one(Connection& c, TcpContext& x) {
@@ -486,130 +481,6 @@ void send_syn(Connection& c, TcpContext& x, bool again) {
     ++x.counters.TCPSynRetrans;
     ++c.total_retrans;
   }
-}
-
-void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes) {
-  SentSegment& first = c.sent[index];
-  if (bytes == 0 || bytes >= first.length) return;
-  const std::uint32_t mss = send_mss(c);
-  SentSegment second = first;
-  second.seq = first.seq + bytes;
-  second.length = first.length - bytes;
-  const std::uint32_t old = first.segments;
-  const auto data = [](const SentSegment& s) { return s.length - (s.fin() || s.syn() ? 1U : 0U); };
-  second.segments = static_cast<std::uint16_t>(packets_of(data(second), mss));
-  first.length = bytes;
-  first.flags &= static_cast<std::uint8_t>(
-      ~(SentSegment::kFin | SentSegment::kPush | SentSegment::kEndOfRecord));
-  first.segments = static_cast<std::uint16_t>(packets_of(bytes, mss));
-  // The counts follow: a split may make more packets than were counted.
-  const std::uint32_t now = std::uint32_t{first.segments} + second.segments;
-  const auto adjust = [&](std::uint32_t& count) { count = count + now - old; };
-  adjust(c.packets_out);
-  if (first.sacked()) adjust(c.sacked_out);
-  if (first.lost()) adjust(c.lost_out);
-  if (first.resent()) adjust(c.retrans_out);
-  c.sent.insert(index + 1, second);
-  c.news |= news::kBuffers;
-}
-
-namespace {
-
-// What goes again takes along what follows it, as far as both fit one segment: the FIN above all (Linux:
-// tcp_retrans_try_collapse).
-void join_following(Connection& c, std::uint32_t index, std::uint32_t mss) {
-  while (index + 1 < c.sent.size()) {
-    SentSegment& segment = c.sent[index];
-    const SentSegment& next = c.sent[index + 1];
-    if (segment.segments > 1 || next.segments > 1 || segment.fin() || segment.sacked() ||
-        next.sacked())
-      return;
-    if ((segment.flags & SentSegment::kEndOfRecord) != 0 || next.end() > c.send_limit()) return;
-    if (segment.length + next.length - (next.fin() ? 1U : 0U) > mss) return;
-    constexpr std::uint8_t kTaken = SentSegment::kFin | SentSegment::kPush |
-                                    SentSegment::kEndOfRecord | SentSegment::kEverResent;
-    if (next.lost()) --c.lost_out;
-    if (next.resent()) --c.retrans_out;
-    --c.packets_out;
-    // Duplicate ACKs without SACK count packets and not places (Linux: tcp_adjust_pcount).
-    if (!c.sack && c.sacked_out > 0) --c.sacked_out;
-    segment.length += next.length;
-    segment.flags |= next.flags & kTaken;
-    c.sent.erase(index + 1);
-  }
-}
-
-}  // namespace
-
-bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t most,
-                Resending why) {
-  if (c.sent[index].syn()) {
-    SentSegment& syn = c.sent[index];
-    syn.sent_at = x.now;
-    if (!syn.resent()) c.retrans_out += syn.segments;
-    syn.flags |= SentSegment::kResent | SentSegment::kEverResent;
-    send_syn(c, x, true);
-    if (c.retrans_stamp == 0) c.retrans_stamp = stamp_of(x.now);
-    return true;
-  }
-  const std::uint32_t mss = send_mss(c);
-  if (c.sent[index].seq < c.snd_una) {
-    // Its head has been acknowledged (Linux: tcp_trim_head).
-    SentSegment& s = c.sent[index];
-    if (s.end() <= c.snd_una) return false;
-    s.length = static_cast<std::uint32_t>(s.end() - c.snd_una);
-    s.seq = c.snd_una;
-  }
-  // Beyond the window only the first may go, to probe it.
-  const std::int32_t room = c.send_limit() - c.sent[index].seq;
-  const bool fin_only = c.sent[index].length == 1 && c.sent[index].fin();
-  if (room <= 0 && c.sent[index].seq != c.snd_una) return false;
-  std::uint32_t bytes = mss * most;
-  if (room > 0) {
-    bytes = std::min(bytes, std::max<std::uint32_t>(static_cast<std::uint32_t>(room), 1));
-  } else {
-    bytes = std::min(bytes, mss);
-  }
-  const std::uint32_t data = c.sent[index].length - (c.sent[index].fin() ? 1 : 0);
-  if (!fin_only && data > bytes) split_sent(c, index, bytes);
-  if (x.settings.retrans_collapse) join_following(c, index, mss);
-  SentSegment& segment = c.sent[index];
-  if (why == Resending::Lost) {
-    if (c.retrans_stamp == 0) c.retrans_stamp = stamp_of(x.now);
-    if (!segment.resent()) c.retrans_out += segment.segments;
-    segment.flags |= SentSegment::kResent;
-    if (c.congestion.undo_retrans < 0) c.congestion.undo_retrans = 0;
-    c.congestion.undo_retrans += segment.segments;
-  }
-  segment.flags |= SentSegment::kEverResent;
-  segment.sent_at = x.now;
-  segment.delivered = c.delivered;
-  c.total_retrans += segment.segments;
-  c.bytes_resent += segment.length - (segment.fin() ? 1U : 0U);
-  x.counters.RetransSegs += packets_of(segment.length - (segment.fin() ? 1U : 0U), mss);
-  emit_data(c, x, segment.seq, segment.length, segment.flags, mss, false);
-  return true;
-}
-
-void retransmit_lost(Connection& c, TcpContext& x) {
-  if (c.lost_out == 0 && c.packets_out == 0) return;
-  bool rearm = false;
-  const std::uint32_t mss = send_mss(c);
-  const std::uint32_t most_segments = super_segment(c, x, mss);
-  for (std::uint32_t i = 0; i < c.sent.size(); ++i) {
-    const SentSegment& segment = c.sent[i];
-    if (!segment.lost() || segment.resent() || segment.sacked()) continue;
-    const std::uint32_t flight = c.in_flight();
-    if (c.congestion.cwnd <= flight) break;
-    const std::uint32_t most = std::min(c.congestion.cwnd - flight, most_segments);
-    const std::uint32_t out_before = c.retrans_out;
-    if (!retransmit(c, x, i, most)) break;
-    if (c.ca == CongestionState::Recovery || c.ca == CongestionState::CwndReduced) {
-      c.congestion.prr_out += c.retrans_out - out_before;
-    }
-    if (i == 0 && c.send_timer_is != SendTimer::Reorder) rearm = true;
-  }
-  if (rearm) arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
 }
 
 }  // namespace lastack

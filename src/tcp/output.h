@@ -32,10 +32,8 @@ void push_one(Connection& c, TcpContext& x);
 // peer had (Linux: tcp_xmit_size_goal).
 std::uint32_t piece_goal(const Connection& c, const TcpContext& x);
 // Bytes a second at which the window goes out in a round trip, and somewhat more, so that it can grow (Linux:
-// tcp_update_pacing_rate). There has to be a sample of the round trip.
-double pacing_rate(const Connection& c);
-// The same in whole bytes, as TCP_INFO tells it.
-std::uint64_t paced_bytes(const Connection& c);
+// tcp_update_pacing_rate). Before there is a sample of the round trip it is what fits into an eighth of a microsecond.
+std::uint64_t pacing_rate(const Connection& c);
 // One segment beyond the congestion window, as a tail loss probe; whether it was sent.
 bool push_loss_probe(Connection& c, TcpContext& x);
 // What fits into the window, however little.
@@ -65,6 +63,13 @@ void retransmit_lost(Connection& c, TcpContext& x);
 // Splits a segment of the scoreboard after `bytes`; the second part is at index + 1.
 void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes);
 
+// --- What output.cc and retransmit.cc share
+// Data (and the FIN) from `seq` on, `length` in sequence space.
+void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,
+               std::uint32_t mss, bool fresh);
+// How many packets one super-segment may have: enough for a millisecond at the present rate, as Linux has
+// it, and all that the device takes when the round trip is short.
+std::uint32_t super_segment(const Connection& c, const TcpContext& x, std::uint32_t mss);
 inline std::uint32_t packets_of(std::uint32_t bytes, std::uint32_t mss) {
   return bytes == 0 ? 1 : (bytes + mss - 1) / mss;
 }

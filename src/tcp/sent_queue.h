@@ -26,6 +26,7 @@ struct SentSegment {
   static constexpr std::uint8_t kSyn = 64;
   static constexpr std::uint8_t kEndOfRecord = 128;  // nothing is appended to it (MSG_EOR)
 
+  void clear(int which) { flags &= static_cast<std::uint8_t>(~which); }
   SeqNum end() const { return seq + length; }
   bool sacked() const { return (flags & kSacked) != 0; }
   bool lost() const { return (flags & kLost) != 0; }

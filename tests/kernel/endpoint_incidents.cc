@@ -306,6 +306,7 @@ std::unique_ptr<Place> healthy_server(const Making& m) {
   auto place = m.wired_host();
   Side& here = place->here();
   Side& there = place->add_second_host(kThere);
+  EXPECT_TRUE(there.host->set("ip_local_port_range", "1024 65535"));
   const Endpoint closes_first{kHereOnWire, 80}, closes_second{kHereOnWire, 8080};
   const Endpoint database{kThere, kDatabase};
   place->add_server(here, {.listen_on = {closes_first}, .closes = Closes::Server});

@@ -8,6 +8,7 @@
 
 #include "kernel/incident.h"
 #include "lab/clock.h"
+#include "lab/sysctl.h"
 
 namespace lastack::incident {
 namespace {
@@ -120,6 +121,8 @@ Result<Json> healthy_server(Options& options, Stage& stage) {
 
   for (const Endpoint& service : {closes_first, closes_second}) {
     auto clients = stage.spawn_there("browsers", [&](const Stage::Say& say) {
+      // So many ports that none is met again for 17 s: a SYN that meets a record takes it away.
+      if (!write_sysctl({"net.ipv4.ip_local_port_range", "1024 65535"})) return 1;
       LoadOptions load;
       load.connect.destination = service;
       load.rate = rate;

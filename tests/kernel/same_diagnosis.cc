@@ -146,7 +146,7 @@ void expect_same_evidence(const std::string& id, const Json& kernel, const Json&
     const Json& other = endpoint[name];
     if (contains(apart.growing, name)) {
       const double a = value, b = other;
-      EXPECT_LE(std::abs(a - b), std::max(8.0, apart.within * a))
+      EXPECT_LE(std::abs(a - b), std::max(8.0, 0.02 * a))
           << id << ' ' << name << ": " << a << " and " << b;
     } else if (contains(kRepeated, name)) {
       EXPECT_EQ(value > 0, other > 0) << id << ' ' << name;

@@ -19,10 +19,9 @@ std::vector<Json> findings_of(const Visit& visit, const Json* truth);
 
 // How the two pages may differ, beyond what same_diagnosis.cc says of all of them.
 struct Apart {
-  // The load goes on while the doctor looks: numbers with these names grow. They are so near to each other, or eight
+  // The load goes on while the doctor looks: numbers with these names grow. They are within 2 % of each other, or eight
   // connections apart, which are just under way; and sentences that have them in them are not compared.
   std::vector<std::string> growing{};
-  double within = 0.02;
   // What of the kernel's page reads otherwise here, as a regular expression, and how; and evidence that is another.
   std::vector<std::pair<std::string, std::string>> said{};
   std::vector<std::string> evidence{};
