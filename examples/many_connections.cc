@@ -43,7 +43,7 @@ void in_memory(const char* what, bool client_closes, const char* tw_reuse) {
   VirtualNetwork net(1, {.delay = 1ms});
   Node& client = net.add_node({.name = "client"}, {"10.0.0.1"_ip});
   Node& server = net.add_node({.name = "server"}, {"10.0.0.2"_ip});
-  client.host().set("tcp_tw_reuse", tw_reuse);
+  if (!client.host().set("tcp_tw_reuse", tw_reuse)) return;
   const Endpoint at{"10.0.0.2"_ip, 80};
   const auto answer = [client_closes](TcpStream c) -> Task<> {
     std::array<std::byte, 1> buffer;

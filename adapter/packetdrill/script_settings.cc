@@ -90,7 +90,7 @@ bool ScriptSettings::apply(Host& host, const std::string& name, const std::strin
   // TCP makes super-segments all the same.
   const bool of_device = name == "gso_max_size";
   if (of_device) cuts_ = value == "0";
-  const bool known = of_device || host.set(name, value);
+  const bool known = of_device || host.set(name, value).has_value();
   if (verbose_) fmt::print(stderr, "lastack: {} {}={}\n", known ? "set" : "ignored", name, value);
   return known;
 }

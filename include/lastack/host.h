@@ -9,7 +9,8 @@
 // something has changed. The calls are POSIX's, with POSIX's errors.
 //
 // Not thread-safe: a host belongs to one thread at a time. Hosts share nothing; there may be any number in a
-// process. No exceptions are thrown but std::bad_alloc.
+// process. No exceptions are thrown but std::bad_alloc, and std::invalid_argument for options that cannot be, where a
+// host is made or given an address.
 #pragma once
 
 #include <cerrno>
@@ -28,6 +29,7 @@
 #include "lastack/host_snapshot.h"
 #include "lastack/observer.h"
 #include "lastack/profile.h"
+#include "lastack/result.h"
 #include "lastack/settings.h"
 #include "lastack/socket_record.h"
 #include "lastack/tcp_state.h"
@@ -65,6 +67,7 @@ enum class Err : int {
   not_supported = EOPNOTSUPP,
   protocol_error = EPROTO,  // ICMP: parameter problem
   protocol_unreachable = ENOPROTOOPT,
+  unknown_option = ENOPROTOOPT,  // of set_option() and option(), which POSIX gives the same number
   timed_out = ETIMEDOUT,
   too_many_files = EMFILE,
   would_block = EAGAIN,
@@ -94,10 +97,10 @@ struct HostOptions {
   std::uint64_t seed = 0;
   // How connect() chooses a port: uniformly among the free ones, or as Linux walks them (linux-facts 19).
   PortChoice port_choice = PortChoice::Flat;
-  // Maximum segment lifetime; nothing: the profile's, 30 s as Linux has it or 120 s as RFC 9293 has.
+  // Maximum segment lifetime, at most 2097 s; nothing: the profile's, 30 s as Linux has it or 120 s as RFC 9293 has.
   std::optional<Duration> msl{};
-  // How long TIME_WAIT lasts; nothing: 2 MSL. Zero: there is none (claim A3 shows what follows). At most 70
-  // minutes.
+  // How long TIME_WAIT lasts; nothing: 2 MSL. Zero: there is none (claim A3 shows what follows). At most
+  // 4194 s.
   std::optional<Duration> time_wait_length{};
   // At tcp_max_tw_buckets the oldest record goes, and not the new one as Linux has it.
   bool evict_oldest_time_wait = false;
@@ -111,22 +114,31 @@ struct HostOptions {
   // no SYN, so that what it sent before has died out before numbers are chosen again (RFC 9293, 3.4.3). A
   // connect() during that time waits for its end.
   std::optional<Instant> lost_memory_at{};
-  std::uint32_t most_sockets = 1U << 20;  // beyond: Err::too_many_files
+  std::uint32_t most_sockets = 1U << 20;  // 1 to 2^20; beyond: Err::too_many_files
   // The device checks and writes checksums, or nobody needs them (packets never leave memory).
   bool checksum_offload = false;
-  // Bytes of the longest packet that the device takes and cuts itself (TSO), 0: none.
+  // Bytes of the longest packet that the device takes and cuts itself (TSO), up to 65536; 0: none.
   std::uint32_t gso_max_size = 0;
-  std::uint16_t mtu = 1500;
+  std::uint16_t mtu =
+      1500;  // bytes, 68 and up (RFC 791); with IPv6 addresses 1280 and up (RFC 8200)
   // Is told what happens, as it happens; not owned, and lives longer than the host.
   HostObserver* observer = nullptr;
 };
+
+// What is wrong with them, in a sentence (EINVAL): for options that come from outside the program, since making a host of
+// such throws std::invalid_argument. Of `settings` those are looked at that the endpoint uses; the others do nothing.
+// `addresses`: those that the host is to have.
+[[nodiscard]] Result<void> check(const HostOptions& options,
+                                 std::span<const IpAddress> addresses = {});
 
 // Option values are in the units of POSIX and Linux: seconds, bytes, milliseconds for the user time-out.
 enum class Option : std::uint8_t {
   reuse_address,
   reuse_port,
   keep_alive,
-  linger,  // -1: off; 0: close() sends a RST; more: close() waits so many seconds (as if it did not)
+  // -1: off; 0: close() sends a RST; more: close() waits so many seconds (as if it did not); less: for ever, as Linux
+  // takes a negative l_linger
+  linger,
   send_buffer,
   receive_buffer,
   no_delay,
@@ -167,6 +179,7 @@ struct Readiness {
 // What TCP_INFO tells, as far as it is kept here, and how it ended. Times in microseconds, windows in segments.
 struct ConnectionInfo {
   TcpState state = TcpState::Closed;
+  Duration in_state{};  // for how long; of a socket that was never in another, zero
   WhoClosed closed_first = WhoClosed::Nobody;
   Err ended_by = Err::none;           // the error that ended it, whether or not a call has told it
   std::uint8_t congestion_state = 0;  // 0 open, 1 disorder, 2 CWR, 3 recovery, 4 loss
@@ -227,6 +240,7 @@ struct ConnectionInfo {
 
 class Host {
  public:
+  // Throws std::invalid_argument with what check() says, where it says something.
   explicit Host(HostOptions options = {});
   ~Host();
   Host(Host&&) noexcept;
@@ -234,12 +248,14 @@ class Host {
 
   // --- Addresses and settings
   // Packets to other addresses are dropped. The first of a family is the source of connect() unless bound.
+  // std::invalid_argument: one of IPv6, and HostOptions::mtu is below 1280.
   void add_address(const IpAddress& address);
   bool has_address(const IpAddress& address) const;
   // A sysctl by the last part of its name, as a number, or a list of numbers or a range in the kernel's
-  // notation ("tcp_rmem", "4096 131072 6291456"). False for a name that the endpoint does not have or a value
-  // that it cannot have.
-  bool set(std::string_view name, std::string_view value);
+  // notation ("tcp_rmem", "4096 131072 6291456"). The error is a sentence, and number ENOENT: no such setting;
+  // EOPNOTSUPP: one of Linux that the endpoint does not use; EINVAL: not such a value. docs/library.md lists those that
+  // are used, with their ranges.
+  [[nodiscard]] Result<void> set(std::string_view name, std::string_view value);
 
   // --- Packets: bare IPv4 or IPv6
   // `checksum_checked`: whether the device vouches for TCP's checksum in this packet; nothing: as

@@ -142,6 +142,7 @@ Task<> call(F what, Arguments... with) {
 
 class Node final : public PacketNode {
  public:
+  // Throws std::invalid_argument with what check(options, addresses) says, where it says something.
   explicit Node(HostOptions options = {}, std::initializer_list<IpAddress> addresses = {});
   ~Node() override;
 

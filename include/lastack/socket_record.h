@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "lastack/four_tuple.h"
 #include "lastack/tcp_state.h"
@@ -25,7 +26,10 @@ struct SocketRecord {
   // A small record that outlived its socket: TIME_WAIT, or an orphan in FIN_WAIT_2 (linux-facts 4).
   // It has no owner, no inode and no descriptor.
   bool compact = false;
-  bool v6_only = false;             // of a listener
+  bool v6_only = false;  // of a listener
+  // How long it has been in its state, where that is kept: in an endpoint, and of TIME_WAIT since its timer was started
+  // last. The kernel does not tell.
+  std::optional<Duration> in_state{};
   Duration timer_remaining{};       // until the timer fires; for a small record, until it ends
   std::uint32_t receive_queue = 0;  // bytes; of a listener: connections waiting for accept()
   std::uint32_t send_queue = 0;     // bytes; of a listener: its backlog

@@ -12,7 +12,8 @@
 // Everybody reaches everybody by address; the links say how. In steady state nothing is allocated for a packet.
 //
 // Not thread-safe: a network and its hosts belong to one thread. Networks share nothing. Taps, faults and handlers are
-// called from within run_*(); what they throw comes out of it, and the network stays usable.
+// called from within run_*(); what they throw comes out of it, and the network stays usable. Options of hosts and links
+// that check() refuses are a std::invalid_argument of the call that was given them, and nothing has changed then.
 #pragma once
 
 #include <cstddef>
@@ -27,11 +28,12 @@
 #include "lastack/node.h"
 #include "lastack/packet_node.h"
 #include "lastack/packet_view.h"
+#include "lastack/result.h"
 #include "lastack/time.h"
 
 namespace lastack {
 
-// One direction of a wire. Probabilities are per packet, 0 to 1.
+// One direction of a wire. Probabilities are per packet, 0 to 1; durations 0 to a day.
 struct LinkOptions {
   Duration delay = 1ms;  // from one end to the other
   Duration jitter{};     // uniformly up to so much more; the order stays
@@ -44,15 +46,19 @@ struct LinkOptions {
   double replay =
       0;  // arrives, and a copy of it arrives again up to `replay_delay` later (RFC 9293, 3.4.1)
   Duration replay_delay = 60s;
-  std::uint64_t rate = 0;       // bits a second; 0: no limit
-  std::size_t queue = 1 << 20;  // bytes that wait where there is a rate; what comes beyond is lost
-  // Bytes; 0: no limit. A longer packet is dropped, and its sender told by ICMP (RFC 1191, RFC 8201).
+  std::uint64_t rate = 0;  // bits a second; 0: no limit
+  // Bytes that wait where there is a rate, at most 2^30; what comes beyond is lost.
+  std::size_t queue = 1 << 20;
+  // Bytes, 68 and up; 0: no limit. A longer packet is dropped, and its sender told by ICMP (RFC 1191, RFC 8201).
   std::uint16_t mtu = 0;
   // Super-segments (HostOptions::gso_max_size) pass in one piece, as with LRO at the other end. Else they are cut, as
   // by a device with TSO.
   bool whole_segments = false;
   bool down = false;  // loses everything
 };
+// What is wrong with them, in a sentence (EINVAL): for options that come from outside the program, since a network that
+// is given such throws std::invalid_argument.
+[[nodiscard]] Result<void> check(const LinkOptions& options);
 
 // Names a host or node of a network.
 enum class NodeId : std::uint32_t { None = 0xffffffff };

@@ -39,6 +39,19 @@ std::string error_name(Err error) {
   return text.substr(open + 1, text.size() - open - 2);
 }
 
+// Of those that failed most; none: nothing failed.
+Err usual_failure(const ChurnCounts& counts) {
+  Err usual = Err::none;
+  std::uint64_t most = 0;
+  for (const auto& [error, n] : counts.failures) {
+    if (n > most) {
+      most = n;
+      usual = error;
+    }
+  }
+  return usual;
+}
+
 std::string summary(const ChurnCounts& counts, const LiveSample& last) {
   const double length = std::max(seconds(last.at), 1e-9);
   std::string text =
@@ -107,6 +120,7 @@ int run_endpoint_churn(const ChurnArguments& arguments) {
     if (!to) return refuse(to.error().message, exit_code::kUsage);
     options.destinations.push_back(*to);
   }
+  const Endpoint first = options.destinations.front();
   options.concurrency = arguments.concurrency;
   options.rate = arguments.rate;
   options.count = arguments.count;
@@ -165,6 +179,10 @@ int run_endpoint_churn(const ChurnArguments& arguments) {
   const std::string page =
       arguments.json ? summary_json(churn.counts(), end) : summary(churn.counts(), end);
   if (!print(kName, page)) return exit_code::kCannotWrite;
+  if (churn.counts().opened == 0 && churn.counts().attempts > 0) {
+    const std::string hint = s.reach_hint(first, usual_failure(churn.counts()));
+    if (!hint.empty()) complain(kName, hint);
+  }
   if (*ended != 0) return 128 + *ended;
   return churn.counts().failed == 0 ? 0 : 1;
 }

@@ -128,6 +128,10 @@ int run_endpoint_fetch(const FetchArguments& arguments) {
   const auto& result = fetch.result();
   if (!result) {
     complain(kName, result.error().message);
+    if (!fetch.connected()) {
+      const std::string hint = s.reach_hint(*to, fetch.connect_error());
+      if (!hint.empty()) complain(kName, hint);
+    }
     if (target->is_file() && fetch.received() > 0) {
       complain(kName, "--resume goes on with " + target->part());
     }

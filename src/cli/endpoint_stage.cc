@@ -195,7 +195,11 @@ Staged<void> Stage::attach(const StageOptions& options) {
   }
   wanted.seed = seed;
   wanted.most_sockets = options.sockets;
-  host_.emplace(tun_->fitting(std::move(wanted)));
+  wanted = tun_->fitting(std::move(wanted));
+  if (const auto fine = check(wanted, addresses_); !fine) {
+    return tl::unexpected(usage(tun_->name() + ": " + fine.error().message));
+  }
+  host_.emplace(std::move(wanted));
   for (const IpAddress& address : addresses_) host_->add_address(address);
   for (const std::string& text : options.settings) {
     const std::size_t equals = text.find('=');
@@ -203,9 +207,8 @@ Staged<void> Stage::attach(const StageOptions& options) {
     if (equals == std::string::npos || name.empty()) {
       return tl::unexpected(usage("--set " + text + ": NAME=VALUE, such as tcp_tw_reuse=1"));
     }
-    if (!host_->set(name, text.substr(equals + 1))) {
-      return tl::unexpected(
-          usage("--set " + text + ": the endpoint has no such sysctl, or not with such a value"));
+    if (const auto set = host_->set(name, text.substr(equals + 1)); !set) {
+      return tl::unexpected(usage("--set " + text + ": " + set.error().message));
     }
   }
   snapshot_ = options.snapshot;
@@ -323,6 +326,24 @@ std::string Stage::description() const {
                      created_ ? " (made here, goes with this program)" : "",
                      created_ ? fmt::format("{}", fmt::join(peers_, ", ")) : "as it is",
                      fmt::join(ours, ", "));
+}
+
+std::string Stage::reach_hint(const Endpoint& to, Err error) const {
+  switch (error) {
+    case Err::connection_refused:
+      return to.to_string() + " refuses: is a server listening on that address and port?";
+    case Err::none:
+    case Err::timed_out:
+    case Err::host_unreachable:
+    case Err::network_unreachable:
+      return fmt::format(
+          "{} was not reached: the endpoint reaches what this machine routes from {} to there and back. See `ip address "
+          "show dev {}`; beyond this machine it has to forward (sysctl net.ipv4.ip_forward), and a firewall may be in the "
+          "way",
+          to.to_string(), tun_->name(), tun_->name());
+    default:
+      return "";
+  }
 }
 
 bool Stage::has_address(bool v4) const {

@@ -57,6 +57,8 @@ class Stage {
   // One line: the device, the kernel's addresses, ours.
   std::string description() const;
   bool has_address(bool v4) const;
+  // What to look at where connect() has come to that, and nothing was reached; none: no answer. A line.
+  std::string reach_hint(const Endpoint& to, Err error) const;
 
   // Beside the loss that was asked for; false: the packet is lost.
   void set_filter(EventLoop::PacketFilter filter) { filter_ = std::move(filter); }

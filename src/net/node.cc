@@ -1,6 +1,7 @@
 #include "lastack/node.h"
 
 #include "net/tasks.h"
+#include "stack/options_check.h"
 
 namespace lastack {
 
@@ -116,7 +117,7 @@ detail::JoinOperation Job::ended() const {
 // --- Node
 
 Node::Node(HostOptions options, std::initializer_list<IpAddress> addresses)
-    : core_(new detail::Core(this, std::move(options))) {
+    : core_(new detail::Core(this, checked(std::move(options), addresses))) {
   for (const IpAddress& address : addresses) core_->host->add_address(address);
 }
 

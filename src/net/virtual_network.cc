@@ -12,7 +12,9 @@
 
 #include "net/deadline_heap.h"
 #include "net/link.h"
+#include "net/link_check.h"
 #include "net/parcel_pool.h"
+#include "stack/options_check.h"
 #include "wire/bytes.h"
 #include "wire/icmp_error.h"
 #include "wire/segmentation.h"
@@ -487,7 +489,7 @@ void Passage::reject(std::uint8_t type, std::uint8_t code, std::uint32_t rest) {
 }
 
 VirtualNetwork::VirtualNetwork(std::uint64_t seed, const LinkOptions& everywhere)
-    : impl_(std::make_unique<Impl>(seed, everywhere)) {}
+    : impl_(std::make_unique<Impl>(seed, checked(everywhere))) {}
 VirtualNetwork::~VirtualNetwork() {
   for (const auto& entry : impl_->entries) {
     if (entry->node != nullptr) entry->node->set_driver(nullptr);
@@ -505,7 +507,7 @@ std::uint32_t VirtualNetwork::Impl::add(std::unique_ptr<PacketNode> node, Driver
 
 Host& VirtualNetwork::add_host(HostOptions options, std::initializer_list<IpAddress> addresses) {
   impl_->choose_seed(options);
-  auto node = std::make_unique<HostNode>(std::move(options));
+  auto node = std::make_unique<HostNode>(checked(std::move(options), addresses));
   HostNode* plain = node.get();
   for (const IpAddress& address : addresses) plain->host.add_address(address);
   Entry& entry = *impl_->entries[impl_->add(std::move(node), this)];
@@ -569,10 +571,11 @@ void VirtualNetwork::gone(PacketNode& node) {
 // --- Links
 
 void VirtualNetwork::link(NodeId a, NodeId b, const LinkOptions& both) {
-  link_one_way(a, b, both);
+  link_one_way(a, b, both);  // which checks them
   if (a != b) link_one_way(b, a, both);
 }
 void VirtualNetwork::link_one_way(NodeId from, NodeId to, const LinkOptions& options) {
+  checked(options);
   if (from == NodeId::None || to == NodeId::None) return;
   Link* link =
       impl_->link_between(static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to));
@@ -580,7 +583,7 @@ void VirtualNetwork::link_one_way(NodeId from, NodeId to, const LinkOptions& opt
   link->last_arrival = {};
 }
 void VirtualNetwork::set_loopback(const LinkOptions& options) {
-  impl_->loopback = options;
+  impl_->loopback = checked(options);
   for (std::uint32_t id = 0; id < impl_->entries.size(); ++id) {
     link_one_way(NodeId{id}, NodeId{id}, options);
   }

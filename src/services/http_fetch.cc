@@ -30,7 +30,8 @@ Result<void> HttpFetch::start(const Endpoint& to, const HttpUrl& url, std::uint6
   events_.own(socket_, *this);
   const auto connected = host_.connect(socket_, to, now);
   if (connected || connected.error() == Err::in_progress) return {};
-  const std::string why = "cannot connect to " + url.host + ": " + describe(connected.error());
+  connect_error_ = connected.error();
+  const std::string why = "cannot connect to " + url.host + ": " + describe(connect_error_);
   fail(why, now);
   return failure(why);
 }
@@ -64,7 +65,8 @@ void HttpFetch::go_on(Instant now) {
   if (phase_ == Phase::Connecting) {
     const Readiness ready = host_.readiness(socket_);
     if (ready.error) {
-      fail("cannot connect: " + describe(host_.take_error(socket_).value_or(Err::none)), now);
+      connect_error_ = host_.take_error(socket_).value_or(Err::none);
+      fail("cannot connect: " + describe(connect_error_), now);
       return;
     }
     if (!ready.writable) return;

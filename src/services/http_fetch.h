@@ -40,6 +40,9 @@ class HttpFetch final : public SocketOwner {
   // Once done.
   const Result<FetchResult>& result() const { return result_; }
   std::uint64_t received() const { return so_far_.bytes; }
+  // What connect() has come to, once done; none: it came through, or nothing came back at all.
+  bool connected() const { return phase_ != Phase::Connecting; }
+  Err connect_error() const { return connect_error_; }
 
  private:
   enum class Phase : std::uint8_t { Connecting, Sending, Head, Body, ChunkSize, ChunkEnd, Trailer };
@@ -60,6 +63,7 @@ class HttpFetch final : public SocketOwner {
   std::size_t sent_ = 0;
   std::uint64_t from_ = 0;
   Phase phase_ = Phase::Connecting;
+  Err connect_error_ = Err::none;
   std::string input_;
   std::size_t at_ = 0;                 // in input_
   std::optional<std::uint64_t> left_;  // of the body or the chunk; nothing: until the peer's end

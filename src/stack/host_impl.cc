@@ -236,6 +236,7 @@ void Host::Impl::saw_end(const TimeWaitRecord& record, TimeWaitEnd how) {
 void Host::Impl::leave_record(ConnectionIndex index, bool fin_wait_2) {
   Connection& c = connections[index];
   c.state = TcpState::Closed;
+  c.state_since = now;
   ClosedConnection closed{.tuple = c.tuple, .rcv_nxt = c.rcv_nxt, .snd_nxt = c.snd_nxt};
   if (c.timestamps && c.ts_recent_valid) closed.ts_recent = c.ts_recent;
   closed.rto = c.rtt.rto;

@@ -133,7 +133,7 @@ class Host::Impl final : public TimeWaitObserver {
   void advance(Instant at);
   Instant next_deadline();
   // --- settings.cc
-  bool set(std::string_view name, std::string_view value);
+  Result<void> set(std::string_view name, std::string_view value);
   void resolve_settings();
   std::int64_t most_orphans() const { return settings.tcp_max_orphans.value_or(65536); }
   // Linux's follows from memory; this is what much of it gives.

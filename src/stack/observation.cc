@@ -34,6 +34,12 @@ std::uint32_t receive_queue_of(const ControlBlock& c, const Connection* awake) {
   return static_cast<std::uint32_t>(bytes) + (c.fin_received && !c.end_read ? 1U : 0U);
 }
 
+// Nothing for a new socket, or where listen() came before any time was told.
+std::optional<Duration> in_state(const ControlBlock& c, Instant now) {
+  if (c.state_since == Instant{}) return std::nullopt;
+  return std::max(now - c.state_since, Duration::zero());
+}
+
 SocketRecord record_of(const ControlBlock& c, const Connection* awake, Instant now,
                        std::uint64_t inode) {
   SocketRecord r;
@@ -50,10 +56,11 @@ SocketRecord record_of(const ControlBlock& c, const Connection* awake, Instant n
   r.receive_queue = receive_queue_of(c, awake);
   r.send_queue = send_queue_of(c);
   r.inode = inode;
+  r.in_state = in_state(c, now);
   return r;
 }
 
-SocketRecord record_of(const Listener& listener) {
+SocketRecord record_of(const Listener& listener, const ControlBlock& c, Instant now) {
   SocketRecord r;
   r.tuple.local = listener.local;
   if (listener.v4) r.tuple.remote.address = IpAddress::v4(0);
@@ -62,6 +69,7 @@ SocketRecord record_of(const Listener& listener) {
   r.receive_queue = static_cast<std::uint32_t>(listener.ready.size());
   r.send_queue = listener.backlog;
   r.inode = std::uint64_t{listener.socket} + 1;
+  r.in_state = in_state(c, now);
   return r;
 }
 
@@ -81,20 +89,23 @@ void each_open(const ConnectionTable& connections, Instant now, F&& f) {
 // What is left of the closed ones.
 template <class F>
 void each_small(const TimeWaits& waits, Instant now, F&& f) {
-  const auto record = [&](const FourTuple& tuple, TcpState state, Instant until) {
+  const auto record = [&](const FourTuple& tuple, TcpState state, Instant until,
+                          std::optional<Duration> in_state) {
     SocketRecord r;
     r.tuple = tuple;
     r.state = state;
     r.timer = TimerKind::TimeWait;
     r.compact = true;
+    r.in_state = in_state;
     r.timer_remaining = std::max(until - now, Duration::zero());
     f(r);
   };
   waits.for_each([&](const TimeWaitRecord& w) {
-    record(w.tuple, TcpState::TimeWait, w.armed + waits.settings().length);
+    record(w.tuple, TcpState::TimeWait, w.armed + waits.settings().length,
+           std::max(now - w.armed, Duration::zero()));
   });
   waits.for_each_fin_wait_2(
-      [&](const FinWait2Record& w) { record(w.tuple, TcpState::FinWait2, w.deadline); });
+      [&](const FinWait2Record& w) { record(w.tuple, TcpState::FinWait2, w.deadline, {}); });
 }
 
 }  // namespace
@@ -130,6 +141,7 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   const Connection& c = impl_->connections[socket->connection];
   ConnectionInfo i;
   i.state = c.state;
+  i.in_state = in_state(c, at).value_or(Duration::zero());
   i.closed_first = c.closed_first;
   i.ended_by = err_of(c.ended_by);
   i.congestion_state = static_cast<std::uint8_t>(c.ca == CongestionState::CwndReduced ? 2
@@ -222,7 +234,8 @@ std::vector<SocketRecord> Host::sockets(Instant at) const {
   const Impl& h = *impl_;
   std::vector<SocketRecord> records;
   for (const auto& listener : h.listeners) {
-    if (listener != nullptr) records.push_back(record_of(*listener));
+    if (listener == nullptr) continue;
+    records.push_back(record_of(*listener, h.connections[listener->socket], at));
   }
   each_open(h.connections, at,
             [&](const SocketRecord& r, const ControlBlock&) { records.push_back(r); });
@@ -265,7 +278,8 @@ HostSnapshot Host::snapshot(Instant at) const {
 
   Census census(space.settings);
   for (const auto& listener : h.listeners) {
-    if (listener != nullptr) census.add_listener(record_of(*listener));
+    if (listener == nullptr) continue;
+    census.add_listener(record_of(*listener, h.connections[listener->socket], at));
   }
   ControlBlock asleep;
   for (ConnectionIndex i = 0; i < h.connections.capacity(); ++i) {

@@ -1,10 +1,17 @@
 // Sysctls by name: those of the shared vocabulary, and those that only an endpoint has.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <string>
+#include <type_traits>
+#include <variant>
 
 #include "stack/host_impl.h"
 #include "stack/profile.h"
+#include "stack/setting_names.h"
 
 namespace lastack {
 namespace {
@@ -24,7 +31,7 @@ struct Numbers {
 std::optional<Numbers> parse_numbers(std::string_view text) {
   Numbers numbers;
   while (!text.empty()) {
-    const std::size_t blank = text.find_first_of(" \t,");
+    const std::size_t blank = text.find_first_of(" \t\n,");
     const std::string_view word = text.substr(0, blank);
     text.remove_prefix(blank == text.npos ? text.size() : blank + 1);
     if (word.empty()) continue;
@@ -39,129 +46,77 @@ int as_int(std::int64_t value, std::int64_t least, std::int64_t most) {
   return static_cast<int>(std::clamp(value, least, most));
 }
 
-// What the kernel takes (6.18): many are bytes, and a few have limits of their own. Those in seconds are kept in
-// ticks there, of which a kernel of 250 Hz has so many.
-struct Limits {
-  std::string_view name;
-  std::int64_t least;
-  std::int64_t most;
-};
-constexpr std::int64_t kInt = 0x7fffffff, kByte = 255, kSeconds = kInt / 250;
-constexpr Limits kLimits[] = {
-    {"tcp_tw_reuse", 0, 2},
-    {"tcp_tw_reuse_delay", 1, 60'000},
-    {"tcp_max_tw_buckets", -kInt - 1, kInt},
-    {"tcp_rfc1337", 0, kByte},
-    {"tcp_timestamps", 0, kByte},
-    {"tcp_fin_timeout", -kSeconds, kSeconds},
-    {"tcp_orphan_retries", 0, kByte},
-    {"tcp_retries1", 0, kByte},
-    {"tcp_retries2", 0, kByte},
-    {"tcp_syn_retries", 1, 127},
-    {"tcp_synack_retries", 0, kByte},
-    {"tcp_keepalive_time", -kSeconds, kSeconds},
-    {"tcp_keepalive_intvl", -kSeconds, kSeconds},
-    {"tcp_keepalive_probes", 0, kByte},
-    {"somaxconn", 0, kInt},
-    {"tcp_max_syn_backlog", -kInt - 1, kInt},
-    {"tcp_syncookies", 0, kByte},
-    {"tcp_abort_on_overflow", 0, kByte},
-    {"ip_unprivileged_port_start", 0, 65'535},
-    {"ip_autobind_reuse", 0, 1},
-    {"ip_nonlocal_bind", 0, kByte},
-    {"tcp_window_scaling", 0, kByte},
-    {"tcp_sack", 0, kByte},
-    {"tcp_dsack", 0, kByte},
-    {"tcp_slow_start_after_idle", 0, kByte},
-    {"tcp_thin_linear_timeouts", 0, kByte},
-    {"tcp_reordering", 1, 300},
-    {"tcp_max_reordering", 1, kInt},
-    {"tcp_recovery", 0, kByte},
-    {"tcp_early_retrans", 0, 4},
-    {"tcp_frto", 0, kByte},
-    {"tcp_min_tso_segs", 1, kByte},
-    {"tcp_invalid_ratelimit", 0, kInt},
-    {"tcp_min_snd_mss", 48, 65'535},
-    {"tcp_notsent_lowat", 0, 0xffffffff},
-    {"tcp_challenge_ack_limit", -kInt - 1, kInt},
-    {"tcp_ecn", 0, 2},
-    {"tcp_moderate_rcvbuf", 0, 1},
-    {"tcp_shrink_window", 0, 1},
-    {"tcp_comp_sack_nr", 0, kByte},
-    {"tcp_comp_sack_delay_ns", 0, std::int64_t{1} << 40},
-    {"rmem_max", 2304, kInt},
-    {"wmem_max", 4608, kInt},
-};
-bool within_limits(std::string_view name, std::int64_t value) {
-  for (const Limits& l : kLimits) {
-    if (l.name == name) return value >= l.least && value <= l.most;
-  }
-  return value >= Settings::kLeast && value <= Settings::kMost;
+tl::unexpected<Error> refused(std::string message) {
+  return tl::unexpected(Error{EINVAL, std::move(message)});
 }
 
-bool set_buffer(const Numbers& numbers, std::uint32_t& usual, std::uint32_t& most) {
-  constexpr std::int64_t kLeast = 256, kMost = std::int64_t{1} << 30;
-  if (numbers.count != 3) return false;
-  for (const std::int64_t value : numbers.values) {
-    if (value < kLeast || value > kMost) return false;
+// Three numbers, each from `least` to `most`.
+Result<Numbers> parse_three(std::string_view name, std::string_view text, std::int64_t least,
+                            std::int64_t most) {
+  const auto numbers = parse_numbers(text);
+  const auto fits = [&](std::int64_t value) { return value >= least && value <= most; };
+  if (!numbers || numbers->count != 3 ||
+      !std::all_of(numbers->values.begin(), numbers->values.end(), fits)) {
+    return refused(fmt::format("{} takes three numbers from {} to {}", name, least, most));
   }
-  usual = static_cast<std::uint32_t>(numbers.values[1]);
-  most = static_cast<std::uint32_t>(numbers.values[2]);
-  return true;
+  return *numbers;
+}
+
+Result<void> set_buffer(std::string_view name, std::string_view text, std::uint32_t& usual,
+                        std::uint32_t& most) {
+  const auto numbers = parse_three(name, text, 256, std::int64_t{1} << 30);
+  if (!numbers) return tl::unexpected(numbers.error());
+  usual = static_cast<std::uint32_t>(numbers->values[1]);
+  most = static_cast<std::uint32_t>(numbers->values[2]);
+  return {};
 }
 
 // Those that `Settings` does not have, since they say nothing about how connections end.
-bool set_own(TcpSettings& tcp, ChallengeLimit& challenges, std::string_view name,
-             std::int64_t value) {
-  const auto flag = [&](bool& out) {
-    out = value != 0;
-    return true;
-  };
-  const auto number = [&](int& out) {
-    out = static_cast<int>(value);
-    return true;
-  };
-  if (name == "tcp_window_scaling") return flag(tcp.window_scaling);
-  if (name == "tcp_sack") return flag(tcp.sack);
-  if (name == "tcp_dsack") return flag(tcp.dsack);
-  if (name == "tcp_slow_start_after_idle") return flag(tcp.slow_start_after_idle);
-  if (name == "tcp_thin_linear_timeouts") return flag(tcp.thin_linear_timeouts);
-  // Of the device, not a sysctl: what it takes to cut itself, 0: nothing.
-  if (name == "gso_max_size") {
-    if (value < 0 || value > 65535) return false;
-    tcp.gso_max_size = static_cast<std::uint32_t>(value);
-    return true;
-  }
-  if (name == "tcp_retrans_collapse") return flag(tcp.retrans_collapse);
-  if (name == "tcp_reordering") return number(tcp.reordering);
-  if (name == "tcp_max_reordering") return number(tcp.max_reordering);
-  if (name == "tcp_recovery") return number(tcp.recovery);
-  if (name == "tcp_early_retrans") return number(tcp.early_retrans);
-  if (name == "tcp_frto") return number(tcp.frto);
-  if (name == "tcp_moderate_rcvbuf") return flag(tcp.moderate_rcvbuf);
-  if (name == "tcp_shrink_window") return flag(tcp.shrink_window);
-  if (name == "tcp_comp_sack_nr") return number(tcp.comp_sack_nr);
-  if (name == "tcp_comp_sack_delay_ns") {
-    tcp.comp_sack_delay_ns = value;
-    return true;
-  }
-  if (name == "rmem_max" || name == "wmem_max") {  // of net.core
-    (name == "rmem_max" ? tcp.rmem_limit : tcp.wmem_limit) = static_cast<std::uint32_t>(value);
-    return true;
-  }
-  if (name == "tcp_min_tso_segs") return number(tcp.min_tso_segs);
-  if (name == "tcp_invalid_ratelimit") return number(tcp.invalid_ratelimit_ms);
-  if (name == "tcp_min_snd_mss") return number(tcp.min_snd_mss);
-  if (name == "tcp_notsent_lowat") {
-    tcp.notsent_lowat = static_cast<std::uint32_t>(value);
-    return true;
-  }
-  if (name == "tcp_challenge_ack_limit") {
-    challenges.per_second = static_cast<std::uint32_t>(value);
-    return true;
-  }
-  if (name == "tcp_ecn") {
-    tcp.ecn = static_cast<int>(value);
+struct OwnSetting {
+  std::string_view name;
+  std::variant<bool TcpSettings::*, int TcpSettings::*, std::uint32_t TcpSettings::*,
+               std::int64_t TcpSettings::*>
+      member;
+};
+constexpr OwnSetting kOwn[] = {
+    {"tcp_window_scaling", &TcpSettings::window_scaling},
+    {"tcp_sack", &TcpSettings::sack},
+    {"tcp_dsack", &TcpSettings::dsack},
+    {"tcp_slow_start_after_idle", &TcpSettings::slow_start_after_idle},
+    {"tcp_thin_linear_timeouts", &TcpSettings::thin_linear_timeouts},
+    {"tcp_retrans_collapse", &TcpSettings::retrans_collapse},
+    {"tcp_reordering", &TcpSettings::reordering},
+    {"tcp_max_reordering", &TcpSettings::max_reordering},
+    {"tcp_recovery", &TcpSettings::recovery},
+    {"tcp_early_retrans", &TcpSettings::early_retrans},
+    {"tcp_frto", &TcpSettings::frto},
+    {"tcp_min_tso_segs", &TcpSettings::min_tso_segs},
+    {"tcp_invalid_ratelimit", &TcpSettings::invalid_ratelimit_ms},
+    {"tcp_min_snd_mss", &TcpSettings::min_snd_mss},
+    {"tcp_notsent_lowat", &TcpSettings::notsent_lowat},
+    {"tcp_ecn", &TcpSettings::ecn},
+    {"tcp_moderate_rcvbuf", &TcpSettings::moderate_rcvbuf},
+    {"tcp_shrink_window", &TcpSettings::shrink_window},
+    {"tcp_comp_sack_nr", &TcpSettings::comp_sack_nr},
+    {"tcp_comp_sack_delay_ns", &TcpSettings::comp_sack_delay_ns},
+    {"rmem_max", &TcpSettings::rmem_limit},
+    {"wmem_max", &TcpSettings::wmem_limit},
+    {"gso_max_size", &TcpSettings::gso_max_size},
+};
+
+// Whether it is one of them.
+bool set_own(TcpSettings& tcp, std::string_view name, std::int64_t value) {
+  for (const OwnSetting& own : kOwn) {
+    if (own.name != name) continue;
+    const auto put = [&](auto member) {
+      using T = std::remove_reference_t<decltype(tcp.*member)>;
+      if constexpr (std::is_same_v<T, bool>) {
+        tcp.*member = value != 0;
+      } else {
+        tcp.*member = static_cast<T>(value);
+      }
+    };
+    std::visit(put, own.member);
     return true;
   }
   return false;
@@ -199,63 +154,70 @@ void Host::Impl::resolve_settings() {
   if (options.syn_answer) tcp.rules.syn_answer = *options.syn_answer;
 }
 
-bool Host::Impl::set(std::string_view name, std::string_view value) {
+Result<void> Host::Impl::set(std::string_view name, std::string_view value) {
+  if (auto known = check_setting_name(name); !known) return known;
   if (name == "ip_local_port_range") {
     const auto numbers = parse_numbers(value);
     if (!numbers || numbers->count != 2 || numbers->values[0] < 1 || numbers->values[1] > 65535 ||
-        numbers->values[0] > numbers->values[1] ||
-        numbers->values[0] < settings.ip_unprivileged_port_start.value_or(1024)) {
-      return false;
+        numbers->values[0] > numbers->values[1]) {
+      return refused(
+          "ip_local_port_range takes two ports from 1 to 65535, the lower one first, such as 32768 "
+          "60999");
+    }
+    const std::int64_t start = settings.ip_unprivileged_port_start.value_or(1024);
+    if (numbers->values[0] < start) {
+      return refused(fmt::format(
+          "ip_local_port_range begins at ip_unprivileged_port_start, {}, or above it", start));
     }
     settings.ip_local_port_range =
         PortRange{static_cast<Port>(numbers->values[0]), static_cast<Port>(numbers->values[1])};
     resolve_settings();
-    return true;
+    return {};
   }
   if (name == "ip_local_reserved_ports") {
     const auto reserved = PortSet::parse(value);
-    if (!reserved) return false;
+    if (!reserved) {
+      return refused("ip_local_reserved_ports takes a list of ports, such as 8080,9100-9110");
+    }
     settings.ip_local_reserved_ports = *reserved;
     resolve_settings();
-    return true;
+    return {};
   }
   if (name == "tcp_congestion_control") {
-    if (value == "cubic") {
-      tcp.congestion_control = CongestionControl::Cubic;
-    } else if (value == "reno") {
-      tcp.congestion_control = CongestionControl::NewReno;
-    } else {
-      return false;
+    if (value != "cubic" && value != "reno") {
+      return refused("tcp_congestion_control is cubic or reno");
     }
-    return true;
+    tcp.congestion_control =
+        value == "cubic" ? CongestionControl::Cubic : CongestionControl::NewReno;
+    return {};
   }
-  const auto numbers = parse_numbers(value);
-  if (!numbers || numbers->count == 0) return false;
   if (name == "tcp_mem") {
-    if (numbers->count != 3) return false;
-    std::array<std::uint64_t, 3> pages{};
-    for (std::size_t i = 0; i < 3; ++i) {
-      if (numbers->values[i] < 0 || numbers->values[i] > std::int64_t{1} << 40) return false;
-      pages[i] = static_cast<std::uint64_t>(numbers->values[i]);
-    }
-    memory_pages = pages;
-    return true;
+    const auto numbers = parse_three(name, value, 0, std::int64_t{1} << 40);
+    if (!numbers) return tl::unexpected(numbers.error());
+    std::transform(numbers->values.begin(), numbers->values.end(), memory_pages.begin(),
+                   [](std::int64_t pages) { return static_cast<std::uint64_t>(pages); });
+    return {};
   }
-  if (name == "tcp_rmem") return set_buffer(*numbers, tcp.rmem_default, tcp.rmem_max);
-  if (name == "tcp_wmem") return set_buffer(*numbers, tcp.wmem_default, tcp.wmem_max);
-  if (numbers->count != 1) return false;
-  const std::int64_t number = numbers->values[0];
-  if (!within_limits(name, number)) return false;
-  if (name == "ip_unprivileged_port_start" &&
-      number > settings.ip_local_port_range.value_or(LocalPortRules{}.range).low) {
-    return false;
+  if (name == "tcp_rmem") return set_buffer(name, value, tcp.rmem_default, tcp.rmem_max);
+  if (name == "tcp_wmem") return set_buffer(name, value, tcp.wmem_default, tcp.wmem_max);
+  const auto number = parse_setting(*find_number_setting(name), value);
+  if (!number) return tl::unexpected(number.error());
+  const std::uint32_t range_begins =
+      settings.ip_local_port_range.value_or(LocalPortRules{}.range).low;
+  if (name == "ip_unprivileged_port_start" && *number > range_begins) {
+    return refused(
+        fmt::format("ip_unprivileged_port_start is at most where ip_local_port_range begins, {}",
+                    range_begins));
   }
   if (const SettingInfo* info = find_setting(name)) {
-    settings.*info->member = number;
+    settings.*info->member = *number;
     resolve_settings();
-    return true;
+  } else if (name == "tcp_challenge_ack_limit") {
+    challenges.per_second = static_cast<std::uint32_t>(*number);
+  } else if (!set_own(tcp, name, *number)) {
+    return refused(std::string(name) + " is not to be had here");  // the tables do not agree
   }
-  return set_own(tcp, challenges, name, number);
+  return {};
 }
 
 }  // namespace lastack

@@ -1,5 +1,6 @@
 // Socket options, with the limits and the rounding of Linux.
 #include <algorithm>
+#include <limits>
 
 #include "stack/host_impl.h"
 #include "tcp/calls.h"
@@ -41,6 +42,7 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
   Connection& c = h.connections[socket->connection];
   UserOptions& o = c.options;
   const bool on = value != 0;
+  if (option > Option::hears_icmp) return unexpected(Err::unknown_option);
   const auto within = [&](int least, int most) { return value >= least && value <= most; };
   switch (option) {
     case Option::reuse_address:
@@ -53,16 +55,17 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
       o.keepalive = on;
       break;
     case Option::linger:
-      o.linger = value >= 0;
-      o.linger_seconds = std::max(value, 0);
+      // -1 is l_onoff = 0. A negative l_linger is for ever (Linux: sk_setsockopt, MAX_SCHEDULE_TIMEOUT); that many
+      // seconds are 68 years.
+      o.linger = value != -1;
+      o.linger_seconds = value < 0 ? std::numeric_limits<int>::max() : value;
       break;
-    case Option::send_buffer:
-      if (value < 0) return unexpected(Err::invalid);
+    case Option::
+        send_buffer:  // less than nothing is all there is (Linux: sk_setsockopt takes it unsigned)
       o.send_buffer = std::clamp<std::uint32_t>(
           2 * std::min(static_cast<std::uint32_t>(value), h.tcp.wmem_limit), 4608, 1U << 30);
       break;
     case Option::receive_buffer:
-      if (value < 0) return unexpected(Err::invalid);
       o.receive_buffer = std::clamp<std::uint32_t>(
           2 * std::min(static_cast<std::uint32_t>(value), h.tcp.rmem_limit), 2304, 1U << 30);
       c.rcv_buffer_size = o.receive_buffer;
@@ -109,11 +112,10 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
     case Option::window_clamp:
       if (c.state != TcpState::Closed && c.state != TcpState::Listen) {
         if (value == 0) return unexpected(Err::invalid);
-        set_window_clamp(c, static_cast<std::uint32_t>(value));
+        set_window_clamp(c, static_cast<std::uint32_t>(std::max(value, 0)));
         break;
       }
-      o.window_clamp =
-          value == 0 ? 0 : std::max<std::uint32_t>(static_cast<std::uint32_t>(value), 1152);
+      o.window_clamp = value == 0 ? 0 : static_cast<std::uint32_t>(std::max(value, 1152));
       break;
     case Option::quick_ack:
       o.quickack = on;
@@ -128,6 +130,7 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
       o.not_sent_low = static_cast<std::uint32_t>(value);
       break;
     case Option::v6_only:
+      if (!socket->v6) return unexpected(Err::unknown_option);
       if (c.bound_port != 0) return unexpected(Err::invalid);
       o.v6_only = on;
       break;
@@ -231,6 +234,7 @@ Outcome<int> Host::option(SocketId id, Option option) const {
     case Option::not_sent_low:
       return static_cast<int>(o.not_sent_low);
     case Option::v6_only:
+      if (!socket->v6) return unexpected(Err::unknown_option);
       return o.v6_only;
     case Option::bind_address_no_port:
       return o.bind_no_port;
@@ -247,7 +251,7 @@ Outcome<int> Host::option(SocketId id, Option option) const {
     case Option::hop_limit:
       return o.hop_limit;
   }
-  return unexpected(Err::invalid);
+  return unexpected(Err::unknown_option);
 }
 
 }  // namespace lastack

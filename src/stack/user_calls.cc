@@ -1,8 +1,10 @@
 // What a user asks of the host: POSIX's calls with POSIX's errors.
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "stack/host_impl.h"
+#include "stack/options_check.h"
 #include "tcp/calls.h"
 #include "tcp/output.h"
 #include "tcp/send_space.h"
@@ -66,18 +68,21 @@ OwnPortRange own_range(const Connection& c) {
 
 }  // namespace
 
-Host::Host(HostOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Host::Host(HostOptions options) : impl_(std::make_unique<Impl>(checked(std::move(options)))) {}
 Host::~Host() = default;
 Host::Host(Host&&) noexcept = default;
 Host& Host::operator=(Host&&) noexcept = default;
 
 void Host::add_address(const IpAddress& address) {
+  if (const auto fine = check(impl_->options, {&address, 1}); !fine) {
+    throw std::invalid_argument(fine.error().message);
+  }
   if (impl_->address_set.insert(address).second) impl_->addresses.push_back(address);
 }
 bool Host::has_address(const IpAddress& address) const {
   return impl_->is_local(address);
 }
-bool Host::set(std::string_view name, std::string_view value) {
+Result<void> Host::set(std::string_view name, std::string_view value) {
   return impl_->set(name, value);
 }
 
@@ -219,6 +224,7 @@ Outcome<void> Host::listen(SocketId id, int backlog) {
   h.saw_call(c, SeenCall::Listen);
   h.saw_state(c.tuple, TcpState::Closed, TcpState::Listen);
   c.state = TcpState::Listen;
+  c.state_since = h.now;
   return {};
 }
 
@@ -227,6 +233,7 @@ void Host::Impl::renew(const Socket& socket) {
   Connection fresh;
   fresh.options = c.options;
   fresh.user = c.user;
+  fresh.state_since = now;
   fresh.bound_port = c.bound_port;
   fresh.port_named = c.port_named;
   fresh.tuple.local.port = c.bound_port;
@@ -441,6 +448,7 @@ Outcome<void> Host::shutdown(SocketId id, ShutdownHow how, Instant at) {
     socket->listener = 0;
     h.saw_state(c.tuple, TcpState::Listen, TcpState::Closed);
     c.state = TcpState::Closed;
+    c.state_since = h.now;
     return {};
   }
   if (!opening(c))

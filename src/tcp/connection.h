@@ -295,6 +295,7 @@ struct ControlBlock {
   Instant keep_timer{Instant::max()};  // keep-alive; the limit of an orphan's FIN_WAIT_2
   Instant trim_timer{Instant::max()};  // gives empty buffers back
   Instant fin_wait_2_until{};          // of an orphan, once it is a small record
+  Instant state_since{};               // when it has come to its state
   Instant last_sent{};                 // of data
   Instant last_received{};             // of data
   Instant last_ack_received{};

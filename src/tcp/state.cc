@@ -20,6 +20,7 @@ void set_state(Connection& c, TcpContext& x, TcpState state) {
     x.observer->state_changed(x.now, c.tuple, c.state, back ? c.origin : state, SeenEnd::Other);
   }
   c.state = state;
+  c.state_since = x.now;
   c.news |= news::kState;
 }
 

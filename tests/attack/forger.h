@@ -80,8 +80,8 @@ struct Target {
   Endpoint client, server;
 
   explicit Target(bool timestamps = false) {
-    w.client.set("tcp_timestamps", timestamps ? "1" : "0");
-    w.server.set("tcp_timestamps", timestamps ? "1" : "0");
+    EXPECT_TRUE(w.client.set("tcp_timestamps", timestamps ? "1" : "0"));
+    EXPECT_TRUE(w.server.set("tcp_timestamps", timestamps ? "1" : "0"));
     listener = w.listen(80);
     pair = w.connect(listener, 80);
     client = *w.client.local(pair.client);

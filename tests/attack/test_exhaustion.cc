@@ -84,7 +84,7 @@ TEST(TinySegments, TheScoreboardIsBounded) {
 // CVE-2019-11477: SACK blocks that cut super-segments to pieces, again and again.
 TEST(Sack, BlocksAtEveryPlaceKeepTheCounts) {
   World w({.name = "client", .seed = 1}, {.name = "server", .seed = 2, .gso_max_size = 65536});
-  w.server.set("tcp_timestamps", "0");
+  EXPECT_TRUE(w.server.set("tcp_timestamps", "0"));
   const SocketId listener = w.listen(80);
   const Endpoint self{kServerAddress, 80};
   const Endpoint peer{IpAddress::v4(0x0a000077), 5555};

@@ -178,9 +178,9 @@ bool call(World& w, SocketId s, std::size_t which, std::mt19937_64& random) {
     case 18:
       for (const char* name :
            {"tcp_rmem", "tcp_wmem", "tcp_mem", "tcp_fin_timeout", "", "nothing"}) {
-        h.set(name, std::to_string(value));
-        h.set(name,
-              std::to_string(value) + " " + std::to_string(value) + " " + std::to_string(value));
+        const std::string number = std::to_string(value);
+        static_cast<void>(h.set(name, number));
+        static_cast<void>(h.set(name, number + " " + number + " " + number));
       }
       return true;
     default:

@@ -675,7 +675,7 @@ void Script::line(std::string_view text) {
     collect();
   } else if (first == "sysctl") {
     const std::string name = w.take();
-    if (!host.set(name, w.rest())) fail("no such setting");
+    if (const auto set = host.set(name, w.rest()); !set) fail(set.error().message);
   } else if (first == "state") {
     const auto want = w.take();
     const auto is = to_string(sees_->state(tuple()));

@@ -25,7 +25,7 @@ class EndpointWorld final : public World {
 
   std::string_view name() const override { return "endpoint"; }
   bool set(const std::string& name, const std::string& value) override {
-    return host_.set(name, value);
+    return host_.set(name, value).has_value();
   }
 
   void receive(std::span<const std::byte> packet, Instant now) override {

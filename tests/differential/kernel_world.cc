@@ -103,7 +103,7 @@ SocketOption number_of(Option option) {
     case Option::hears_icmp:
       return {IPPROTO_IP, IP_RECVERR};
   }
-  return {};
+  return {SOL_SOCKET, 0x7ffe};  // none
 }
 
 class KernelWorld final : public World {
@@ -182,7 +182,7 @@ class KernelWorld final : public World {
   Outcome<void> set_option(Handle socket, Option option, int value, Instant) override {
     const SocketOption number = number_of(option);
     if (option == Option::linger) {
-      const linger how{value >= 0 ? 1 : 0, std::max(value, 0)};
+      const linger how{value != -1 ? 1 : 0, value};  // -1 is the endpoint's word for off
       return outcome(setsockopt(fd(socket), number.level, number.name, &how, sizeof how));
     }
     return outcome(setsockopt(fd(socket), number.level, number.name, &value, sizeof value));
@@ -269,7 +269,8 @@ class KernelWorld final : public World {
 
  private:
   static std::string path_of(const std::string& name) {
-    std::string path = "net.ipv4." + name;
+    const bool of_all = name == "rmem_max" || name == "wmem_max";
+    std::string path = (of_all ? "net.core." : "net.ipv4.") + name;
     if (const SettingInfo* info = find_setting(name)) path = info->path;
     for (char& c : path) {
       if (c == '/') c = '.';

@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <limits>
+#include <optional>
 #include <sstream>
 
 #include "differential/errors_states.h"
@@ -105,6 +107,128 @@ Answers ask(World& world, Instant now) {
   return answers;
 }
 
+// --- Options: what set_option() answers to every value that might be refused, and what option() then says.
+
+struct Named {
+  Option option;
+  const char* name;
+};
+constexpr Named kOptions[] = {
+    {Option::reuse_address, "reuse_address"},
+    {Option::reuse_port, "reuse_port"},
+    {Option::keep_alive, "keep_alive"},
+    {Option::linger, "linger"},
+    {Option::send_buffer, "send_buffer"},
+    {Option::receive_buffer, "receive_buffer"},
+    {Option::no_delay, "no_delay"},
+    {Option::cork, "cork"},
+    {Option::max_segment, "max_segment"},
+    {Option::keep_idle, "keep_idle"},
+    {Option::keep_interval, "keep_interval"},
+    {Option::keep_count, "keep_count"},
+    {Option::syn_count, "syn_count"},
+    {Option::linger2, "linger2"},
+    {Option::defer_accept, "defer_accept"},
+    {Option::window_clamp, "window_clamp"},
+    {Option::quick_ack, "quick_ack"},
+    {Option::user_timeout, "user_timeout"},
+    {Option::not_sent_low, "not_sent_low"},
+    {Option::v6_only, "v6_only"},
+    {Option::bind_address_no_port, "bind_address_no_port"},
+    {Option::local_port_range, "local_port_range"},
+    {Option::traffic_class, "traffic_class"},
+    {Option::hop_limit, "hop_limit"},
+    {Option::urgent_inline, "urgent_inline"},
+    {Option::read_low, "read_low"},
+    {Option::hears_icmp, "hears_icmp"},
+    {static_cast<Option>(200), "200, which is none"},
+};
+constexpr int kLeast = std::numeric_limits<int>::min(), kMost = std::numeric_limits<int>::max();
+constexpr int kValues[] = {kLeast, -7,  -1,  0,     1,     87,    88,   127,
+                           128,    255, 256, 32767, 32768, 65535, kMost};
+
+struct OptionAnswer {
+  std::string set;
+  std::optional<int> reads;  // afterwards, if it was taken
+};
+// By option, by value.
+using OptionAnswers = std::vector<std::vector<OptionAnswer>>;
+
+OptionAnswers set_options(World& world, Instant now, bool connected) {
+  OptionAnswers answers;
+  Play play(world, now);
+  for (const Named& o : kOptions) {
+    answers.emplace_back();
+    const Handle s = connected ? play.connected() : play.fresh();
+    for (const int value : kValues) {
+      OptionAnswer answer{text(world.set_option(s, o.option, value, play.now())), {}};
+      // How long for ever is, is cut off in what the kernel reads (linger).
+      const bool for_ever = o.option == Option::linger && value < -1;
+      if (const auto read = world.option(s, o.option); read && answer.set == "ok" && !for_ever) {
+        answer.reads = *read;
+      }
+      answers.back().push_back(answer);
+    }
+    play.option(s, Option::linger,
+                0);  // or close() of the kernel waits, though nothing blocks here
+    (void)world.close(s, play.now());
+  }
+  return answers;
+}
+
+std::string word(int value) {
+  return value == kLeast ? "-2^31" : value == kMost ? "2^31-1" : std::to_string(value);
+}
+// "-2^31 to 0: EINVAL; 1 to 32767: ok": of what was tried.
+std::string ranges(const std::vector<OptionAnswer>& answers) {
+  std::string all;
+  for (std::size_t i = 0; i < answers.size();) {
+    std::size_t end = i;
+    while (end + 1 < answers.size() && answers[end + 1].set == answers[i].set) ++end;
+    if (i == 0 && end + 1 == answers.size()) return "all: " + answers[i].set;
+    if (!all.empty()) all += "; ";
+    all += word(kValues[i]);
+    if (end > i) all += " to " + word(kValues[end]);
+    all += ": " + answers[i].set;
+    i = end + 1;
+  }
+  return all;
+}
+
+struct BothWorlds {
+  OptionAnswers kernel, endpoint;
+};
+
+std::string options_part(const BothWorlds& fresh, const BothWorlds& connected,
+                         std::vector<std::string>& differences) {
+  std::ostringstream out;
+  out << "\n## setsockopt()\n\nOptions of `lastack/host.h`, of an IPv4 socket that is not connected, and where it is "
+         "another answer, of one in\nESTABLISHED. Tried were";
+  for (const int value : kValues) out << (value == kLeast ? " " : ", ") << word(value);
+  out << ".\nWhat an option then reads is compared as well, but is not shown. linger: -1 stands for l_onoff = 0.\n\n"
+         "| option | Linux | endpoint |\n|---|---|---|\n";
+  for (std::size_t i = 0; i < std::size(kOptions); ++i) {
+    const auto row = [&](const std::string& name, const BothWorlds& both) {
+      const auto &kernel = both.kernel[i], &endpoint = both.endpoint[i];
+      const std::string of_kernel = ranges(kernel), of_endpoint = ranges(endpoint);
+      const char* mark = of_kernel == of_endpoint ? "" : "**";
+      for (std::size_t j = 0; j < kernel.size(); ++j) {
+        if (kernel[j].set == endpoint[j].set && kernel[j].reads == endpoint[j].reads) continue;
+        differences.push_back(name + " = " + std::to_string(kValues[j]) + ": Linux " +
+                              kernel[j].set + ' ' + std::to_string(kernel[j].reads.value_or(0)) +
+                              ", endpoint " + endpoint[j].set + ' ' +
+                              std::to_string(endpoint[j].reads.value_or(0)));
+      }
+      return "| " + name + " | " + of_kernel + " | " + mark + of_endpoint + mark + " |\n";
+    };
+    const std::string plain = row(kOptions[i].name, fresh);
+    const std::string open = row(std::string(kOptions[i].name) + ", ESTABLISHED", connected);
+    out << plain;
+    if (plain.substr(plain.find(" | ")) != open.substr(open.find(" | "))) out << open;
+  }
+  return out.str();
+}
+
 std::string document(const Answers& kernel, const Answers& endpoint,
                      std::vector<std::string>& differences) {
   std::ostringstream out;
@@ -143,8 +267,20 @@ TEST(ErrorsTable, TheEndpointAnswersAsTheKernelDoesAndTheDocumentSaysSo) {
     const auto endpoint = make_endpoint_world({.seed = 1, .now = monotonic_now()});
     const Answers of_kernel = ask(**kernel, monotonic_now());
     const Answers of_endpoint = ask(*endpoint, monotonic_now());
+    // What an option reads follows from these.
+    for (const char* name : {"tcp_rmem", "tcp_wmem", "rmem_max", "wmem_max"}) {
+      if (const auto value = (*kernel)->setting(name)) {
+        EXPECT_TRUE(endpoint->set(name, *value)) << name << ' ' << *value;
+      }
+    }
+    const auto options = [&](bool connected) {
+      return BothWorlds{set_options(**kernel, monotonic_now(), connected),
+                        set_options(*endpoint, monotonic_now(), connected)};
+    };
+    const BothWorlds fresh = options(false), connected = options(true);
     std::vector<std::string> differences;
-    const std::string text = document(of_kernel, of_endpoint, differences);
+    const std::string text =
+        document(of_kernel, of_endpoint, differences) + options_part(fresh, connected, differences);
     for (const std::string& difference : differences) ADD_FAILURE() << difference;
     const std::string path = LASTACK_SOURCE_DIR "/docs/errors.md";
     if (std::getenv("LASTACK_WRITE") != nullptr) std::ofstream(path) << text;

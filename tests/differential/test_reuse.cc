@@ -2,7 +2,11 @@
 // record.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "differential/differential.h"
+#include "stack/setting_names.h"
 
 namespace lastack::differential {
 namespace {
@@ -50,18 +54,20 @@ TEST(Differential, F15_never_without_timestamps) {
 // The limits of the settings are the kernel's.
 TEST(Differential, F16_settings_take_and_refuse_the_same_values) {
   differential([](Differential& d) {
-    std::vector<std::string> names = {"tcp_window_scaling", "tcp_sack",
-                                      "tcp_recovery",       "tcp_ecn",
-                                      "tcp_early_retrans",  "tcp_min_snd_mss"};
-    for (const SettingInfo& info : setting_table()) {
-      const std::string name(info.name);
-      // Those of the host, of tables, of vendors; and one whose limit is another setting.
-      if (!info.per_namespace || name.starts_with("nf_") || name.ends_with("entries") ||
-          name == "tcp_tw_recycle" || name == "tcp_tw_timeout" ||
-          name == "ip_unprivileged_port_start") {
-        continue;
+    // Not those of the host, of the device, of vendors; nor one whose limit is another setting, nor one of which the
+    // kernel takes 2^32 for 0.
+    constexpr std::string_view kNot[] = {"tcp_max_orphans",
+                                         "tcp_tw_recycle",
+                                         "tcp_tw_timeout",
+                                         "rmem_max",
+                                         "wmem_max",
+                                         "gso_max_size",
+                                         "ip_unprivileged_port_start", "tcp_invalid_ratelimit"};
+    std::vector<std::string> names;
+    for (const SettingLimits& s : number_settings()) {
+      if (std::find(std::begin(kNot), std::end(kNot), s.name) == std::end(kNot)) {
+        names.emplace_back(s.name);
       }
-      names.push_back(name);
     }
     for (const std::string& name : names) {
       for (const char* value : {"-1", "0", "1", "2", "3", "5", "48", "127", "128", "255", "256",

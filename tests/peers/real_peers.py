@@ -460,6 +460,26 @@ class HalfClose(unittest.TestCase):
 
 
 class Churn(unittest.TestCase):
+    def test_what_is_not_reached_is_hinted_at(self):
+        for to, hint in ((f"{KERNEL[4]}:9", b"refuses: is a server listening"),
+                         ("192.0.2.1:80", b"was not reached: the endpoint reaches what this machine routes from la0")):
+            with self.subTest(to=to):
+                done = run(LASTACK, "endpoint", "churn", "--create", "--count", "3", "--patience", "1", to, check=False)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn(hint, done.stderr)
+                done = fetch(f"http://{to}/", "--patience", "1", check=False)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn(hint, done.stderr)
+
+    def test_a_setting_that_cannot_be_is_explained(self):
+        for setting, reason in (("tcp_tw_resue=1", b"the nearest is tcp_tw_reuse"),
+                                ("tcp_tw_reuse=7", b"tcp_tw_reuse takes a number from 0 to 2, and not 7"),
+                                ("tcp_fastopen=1", b"known on Linux, and not used by the endpoint")):
+            with self.subTest(setting=setting):
+                done = run(LASTACK, "endpoint", "churn", "--create", "--set", setting, f"{KERNEL[4]}:9", check=False)
+                self.assertEqual(done.returncode, 64, done.stderr)
+                self.assertIn(reason, done.stderr)
+
     def test_every_way_to_end(self):
         with web_server():
             to = f"{KERNEL[4]}:8080"

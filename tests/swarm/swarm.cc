@@ -132,14 +132,16 @@ class Run {
     return *IpAddress::parse(host == 0 ? "fd00::1" : "fd00::2");
   }
 
+  void set(Host& host, std::string_view name, const std::string& value) {
+    if (const auto done = host.set(name, value); !done) complain(done.error().message);
+  }
+
   void set_up() {
     for (std::size_t h = 0; h < 2; ++h) {
       hosts_[h].add_address(address(h, false));
       hosts_[h].add_address(address(h, true));
-      hosts_[h].set("ip_local_port_range", "40000 " + std::to_string(40000 + plan_.ports - 1));
-      for (const auto& [name, value] : plan_.settings[h]) {
-        if (!hosts_[h].set(name, value)) complain("no setting " + name + " = " + value);
-      }
+      set(hosts_[h], "ip_local_port_range", "40000 " + std::to_string(40000 + plan_.ports - 1));
+      for (const auto& [name, value] : plan_.settings[h]) set(hosts_[h], name, value);
       // One for both families.
       const SocketId listener = *hosts_[h].open(Host::Family::V6);
       hosts_[h].set_option(listener, Option::reuse_address, 1, now_);
@@ -569,29 +571,29 @@ class Run {
     Host& host = hosts_[choices_.below(2)];
     switch (choices_.below(9)) {
       case 0:
-        host.set("tcp_fin_timeout", std::to_string(choices_.between(1, 90)));
+        set(host, "tcp_fin_timeout", std::to_string(choices_.between(1, 90)));
         break;
       case 1:
-        host.set("tcp_rfc1337", std::to_string(choices_.below(2)));
+        set(host, "tcp_rfc1337", std::to_string(choices_.below(2)));
         break;
       case 2:
-        host.set("tcp_sack", std::to_string(choices_.below(2)));
+        set(host, "tcp_sack", std::to_string(choices_.below(2)));
         break;
       case 3:
-        host.set("tcp_window_scaling", std::to_string(choices_.below(2)));
+        set(host, "tcp_window_scaling", std::to_string(choices_.below(2)));
         break;
       case 4:
-        host.set("tcp_syncookies", std::to_string(choices_.below(3)));
+        set(host, "tcp_syncookies", std::to_string(choices_.below(3)));
         cookies_ = true;
         break;
       case 5:
-        host.set("tcp_ecn", std::to_string(choices_.below(3)));
+        set(host, "tcp_ecn", std::to_string(choices_.below(3)));
         break;
       case 6:
         static_cast<void>(host.snapshot(now_));
         break;
       case 7:
-        host.set("tcp_abort_on_overflow", std::to_string(choices_.below(2)));
+        set(host, "tcp_abort_on_overflow", std::to_string(choices_.below(2)));
         break;
       case 8:
         if (plan_.wire.mtu < 1500) {

@@ -121,5 +121,69 @@ TEST(Snapshot, AnIdleHostIsHealthy) {
   }
 }
 
+// --- How long in which state
+
+Duration in_state(const Host& host, SocketId socket, Instant now) {
+  return host.info(socket, now)->in_state;
+}
+// By state, of a connection or record; listeners apart.
+std::optional<Duration> in_state(const Host& host, TcpState state, Instant now) {
+  for (const SocketRecord& r : host.sockets(now)) {
+    if (r.state == state) return r.in_state;
+  }
+  ADD_FAILURE() << "none is " << to_string(state);
+  return std::nullopt;
+}
+
+TEST(Snapshot, HowLongInEachState) {
+  World w;
+  w.client.advance(w.now);
+  w.server.advance(w.now);
+  const SocketId at = w.listen(80);
+  const Instant listened = w.now;
+  const SocketId fresh = *w.client.open();
+  EXPECT_EQ(in_state(w.client, fresh, w.now), Duration::zero()) << "it was never in another";
+  w.run_for(7s);
+  const SocketId c = w.dial(80);
+  EXPECT_EQ(in_state(w.client, c, w.now), Duration::zero());
+  w.collect();
+  w.run_for(500us);
+  EXPECT_EQ(in_state(w.client, c, w.now), 500us) << "SYN_SENT";
+  w.run_for(1ms);
+  const Instant half_open = w.now - 500us;
+  EXPECT_EQ(in_state(w.server, TcpState::SynReceived, w.now), w.now - half_open);
+  w.run_for(998ms);
+  const SocketId s = *w.server.accept(at);
+  EXPECT_EQ(in_state(w.client, c, half_open + 1s), 999ms) << "ESTABLISHED, with the SYN,ACK";
+  EXPECT_EQ(in_state(w.server, s, half_open + 1s), 998ms) << "with the ACK";
+  w.run_for(1h);  // asleep
+  EXPECT_EQ(in_state(w.server, TcpState::Established, half_open + 30min), 30min - 2ms);
+  const Instant shut = w.now;
+  ASSERT_TRUE(w.client.shutdown(c, ShutdownHow::Write, w.now));
+  w.collect();
+  w.run_for(1500us);
+  EXPECT_EQ(in_state(w.server, s, w.now), 500us) << "CLOSE_WAIT";
+  EXPECT_EQ(in_state(w.client, c, w.now), 1500us) << "FIN_WAIT_1";
+  while (*w.client.state(c) != TcpState::FinWait2 && w.now < shut + 1s) w.run_for(100us);
+  const Instant half_closed = w.now - in_state(w.client, c, w.now);
+  EXPECT_LE(w.now - half_closed, 100us);
+  w.run_for(3s);
+  EXPECT_EQ(in_state(w.client, c, half_closed + 3s), 3s) << "FIN_WAIT_2";
+  EXPECT_EQ(in_state(w.server, TcpState::CloseWait, shut + 3s), 3s - 1ms);
+  const Instant closed = w.now;
+  ASSERT_TRUE(w.server.close(s, w.now));
+  w.collect();
+  w.run_for(500us);
+  EXPECT_EQ(in_state(w.server, TcpState::LastAck, w.now), 500us);
+  w.run_for(10s);
+  // Records keep whole milliseconds.
+  const auto resting = in_state(w.client, TcpState::TimeWait, closed + 5s);
+  ASSERT_TRUE(resting);
+  EXPECT_GE(*resting, 5s - 2ms);
+  EXPECT_LE(*resting, 5s - 1ms);
+  EXPECT_EQ(in_state(w.client, c, closed + 5s), 5s - 1ms) << "the socket itself is CLOSED";
+  EXPECT_EQ(in_state(w.server, TcpState::Listen, w.now), w.now - listened);
+}
+
 }  // namespace
 }  // namespace lastack::test
