@@ -60,7 +60,7 @@ constexpr SettingLimits kNumbers[] = {
     {"tcp_notsent_lowat", 0, 0xffffffff},
     {"tcp_challenge_ack_limit", -kInt - 1, kInt},
     {"tcp_ecn", 0, 2},
-    {"tcp_moderate_rcvbuf", 0, 1},
+    {"tcp_moderate_rcvbuf", 0, kByte},
     {"tcp_shrink_window", 0, 1},
     {"tcp_comp_sack_nr", 0, kByte},
     {"tcp_comp_sack_delay_ns", 0, std::int64_t{1} << 40},

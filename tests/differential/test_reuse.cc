@@ -62,7 +62,8 @@ TEST(Differential, F16_settings_take_and_refuse_the_same_values) {
                                          "rmem_max",
                                          "wmem_max",
                                          "gso_max_size",
-                                         "ip_unprivileged_port_start", "tcp_invalid_ratelimit"};
+                                         "ip_unprivileged_port_start",
+                                         "tcp_invalid_ratelimit"};
     std::vector<std::string> names;
     for (const SettingLimits& s : number_settings()) {
       if (std::find(std::begin(kNot), std::end(kNot), s.name) == std::end(kNot)) {
