@@ -1,16 +1,14 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "cli/endpoint_live.h"
 #include "cli/endpoint_runs.h"
 #include "cli/endpoint_stage.h"
 #include "cli/exit_codes.h"
+#include "cli/fetch_target.h"
 #include "cli/output.h"
 #include "services/http_fetch.h"
 
@@ -18,60 +16,6 @@ namespace lastack {
 namespace {
 
 constexpr const char* kName = "endpoint fetch";
-
-// Where the body goes: standard output, or FILE.part until all of it is there.
-class Target {
- public:
-  static Result<Target> open(const FetchArguments& arguments) {
-    Target target;
-    if (arguments.output == "-") return target;
-    target.name_ = arguments.output;
-    target.part_ = arguments.output + ".part";
-    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (arguments.resume ? 0 : O_TRUNC);
-    target.fd_.reset(::open(target.part_.c_str(), flags, 0666));
-    struct stat about {};
-    if (!target.fd_ || ::fstat(target.fd_.get(), &about) != 0) {
-      return tl::unexpected(system_error(errno, "cannot write " + target.part_));
-    }
-    if (arguments.resume) target.length_ = static_cast<std::uint64_t>(about.st_size);
-    return target;
-  }
-
-  std::uint64_t length() const { return length_; }
-  bool is_file() const { return static_cast<bool>(fd_); }
-  const std::string& part() const { return part_; }
-
-  Result<void> put(std::uint64_t offset, std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t n =
-          fd_ ? ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset))
-              : ::write(STDOUT_FILENO, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        return tl::unexpected(
-            system_error(errno, "cannot write to " + (fd_ ? part_ : "standard output")));
-      }
-      offset += static_cast<std::uint64_t>(n);
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-    return {};
-  }
-  // All of it is there.
-  Result<void> finish(std::uint64_t length) {
-    if (!fd_) return {};
-    // What an earlier, longer version has left.
-    if (::ftruncate(fd_.get(), static_cast<off_t>(length)) != 0 ||
-        ::rename(part_.c_str(), name_.c_str()) != 0) {
-      return tl::unexpected(system_error(errno, "cannot finish " + name_));
-    }
-    return {};
-  }
-
- private:
-  std::string name_, part_;
-  UniqueFd fd_;
-  std::uint64_t length_ = 0;  // of what was there before
-};
 
 }  // namespace
 
@@ -90,68 +34,106 @@ int run_endpoint_fetch(const FetchArguments& arguments) {
   Stage& s = **stage;
   const auto to = resolve(url->host, url->port, s.has_address(true), s.has_address(false));
   if (!to) return refuse(to.error().message, exit_code::kNoInput);
-  auto target = Target::open(arguments);
-  if (!target) return refuse(target.error().message, exit_code::kCannotWrite);
+  auto target = FetchTarget::open(arguments.output, arguments.resume);
+  if (!target) {
+    const int number = target.error().number;
+    return refuse(target.error().message,
+                  number == EINVAL ? exit_code::kUsage : exit_code::kCannotWrite);
+  }
+  if (target->unknown() > 0 && !arguments.quiet) {
+    complain(kName,
+             fmt::format("it is not known of which version {} is a part: all of it is fetched anew",
+                         target->part()));
+  }
 
-  HttpFetch fetch(s.host(), s.events(),
-                  [&](std::uint64_t offset, std::span<const std::byte> bytes) {
-                    return target->put(offset, bytes);
-                  });
   const Instant begun = EventLoop::now();
   std::uint64_t seen = 0;
   Instant seen_at = begun;
-  fetch.on_end([&] { s.end(); });
+  std::optional<HttpFetch> fetch;
+  const auto go_on = [&](EventLoop::Ready) {
+    const Instant now = EventLoop::now();
+    seen_at = now;  // it was not the server who kept us waiting
+    const auto written = target->go_on();
+    if (target->waiting()) return;
+    s.loop().unwatch(target->descriptor());
+    if (fetch->done()) {
+      s.end();
+    } else if (written) {
+      fetch->resume(now);
+    } else {
+      fetch->fail(written.error().message, now);
+    }
+  };
+  fetch.emplace(s.host(), s.events(),
+                [&](std::uint64_t offset, std::span<const std::byte> bytes) -> Result<void> {
+                  const bool waited = target->waiting();
+                  auto taken = target->put(offset, bytes);
+                  if (!taken || waited || !target->waiting()) return taken;
+                  fetch->pause();
+                  return s.loop().watch(target->descriptor(), {.writable = true}, go_on);
+                });
+  fetch->on_head([&](const FetchResult& head) { return target->begin(head); });
+  fetch->on_end([&] {
+    if (!target->waiting()) s.end();
+  });
   s.every(200ms, [&] {
     const Instant now = EventLoop::now();
-    if (fetch.received() != seen) {
-      seen = fetch.received();
+    if (fetch->received() != seen || target->waiting()) {
+      seen = fetch->received();
       seen_at = now;
     } else if (seconds(now - seen_at) > arguments.patience) {
-      fetch.fail(
+      fetch->fail(
           fmt::format("nothing has come for {:g} s, after {} bytes", arguments.patience, seen),
           now);
     }
   });
-  if (fetch.start(*to, *url, target->length(), begun)) {
+  const auto can_go_on = [&] {
+    if (target->is_file() && fetch->received() > 0) {
+      complain(kName, "--resume goes on with " + target->part());
+    }
+  };
+  if (fetch->start(*to, *url, target->there(), begun)) {
     const auto ended = s.run();
     if (!ended) return report(kName, ended.error());
-    if (!fetch.done()) {
-      fetch.fail("interrupted", EventLoop::now());
+    if (!fetch->done() || target->waiting()) {
+      fetch->fail("interrupted", EventLoop::now());
       s.end();
       (void)s.run();
-      if (target->is_file()) complain(kName, "--resume goes on with " + target->part());
+      if (!s.write_snapshot()) return exit_code::kCannotWrite;
+      can_go_on();
       return 128 + *ended;
     }
   }
   const double took = seconds(EventLoop::now() - begun);
   if (!s.write_snapshot()) return exit_code::kCannotWrite;
-  const auto& result = fetch.result();
-  if (!result) {
-    complain(kName, result.error().message);
-    if (!fetch.connected()) {
-      const std::string hint = s.reach_hint(*to, fetch.connect_error());
+  const auto& result = fetch->result();
+  if (!result || target->trouble()) {
+    complain(kName, target->trouble() ? target->trouble()->message : result.error().message);
+    if (!fetch->connected()) {
+      const std::string hint = s.reach_hint(*to, fetch->connect_error());
       if (!hint.empty()) complain(kName, hint);
     }
-    if (target->is_file() && fetch.received() > 0) {
-      complain(kName, "--resume goes on with " + target->part());
-    }
-    return 1;
+    if (fetch->changed()) complain(kName, "without --resume all of it is fetched anew");
+    can_go_on();
+    return target->trouble() ? exit_code::kCannotWrite : 1;
   }
   const std::uint64_t length = result->offset + result->bytes;
+  const std::uint64_t there = target->there().length;
   const bool had_it = result->status == 416;
-  if (had_it && result->whole != target->length()) {
+  if (had_it && result->whole != there) {
     return refuse(fmt::format("{} has {} bytes, and the server has no more than {}: another file?",
-                              target->part(), target->length(), result->whole.value_or(0)),
+                              target->part(), there, result->whole.value_or(0)),
                   1);
   }
   if (!had_it && result->whole && *result->whole != length) {
     return refuse(fmt::format("{} bytes have come of {}", length, *result->whole), 1);
   }
-  if (auto finished = target->finish(had_it ? target->length() : length); !finished) {
+  if (auto finished = target->finish(had_it ? there : length); !finished) {
     return refuse(finished.error().message, exit_code::kCannotWrite);
   }
   if (!arguments.quiet) {
-    const std::string note = result->restarted ? ", all of it: the server knows no ranges" : "";
+    const std::string note =
+        result->restarted ? ", all of it: the server has another version or knows no ranges" : "";
     complain(kName,
              fmt::format("{} bytes from {} in {:.2f} s ({}){}", result->bytes, to->to_string(),
                          took, bytes_per_second(static_cast<double>(result->bytes) / took), note));

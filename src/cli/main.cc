@@ -1,4 +1,7 @@
 // lastack: how TCP connections end.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
@@ -9,7 +12,22 @@
 #include "cli/exit_codes.h"
 #include "cli/output.h"
 
+namespace {
+
+// Where one of the three is closed (>&-), no other descriptor gets its number: what is meant for it must not go there.
+// Opened so that its use is an error: standard output cannot be written.
+void hold_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    // The lowest number that is free is this one.
+    (void)::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  hold_standard_descriptors();
   CLI::App app{
       "How TCP connections end: who closes first, whether it hurts, how long until it breaks, what fixes it."};
   app.set_version_flag("--version", std::string("lastack ") + LASTACK_VERSION);

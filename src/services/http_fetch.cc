@@ -11,18 +11,47 @@ namespace {
 
 constexpr std::size_t kPiece = std::size_t{128} << 10;
 
+// RFC 9110, 8.8.3, and not weak.
+bool is_strong_tag(std::string_view text) {
+  if (text.size() < 2 || text.front() != '"' || text.back() != '"') return false;
+  text = text.substr(1, text.size() - 2);
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    return c == '"' || c == 127 || static_cast<unsigned char>(c) <= ' ';
+  });
+}
+
 }  // namespace
 
-Result<void> HttpFetch::start(const Endpoint& to, const HttpUrl& url, std::uint64_t from,
+HttpVersion version_of(const HttpHead& head) {
+  HttpVersion version;
+  if (const auto tag = head.field("ETag")) {
+    if (is_strong_tag(*tag)) version.tag = *tag;
+    return version;  // beside a tag a date is not to be used
+  }
+  const auto modified = head.field("Last-Modified");
+  const auto sent = head.field("Date");
+  const auto then = modified ? parse_http_date(*modified) : std::nullopt;
+  const auto now = sent ? parse_http_date(*sent) : std::nullopt;
+  // In the second in which it was sent the file may have changed again.
+  if (then && now && *now > *then) version.modified = *modified;
+  return version;
+}
+
+Result<void> HttpFetch::start(const Endpoint& to, const HttpUrl& url, const HttpPart& there,
                               Instant now) {
   const bool v6_literal = url.host.find(':') != std::string::npos;
-  request_ =
-      fmt::format("GET {} HTTP/1.1\r\nHost: {}{}{}{}\r\nUser-Agent: lastack\r\nAccept: */*\r\n",
-                  url.path, v6_literal ? "[" : "", url.host, v6_literal ? "]" : "",
-                  url.port == 80 ? "" : ":" + std::to_string(url.port));
-  if (from > 0) request_ += fmt::format("Range: bytes={}-\r\n", from);
+  request_ = fmt::format(
+      "GET {} HTTP/1.1\r\nHost: {}{}{}{}\r\nUser-Agent: lastack\r\nAccept: */*\r\n"
+      "Accept-Encoding: identity\r\n",
+      url.path, v6_literal ? "[" : "", url.host, v6_literal ? "]" : "",
+      url.port == 80 ? "" : ":" + std::to_string(url.port));
+  there_ = there;
+  if (there.length > 0) {
+    request_ += fmt::format("Range: bytes={}-\r\n", there.length);
+    const std::string& condition = there.version.condition();
+    if (!condition.empty()) request_ += fmt::format("If-Range: {}\r\n", condition);
+  }
   request_ += "Connection: close\r\n\r\n";
-  from_ = from;
   const auto socket = host_.open(to.address.is_v4() ? Host::Family::V4 : Host::Family::V6);
   if (!socket) return failure("cannot open a socket: " + describe(socket.error()));
   socket_ = *socket;
@@ -61,6 +90,22 @@ void HttpFetch::on_event(SocketId, Instant now) {
   if (!done_) go_on(now);
 }
 
+void HttpFetch::resume(Instant now) {
+  paused_ = false;
+  if (!done_) go_on(now);
+}
+
+Result<void> HttpFetch::put(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return {};
+  const std::uint64_t at = so_far_.offset + so_far_.bytes;
+  if (so_far_.whole && bytes.size() > *so_far_.whole - at) {
+    return failure(fmt::format("more has come than the {} bytes that there are", *so_far_.whole));
+  }
+  auto taken = sink_(at, bytes);
+  if (taken) so_far_.bytes += bytes.size();
+  return taken;
+}
+
 void HttpFetch::go_on(Instant now) {
   if (phase_ == Phase::Connecting) {
     const Readiness ready = host_.readiness(socket_);
@@ -85,7 +130,7 @@ void HttpFetch::go_on(Instant now) {
     phase_ = Phase::Head;
   }
   thread_local std::array<std::byte, kPiece> room;
-  for (;;) {
+  while (!paused_) {
     const auto got = host_.read(socket_, room, now);
     if (!got) {
       if (got.error() == Err::would_block) return;
@@ -110,11 +155,10 @@ void HttpFetch::go_on(Instant now) {
     if (phase_ == Phase::Body && at_ == input_.size() && !chunked_) {
       const std::size_t n =
           static_cast<std::size_t>(std::min<std::uint64_t>(left_.value_or(*got), *got));
-      if (auto taken = sink_(so_far_.offset + so_far_.bytes, std::span(room).first(n)); !taken) {
+      if (auto taken = put(std::span(room).first(n)); !taken) {
         fail(taken.error().message, now);
         return;
       }
-      so_far_.bytes += n;
       if (left_ && (*left_ -= n) == 0) {
         finish(now);
         return;
@@ -157,7 +201,6 @@ Result<bool> HttpFetch::take_input() {
   return take_body();
 }
 
-// The length of the body, by RFC 9112, 6.3.
 Result<void> HttpFetch::take_head(const HttpHead& head) {
   const auto status = parse_decimal(head.start[1]);
   if (!http_minor(head.start[0]) || !status || *status < 100 || *status > 599) {
@@ -165,44 +208,84 @@ Result<void> HttpFetch::take_head(const HttpHead& head) {
   }
   if (*status < 200 && *status != 101) return {};  // the answer proper follows
   so_far_.status = static_cast<int>(*status);
-  phase_ = Phase::Body;
-  const auto length = head.field("Content-Length");
-  if (head.lists("Transfer-Encoding", "chunked")) {
-    chunked_ = true;
-    phase_ = Phase::ChunkSize;
-  } else if (head.field("Transfer-Encoding")) {
-    return failure("the answer is encoded in a way that is not understood");
-  } else if (length) {
-    left_ = parse_decimal(*length);
-    if (!left_ || head.count("Content-Length") > 1) return failure("Content-Length is no number");
-    so_far_.whole = left_;
-  }
-  if (*status == 204 || *status == 304 || left_ == 0) complete_ = true;
-  if (*status == 416) {
+  so_far_.version = version_of(head);
+  if (*status == 416 && there_.length > 0) {
     const auto range = head.field("Content-Range");
     if (range && range->starts_with("bytes */")) so_far_.whole = parse_decimal(range->substr(8));
     complete_ = true;
-    return {};
+    return same_version(head);
   }
-  if (*status == 200) {
-    so_far_.restarted = from_ > 0;
-    return {};
-  }
-  if (*status != 206)
+  if (*status != 200 && *status != 206)
     return failure(fmt::format("the server answers {} {}", head.start[1], head.start[2]));
-  // "bytes 5-9/10": what was asked for, or else it is no continuation.
+  if (auto taken = take_length(head); !taken) return taken;
+  if (*status == 206) {
+    if (auto taken = take_range(head); !taken) return taken;
+  } else {
+    so_far_.whole = left_;
+    so_far_.restarted = there_.length > 0;
+  }
+  return on_head_ ? on_head_(so_far_) : Result<void>{};
+}
+
+// The length of the body, by RFC 9112, 6.3.
+Result<void> HttpFetch::take_length(const HttpHead& head) {
+  phase_ = Phase::Body;
+  if (const auto coding = head.field("Transfer-Encoding")) {
+    // In one field, alone: what else it may list was not asked for, and would have to be undone.
+    chunked_ = head.count("Transfer-Encoding") == 1 && head.lists("Transfer-Encoding", "chunked") &&
+               coding->find(',') == std::string_view::npos;
+    if (!chunked_) return failure("the answer is encoded in a way that is not understood");
+    phase_ = Phase::ChunkSize;
+  } else if (const auto length = head.field("Content-Length")) {
+    left_ = parse_decimal(*length);
+    if (!left_ || head.count("Content-Length") > 1) return failure("Content-Length is no number");
+    complete_ = left_ == 0;
+  }
+  return {};
+}
+
+// "bytes 5-9/10": what was asked for, or else it is no continuation.
+Result<void> HttpFetch::take_range(const HttpHead& head) {
   const auto range = head.field("Content-Range");
-  if (from_ == 0 || !range || !range->starts_with("bytes ")) {
+  if (there_.length == 0 || !range || !range->starts_with("bytes ")) {
     return failure("the server sends a range that nobody asked for");
   }
   const std::string_view text = range->substr(6);
-  const std::size_t slash = std::min(text.find('/'), text.size());
-  so_far_.offset = from_;
-  so_far_.whole = slash < text.size() ? parse_decimal(text.substr(slash + 1)) : std::nullopt;
-  if (parse_decimal(text.substr(0, text.find('-'))) != from_) {
+  const std::size_t dash = std::min(text.find('-'), text.size());
+  const std::size_t slash = std::min(text.find('/', dash), text.size());
+  const auto number = [&](std::size_t begin, std::size_t end) {
+    return begin < end ? parse_decimal(text.substr(begin, end - begin)) : std::nullopt;
+  };
+  const std::uint64_t last = number(dash + 1, slash).value_or(0);
+  so_far_.offset = there_.length;
+  so_far_.whole = number(slash + 1, text.size());
+  if (number(0, dash) != there_.length || last < there_.length ||
+      so_far_.whole.value_or(UINT64_MAX) <= last) {
     return failure("the server sends another range than the one asked for");
   }
-  return {};
+  const std::uint64_t length = last - there_.length + 1;
+  if (left_.value_or(length) != length) {
+    return failure("the answer is of another length than the range that it names");
+  }
+  if (!chunked_) left_ = length;
+  return same_version(head);
+}
+
+// A server that knows no If-Range sends the rest of whatever it has now.
+Result<void> HttpFetch::same_version(const HttpHead& head) {
+  const HttpVersion& before = there_.version;
+  const auto tag = head.field("ETag");
+  const auto modified = head.field("Last-Modified");
+  // The tag has to be there again in what is joined; a date that was the condition may be left out (RFC 9110, 15.3.7).
+  const bool other_tag = !before.tag.empty() && tag != before.tag && (tag || so_far_.status == 206);
+  const bool other_date = !before.modified.empty() && modified && *modified != before.modified;
+  const bool other_length = there_.whole && so_far_.whole && *there_.whole != *so_far_.whole;
+  if (!other_tag && !other_date && !other_length) return {};
+  changed_ = true;
+  return failure(other_tag && !tag
+                     ? "the server does not say whether it still has the version (ETag " +
+                           before.tag + ") whose beginning is there"
+                     : "the server has another version now than the one whose beginning is there");
 }
 
 Result<bool> HttpFetch::take_body() {
@@ -212,13 +295,10 @@ Result<bool> HttpFetch::take_body() {
       case Phase::Body: {
         const std::size_t n = static_cast<std::size_t>(
             std::min<std::uint64_t>(left_.value_or(rest.size()), rest.size()));
-        if (n > 0) {
-          auto taken =
-              sink_(so_far_.offset + so_far_.bytes, std::as_bytes(std::span(rest.substr(0, n))));
-          if (!taken) return tl::unexpected(std::move(taken.error()));
+        if (auto taken = put(std::as_bytes(std::span(rest.substr(0, n)))); !taken) {
+          return tl::unexpected(std::move(taken.error()));
         }
         at_ += n;
-        so_far_.bytes += n;
         if (!left_) return true;
         *left_ -= n;
         if (*left_ > 0) return true;

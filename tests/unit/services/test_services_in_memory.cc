@@ -56,7 +56,8 @@ class Services : public ::testing::Test {
                       return Result<void>{};
                     });
     const auto target = parse_http_url(url);
-    EXPECT_TRUE(target && fetch.start({kServer, target->port}, *target, from, net_.now()));
+    EXPECT_TRUE(target && fetch.start({kServer, target->port}, *target,
+                                      {.length = from, .version = {}, .whole = {}}, net_.now()));
     net_.run_for(limit);
     EXPECT_TRUE(fetch.done());
     result_ = fetch.result();
