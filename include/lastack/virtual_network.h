@@ -105,7 +105,8 @@ class Passage {
   // This one; copies that duplicate() asks for go their way.
   void drop() { dropped_ = true; }
   // On top of what the link does. It does not hold up those behind it.
-  void delay(Duration more) { delay_ += more; }
+  // Delays saturate: Duration::max() is for ever; less than nothing is nothing.
+  void delay(Duration more);
   // Another copy, so much later than the first would come: 0 for a double, a minute for an old duplicate. At most 8.
   void duplicate(Duration later = Duration::zero());
   void fix_checksums();
@@ -146,19 +147,19 @@ class VirtualNetwork final : public Driver {
   // The same with tasks. Also of add_node(): host().
   Node& add_node(HostOptions options, std::initializer_list<IpAddress> addresses);
   // Called for each socket that next_event() names, while the network runs. (Without it the events stay for whoever
-  // asks.)
+  // asks.) A handler may take its own place, and so may a fault.
   void on_event(Host& host, std::function<void(SocketId)> handler);
   // As if it lost power: what is on its way to it is lost, nobody is told. The reference is invalid afterwards.
   void remove(Host& host);
   void remove(Node& node);
   // A node that somebody else owns, of whatever kind: NAT, a load balancer, a host with tasks. It must be detached, or destroyed,
-  // before the network.
+  // before the network. One that has a driver already is a std::invalid_argument.
   void attach(PacketNode& node);
   void detach(PacketNode& node);
   NodeId id(const Host& host) const;
   NodeId id(const PacketNode& node) const;
-  // Run_*() sees to a host when a packet or a deadline comes, and to all when it begins. Who calls a host from a
-  // handler, tap or fault of another host says so. (A Node says it itself.)
+  // Run_*() sees to a host when a packet or a deadline comes, and to all of add_host() when it begins. Who calls a host
+  // from a handler or fault of another host says so. (A Node says it itself, and so does whatever else is attached.)
   void touch(Host& host);
 
   // --- Links

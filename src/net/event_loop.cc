@@ -65,9 +65,10 @@ struct EventLoop::Impl {
   std::map<std::pair<Instant, std::uint64_t>, std::function<void()>> timers;
   std::map<std::uint64_t, Instant> timer_times;
   std::uint64_t next_timer = 1;
-  // Handlers that others have taken the place of, kept until the round is over: one of them may be at work.
+  // Handlers and filters that others have taken the place of, kept until the round is over: one may be at work.
   std::vector<SocketHandler> old_socket_handlers;
   std::vector<DescriptorHandler> old_descriptor_handlers;
+  std::vector<PacketFilter> old_filters;
   std::atomic<bool> stop_asked = false;
   bool some_gone = false;
   int rounds_within = 0;  // a handler may run a round of its own
@@ -120,6 +121,7 @@ struct EventLoop::Impl {
   void sweep() {
     old_socket_handlers.clear();
     old_descriptor_handlers.clear();
+    old_filters.clear();
     if (!some_gone) return;
     std::erase_if(entries, [](const auto& entry) { return entry->gone; });
     some_gone = false;
@@ -141,7 +143,9 @@ struct EventLoop::Impl {
       more = more || left == 0;
     }
     for (auto packet = host.next_packet(); !packet.empty(); packet = host.next_packet()) {
-      if (entry.filter && !entry.filter(PacketWay::Out, packet)) continue;
+      const bool passes = !entry.filter || entry.filter(PacketWay::Out, packet);
+      if (entry.gone) return {};
+      if (!passes) continue;
       auto written = entry.device->write(packet, host.segment_size());
       if (!written) return written;
     }
@@ -156,7 +160,9 @@ struct EventLoop::Impl {
       if (!packet) return tl::unexpected(packet.error());
       if (!*packet) return {};
       bytes += (*packet)->bytes.size();
-      if (entry.filter && !entry.filter(PacketWay::In, (*packet)->bytes)) continue;
+      const bool passes = !entry.filter || entry.filter(PacketWay::In, (*packet)->bytes);
+      if (entry.gone) return {};
+      if (!passes) continue;
       entry.host->receive((*packet)->bytes, EventLoop::now(), (*packet)->checksum_checked);
     }
     more = true;
@@ -247,6 +253,7 @@ struct EventLoop::Impl {
         bool ignored = false;
         auto taken = take_in(*entry, again);
         if (!taken) return taken;
+        if (entry->gone) break;
         auto answered = serve(*entry, ignored);
         if (!answered) return answered;
         if (!again) break;
@@ -306,7 +313,10 @@ void EventLoop::set_handler(Host& host, SocketHandler handler) {
 }
 
 void EventLoop::set_filter(Host& host, PacketFilter filter) {
-  if (Impl::Entry* entry = impl_->entry_of(host)) entry->filter = std::move(filter);
+  Impl::Entry* entry = impl_->entry_of(host);
+  if (entry == nullptr) return;
+  impl_->old_filters.push_back(std::exchange(entry->filter, std::move(filter)));
+  if (impl_->rounds_within == 0) impl_->sweep();
 }
 
 void EventLoop::detach(Host& host) {

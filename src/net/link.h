@@ -38,7 +38,7 @@ struct Link {
     busy_until = std::max(busy_until, now);
     const std::uint64_t queue = std::min<std::uint64_t>(options.queue, 1U << 30);
     if (busy_until - now > time_of(queue)) return std::nullopt;
-    busy_until += time_of(bytes);
+    busy_until = later(busy_until, time_of(bytes));
     return busy_until;
   }
 

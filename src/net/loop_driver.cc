@@ -56,6 +56,9 @@ LoopDriver::~LoopDriver() {
 }
 
 Result<void> LoopDriver::attach(Node& node, TunDevice& device) {
+  if (node.driver() != nullptr) {
+    return failure("a node has one driver: detach() it from the other one first");
+  }
   Impl& impl = *impl_;
   const auto slot = static_cast<std::uint32_t>(impl.nodes.size());
   auto attached = impl.loop.attach(node.host(), device, [&impl, slot](SocketId socket) {

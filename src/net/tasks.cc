@@ -117,9 +117,15 @@ void Core::wake(SocketId socket) {
 void Core::cancel_all(SocketId socket) {
   const std::size_t slot = socket_slot(socket);
   if (slot >= by_socket.size()) return;
-  while (Operation* op = by_socket[slot].first) {
+  const Waiting& list = by_socket[slot];
+  for (Operation* op = list.first; op != nullptr;) {
+    if (op->socket_ != socket) {  // of the next one with that slot
+      op = op->next_;
+      continue;
+    }
     op->fail(Err::canceled);
     finish(op);
+    op = list.first;  // it may have ended others
   }
 }
 
@@ -161,18 +167,20 @@ void Core::destroy(Root* root) {
 }
 
 void Core::ended(Root* root) {
+  std::exception_ptr thrown;
   if (root->frame.done()) {
-    if (const auto thrown = root->frame.promise().exception) {
-      if (on_failure) {
-        on_failure(thrown);
-      } else {
-        failures.push_back(thrown);
-      }
-    }
+    thrown = root->frame.promise().exception;
   } else if (!root->cancelled) {
     return;
   }
-  destroy(root);
+  destroy(root);  // before anybody hears of it, as he may throw
+  if (!thrown) return;
+  if (!on_failure) {
+    failures.push_back(thrown);
+    return;
+  }
+  const auto handler = on_failure;  // which may take its own place, or this node away
+  handler(thrown);
 }
 
 void Core::resume(Operation* op) {
@@ -187,6 +195,7 @@ void Core::resume(Operation* op) {
 void Core::pump(Instant at) {
   now = std::max(now, at);
   if (pumping || closing) return;
+  const CoreRef here(this);
   struct Pumping {
     explicit Pumping(bool& of) : flag(of) { flag = true; }
     ~Pumping() { flag = false; }
@@ -203,6 +212,7 @@ void Core::pump(Instant at) {
       }
       if (ready.empty()) break;
       resume(ready.first);
+      if (closing) return;
     }
   }
   if (!failures.empty()) {

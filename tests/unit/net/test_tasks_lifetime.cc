@@ -1,6 +1,7 @@
 // Whoever goes first - the task, the stream, the node, the network - nothing is used after it is gone and nothing stays
 // behind. Much of what these tests check only the sanitizers can see.
 #include <memory>
+#include <stdexcept>
 
 #include "unit/net/node_pair.h"
 
@@ -240,6 +241,84 @@ TEST(TaskLifetime, FinishOfAStreamWhoseTaskIsCancelled) {
   job.cancel();
   w.net.run_for(100s);
   EXPECT_EQ(w.client.host().connections(), 0u);
+}
+
+TEST(TaskLifetime, AStaleStreamIsNothingToTheNextSocketOfItsSlot) {
+  NodePair w;
+  ASSERT_TRUE(w.server.serve(w.at, [&](TcpStream c) -> Task<> {
+    co_await w.server.sleep_for(5s);
+    co_await c.write("hi");
+  }));
+  Err how = Err::none;
+  std::size_t got = 0;
+  w.client.spawn([&]() -> Task<> {
+    auto stale = co_await w.client.connect(w.at);
+    EXPECT_TRUE(w.client.host().abort(stale->id(), w.client.now()));
+    // Until the slot is another's, whenever a host gives one out again.
+    std::vector<TcpStream> others;
+    do {
+      others.push_back(*co_await w.client.connect(w.at));
+    } while (socket_slot(others.back().id()) != socket_slot(stale->id()) && others.size() < 5'000);
+    w.client.spawn([&, old = std::move(*stale)]() mutable -> Task<> {
+      co_await w.client.sleep_for(1s);
+      const TcpStream goes = std::move(old);
+    });
+    std::array<std::byte, 10> buffer;
+    const auto n = co_await others.back().read(buffer);
+    how = n ? Err::none : n.error();
+    got = n.value_or(0);
+  });
+  w.net.run_for(30s);
+  EXPECT_EQ(how, Err::none);
+  EXPECT_EQ(got, 2u);
+}
+
+TEST(TaskLifetime, AFailedTaskHasEndedBeforeAnybodyHearsOfIt) {
+  NodePair w;
+  int heard = 0;
+  w.client.on_failure([&](std::exception_ptr thrown) {
+    ++heard;
+    std::rethrow_exception(thrown);
+  });
+  const Job job = w.client.spawn([&]() -> Task<> {
+    co_await w.client.sleep_for(1ms);
+    throw std::runtime_error("it fails");
+  });
+  bool joined = false;
+  w.client.spawn([&]() -> Task<> {
+    co_await job.ended();
+    joined = true;
+  });
+  EXPECT_THROW(w.net.run_for(1s), std::runtime_error);
+  EXPECT_EQ(heard, 1);
+  EXPECT_TRUE(job.done());
+  w.net.run_for(1s);
+  EXPECT_TRUE(joined);
+  EXPECT_EQ(w.client.tasks(), 0u);
+}
+
+TEST(TaskLifetime, WhoHearsOfAFailureMayTakeHisOwnPlaceAndTheNodeAway) {
+  VirtualNetwork net(1);
+  auto node = std::make_unique<Node>();
+  net.attach(*node);
+  const auto fail = [&](Duration after) {
+    node->spawn([of = node.get(), after]() -> Task<> {
+      co_await of->sleep_for(after);
+      throw std::runtime_error("it fails");
+    });
+  };
+  auto kept = std::make_shared<int>();
+  const std::weak_ptr<int> seen = kept;
+  node->on_failure([&, kept = std::move(kept)](std::exception_ptr) {
+    node->on_failure([&](std::exception_ptr) { node.reset(); });
+    EXPECT_FALSE(seen.expired()) << "it is still at work";
+  });
+  fail(1ms);
+  fail(2ms);
+  fail(3ms);
+  net.run_for(1s);
+  EXPECT_EQ(node, nullptr);
+  EXPECT_TRUE(seen.expired());
 }
 
 }  // namespace

@@ -305,5 +305,129 @@ TEST(VirtualNetwork, NothingIsAllocatedForAPacketInSteadyState) {
   EXPECT_GT(net.counts().sent, 100'000u);
 }
 
+// What a function has captured, which is there as long as the function is.
+struct Captured {
+  std::shared_ptr<int> kept = std::make_shared<int>();
+  std::weak_ptr<int> seen = kept;
+};
+
+TEST(VirtualNetwork, AFaultMayTakeItsOwnPlace) {
+  WirePair w;
+  Captured c;
+  int first = 0, second = 0;
+  w.net.set_fault([&, seen = c.seen, kept = std::move(c.kept)](Passage& passage) {
+    ++first;
+    w.net.set_fault([&](Passage&) { ++second; });
+    EXPECT_FALSE(seen.expired()) << "it is still at work";
+    passage.drop();
+  });
+  w.dial();
+  w.net.run_for(10s);
+  EXPECT_EQ(first, 1);
+  EXPECT_GT(second, 1);
+  EXPECT_TRUE(c.seen.expired());
+}
+
+TEST(VirtualNetwork, AHandlerMayTakeItsOwnPlace) {
+  WirePair w;
+  Captured c;
+  int calls = 0;
+  w.net.on_event(w.client, [&, seen = c.seen, kept = std::move(c.kept)](SocketId) {
+    ++calls;
+    w.net.on_event(w.client, {});
+    EXPECT_FALSE(seen.expired()) << "it is still at work";
+  });
+  w.dial();
+  w.dial();
+  w.net.run_for(10s);
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(w.client.next_event()) << "what it did not take is still there";
+  EXPECT_TRUE(c.seen.expired());
+}
+
+TEST(VirtualNetwork, AFaultMayTakeTheSenderOut) {
+  VirtualNetwork net(1);
+  Host& a = net.add_host({.gso_max_size = 65000}, {kClientAddress});
+  net.add_host({}, {kServerAddress});
+  int seen = 0;
+  net.set_fault([&](Passage&) {
+    ++seen;
+    net.remove(a);
+  });
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_FALSE(a.connect(*a.open(), {kServerAddress, 80}, net.now()));
+  }
+  net.run_for(10s);
+  EXPECT_EQ(seen, 1);
+}
+
+TEST(VirtualNetwork, ANodeHasOneDriver) {
+  VirtualNetwork one(1), two(2);
+  Source source(kClientAddress);
+  one.attach(source);
+  EXPECT_THROW(two.attach(source), std::invalid_argument);
+  EXPECT_THROW(one.attach(source), std::invalid_argument);
+  EXPECT_NE(one.id(source), NodeId::None);
+  one.detach(source);
+  two.attach(source);
+  EXPECT_NE(two.id(source), NodeId::None);
+  two.detach(source);
+}
+
+// Delays come from scripts and fuzzers: the ends of time are times, too.
+TEST(VirtualNetwork, DelaysSaturate) {
+  WirePair w;
+  bool first = true;
+  w.net.set_fault([&](Passage& passage) {
+    if (std::exchange(first, false)) {
+      passage.delay(Duration::max());
+      passage.delay(1s);
+      passage.duplicate(Duration::max());
+      return;
+    }
+    passage.delay(Duration::min());
+    passage.delay(-1s);
+    passage.duplicate(-5s);
+    passage.duplicate(Duration::min());
+  });
+  Bytes packet(40);
+  write_ip(packet.data(), {.source = kServerAddress, .destination = kClientAddress}, 20);
+  for (const Duration after : {Duration::max(), Duration::min(), Duration(-1)}) {
+    w.net.inject(packet, after);
+  }
+  const SocketId c = w.dial();
+  w.net.run_for(10s);
+  EXPECT_EQ(w.client.state(c), TcpState::Established) << "by the SYN that was sent again";
+  EXPECT_EQ(w.net.under_way(), 3u) << "two copies and what was injected, for ever";
+}
+
+// Nobody is looked at whom nothing has happened to.
+TEST(VirtualNetwork, AStepIsOfThoseWhomItConcerns) {
+  class Clock final : public PacketNode {
+   public:
+    explicit Clock(Duration every) : every_(every) {}
+    void receive(std::span<const std::byte>, Instant) override {}
+    std::span<const std::byte> next_packet() override { return {}; }
+    Instant next_deadline() const override { return due_; }
+    void advance(Instant now) override { due_ = later(now, every_); }
+    void pump(Instant) override { ++pumped; }
+    bool has_address(const IpAddress&) const override { return false; }
+    int pumped = 0;
+
+   private:
+    Duration every_;
+    Instant due_{1s};
+  };
+  VirtualNetwork net(1);
+  Clock busy(1ms), idle(Duration::max());
+  net.attach(busy);
+  net.attach(idle);
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(net.step());
+  EXPECT_GE(busy.pumped, 100);
+  EXPECT_LE(idle.pumped, 2);
+  net.detach(busy);
+  net.detach(idle);
+}
+
 }  // namespace
 }  // namespace lastack::test
