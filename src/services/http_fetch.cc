@@ -183,7 +183,7 @@ void HttpFetch::go_on(Instant now) {
 Result<bool> HttpFetch::take_input() {
   while (phase_ == Phase::Head) {
     HttpHead head;
-    switch (parse_http_head(std::string_view(input_).substr(at_), head)) {
+    switch (head_.look(std::string_view(input_).substr(at_), head)) {
       case HeadState::Bad:
         return failure("the answer is not HTTP");
       case HeadState::Incomplete:
@@ -196,6 +196,7 @@ Result<bool> HttpFetch::take_input() {
     const auto taken = take_head(head);
     if (!taken) return tl::unexpected(taken.error());
     at_ += head.length;
+    head_ = {};
     if (complete_) return false;
   }
   return take_body();

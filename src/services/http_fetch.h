@@ -94,6 +94,7 @@ class HttpFetch final : public SocketOwner {
   Phase phase_ = Phase::Connecting;
   Err connect_error_ = Err::none;
   std::string input_;
+  HttpHeadReader head_;
   std::size_t at_ = 0;                 // in input_
   std::optional<std::uint64_t> left_;  // of the body or the chunk; nothing: until the peer's end
   bool chunked_ = false;

@@ -19,12 +19,22 @@ std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
 }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+// A letter, a digit or one of `others`.
+bool is_one_of(char c, std::string_view others) {
+  return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') ||
+         others.find(c) != std::string_view::npos;
+}
 // RFC 9110, 5.6.2.
 bool is_token(std::string_view text) {
-  constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
-           kOthers.find(c) != std::string_view::npos;
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return is_one_of(c, "!#$%&'*+-.^_`|~"); });
+}
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 127;
   });
 }
 
@@ -72,6 +82,7 @@ HeadState parse_http_head(std::string_view bytes, HttpHead& out) {
     if (!line) return HeadState::Incomplete;
   } while (line->empty());
   out = HttpHead{};
+  if (has_control(*line)) return HeadState::Bad;
   const std::size_t first = line->find(' ');
   if (first == std::string_view::npos) return HeadState::Bad;
   const std::size_t second = line->find(' ', first + 1);
@@ -95,6 +106,70 @@ HeadState parse_http_head(std::string_view bytes, HttpHead& out) {
   }
   out.length = at;
   return HeadState::Complete;
+}
+
+HeadState HttpHeadReader::look(std::string_view bytes, HttpHead& out) {
+  while (!begun_) {
+    const std::string_view rest = bytes.substr(empty_);
+    const std::size_t line = rest.starts_with('\n') ? 1 : rest.starts_with("\r\n") ? 2 : 0;
+    if (line == 0) {
+      begun_ = !rest.empty() && rest != "\r";
+      break;
+    }
+    empty_ += line;
+  }
+  if (!begun_) return HeadState::Incomplete;
+  bytes = bytes.substr(empty_);
+  bool ended = false;
+  for (std::size_t at = bytes.find('\n', std::max<std::size_t>(looked_, 2) - 2);
+       !ended && at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
+    const std::string_view rest = bytes.substr(at + 1);
+    ended = rest.starts_with('\n') || rest.starts_with("\r\n");
+  }
+  looked_ = bytes.size();
+  // What is wrong in the middle of it need not wait for its end.
+  if (!ended && bytes.size() < 2 * parsed_) return HeadState::Incomplete;
+  parsed_ = bytes.size();
+  const HeadState state = parse_http_head(bytes, out);
+  if (state == HeadState::Complete) out.length += empty_;
+  return state;
+}
+
+bool is_http_authority(std::string_view text) {
+  std::size_t end = text.find(':');
+  if (text.starts_with('[')) {
+    end = text.find(']');
+    if (end == std::string_view::npos || end == 1) return false;
+    const std::string_view address = text.substr(1, end - 1);
+    if (!std::all_of(address.begin(), address.end(),
+                     [](char c) { return is_one_of(c, ":.-_~!$&'()*+,;="); })) {
+      return false;
+    }
+    text = text.substr(end + 1);
+    return text.empty() ||
+           (text.front() == ':' && std::all_of(text.begin() + 1, text.end(), is_digit));
+  }
+  const std::string_view name = text.substr(0, end);
+  const std::string_view port = end == std::string_view::npos ? "" : text.substr(end + 1);
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return is_one_of(c, "-._~%!$&'()*+,;="); }) &&
+         std::all_of(port.begin(), port.end(), is_digit);
+}
+
+std::string percent_encoded(std::string_view path) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string text;
+  for (const char c : path) {
+    if (is_one_of(c, "/-._~!$&'()*+,;=:@")) {
+      text += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    text += '%';
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
 }
 
 std::optional<int> http_minor(std::string_view version) {

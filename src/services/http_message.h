@@ -39,6 +39,29 @@ enum class HeadState : std::uint8_t { Incomplete, Complete, Bad };
 // Empty lines before it are passed over (RFC 9112, 2.2).
 HeadState parse_http_head(std::string_view bytes, HttpHead& out);
 
+// The same for bytes that come piece by piece: each is looked at a few times, however small the pieces are.
+class HttpHeadReader {
+ public:
+  // `bytes` begin as they did the last time, and may have grown. Bad may be told later than by parse_http_head(), but
+  // not after the head has ended.
+  HeadState look(std::string_view bytes, HttpHead& out);
+  // Whether more than empty lines has come.
+  bool begun() const { return begun_; }
+
+ private:
+  std::size_t empty_ = 0;   // bytes of empty lines before the head
+  std::size_t looked_ = 0;  // no end of a head in so many
+  std::size_t parsed_ = 0;  // from its beginning, the last time
+  bool begun_ = false;
+};
+
+// What a Host field and the authority of an http target may be: HOST or HOST:PORT (RFC 9110, 4.2.1 and 7.2; empty is
+// permitted to Host).
+bool is_http_authority(std::string_view text);
+
+// "/a b/\r" -> "/a%20b/%0D": a path as a target or a Location has it.
+std::string percent_encoded(std::string_view path);
+
 // 1 for HTTP/1.1, 0 for HTTP/1.0; nothing: another version, or none.
 std::optional<int> http_minor(std::string_view version);
 

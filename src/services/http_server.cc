@@ -16,6 +16,7 @@ constexpr int kBacklog = 4096;
 constexpr std::size_t kPiece = std::size_t{64} << 10;
 // A body no longer than this goes in one write with its head.
 constexpr std::uint64_t kShortBody = 16384;
+constexpr std::int64_t kFirstDate = -62'135'596'800;  // the first second of the year 1
 
 std::array<std::byte, kPiece>& scratch() {
   thread_local std::array<std::byte, kPiece> bytes;
@@ -160,7 +161,7 @@ void HttpServer::end_all(Instant now) {
 void HttpServer::sweep(Instant now) {
   std::vector<SocketId> late;
   for (const auto& [socket, session] : sessions_) {
-    const bool between = session.phase == Phase::Request && session.input.empty();
+    const bool between = session.phase == Phase::Request && !session.head.begun();
     const Duration most = session.phase == Phase::Lingering ? options_.lingering
                           : between                         ? options_.idle
                                                             : options_.patience;
@@ -199,8 +200,9 @@ bool HttpServer::go_on(SocketId socket, Session& session, Instant now) {
 bool HttpServer::read_request(SocketId socket, Session& session, Instant now, bool& again) {
   for (;;) {
     HttpHead head;
-    const HeadState state =
-        session.input.empty() ? HeadState::Incomplete : parse_http_head(session.input, head);
+    const bool had_begun = session.head.begun();
+    const HeadState state = session.head.look(session.input, head);
+    if (!had_begun && session.head.begun()) session.since = now;
     if (state == HeadState::Incomplete && session.input.size() < kMostHttpHead) {
       const auto got = host_.read(socket, scratch(), now);
       if (!got) {
@@ -209,7 +211,6 @@ bool HttpServer::read_request(SocketId socket, Session& session, Instant now, bo
         return false;
       }
       if (*got == 0) return false;
-      session.since = now;
       session.input.append(reinterpret_cast<const char*>(scratch().data()), *got);
       continue;
     }
@@ -221,6 +222,7 @@ bool HttpServer::read_request(SocketId socket, Session& session, Instant now, bo
     } else {
       refuse(session, state == HeadState::Bad ? 400 : 431, false, true);
     }
+    session.head = {};
     session.phase = Phase::Answer;
     again = true;
     return true;
@@ -320,13 +322,15 @@ void HttpServer::answer_request(Session& session, const HttpHead& head) {
   if (options_.most_requests != 0 && session.requests >= options_.most_requests) keep = false;
   // One Host, or none before 1.1 (RFC 9112, 3.2).
   const std::size_t hosts = head.count("Host");
-  if (hosts > 1 || (*minor == 1 && hosts == 0)) {
+  if (hosts > 1 || (*minor == 1 && hosts == 0) ||
+      !is_http_authority(head.field("Host").value_or(""))) {
     refuse(session, 400, false, !head_only);
     return;
   }
   // Nothing asked of files has a body; where one would end is not guessed.
-  const auto length = head.field("Content-Length");
-  if (head.field("Transfer-Encoding") || (length && *length != "0")) {
+  const bool no_body = head.count("Content-Length") == 0 ||
+                       (head.count("Content-Length") == 1 && head.field("Content-Length") == "0");
+  if (head.field("Transfer-Encoding") || !no_body) {
     refuse(session, head.field("Transfer-Encoding") ? 501 : 400, false, !head_only);
     return;
   }
@@ -346,12 +350,14 @@ void HttpServer::answer_request(Session& session, const HttpHead& head) {
 void HttpServer::answer_file(Session& session, const HttpHead& head, Answer& answer) {
   std::string_view target = head.start[1];
   // A proxy's form, http://host/path, is a server's duty as well (RFC 9112, 3.2.2).
+  bool good = true;
   if (target.starts_with("http://")) {
-    const std::size_t slash = target.find('/', 7);
-    target = slash == std::string_view::npos ? "/" : target.substr(slash);
+    const std::size_t end = std::min(target.find_first_of("/?#", 7), target.size());
+    good = end > 7 && is_http_authority(target.substr(7, end - 7));
+    target = end == target.size() || target[end] != '/' ? "/" : target.substr(end);
   }
   auto path = plain_path(target);
-  if (!path) {
+  if (!good || !path) {
     refuse(session, 400, answer.keep, answer.body);
     return;
   }
@@ -359,7 +365,8 @@ void HttpServer::answer_file(Session& session, const HttpHead& head, Answer& ans
   auto file = root_.find(*path);
   if (file && file->directory) {
     if (!asked.ends_with('/')) {
-      refuse(session, 301, answer.keep, answer.body, fmt::format("Location: {}/\r\n", asked));
+      refuse(session, 301, answer.keep, answer.body,
+             fmt::format("Location: /{}{}\r\n", percent_encoded(*path), path->empty() ? "" : "/"));
       return;
     }
     *path += path->empty() ? "index.html" : "/index.html";
@@ -375,11 +382,14 @@ void HttpServer::answer_file(Session& session, const HttpHead& head, Answer& ans
     return;
   }
 
-  const std::string tag = fmt::format("\"{:x}-{:x}-{:x}\"", file->inode, file->size,
-                                      file->modified * 1'000'000'000 + file->modified_ns);
+  const std::string tag = fmt::format("\"{:x}-{:x}-{:x}.{:x}\"", file->inode, file->size,
+                                      file->modified, file->modified_ns);
+  // Not later than now (RFC 9110, 8.8.2.1), and of a year that a date has digits for.
+  const std::int64_t modified =
+      std::clamp<std::int64_t>(file->modified, kFirstDate, std::time(nullptr));
   answer.fields =
       fmt::format("Content-Type: {}\r\nLast-Modified: {}\r\nETag: {}\r\nAccept-Ranges: bytes\r\n",
-                  content_type(*path), http_date(file->modified), tag);
+                  content_type(*path), http_date(modified), tag);
   // The order of RFC 9110, 13.2.2.
   if (const auto match = head.field("If-Match"); match && !lists_tag(*match, tag)) {
     refuse(session, 412, answer.keep, answer.body);
@@ -390,7 +400,7 @@ void HttpServer::answer_file(Session& session, const HttpHead& head, Answer& ans
     unchanged = lists_tag(*none, tag);
   } else if (const auto since = head.field("If-Modified-Since")) {
     const auto when = parse_http_date(*since);
-    unchanged = when && file->modified <= *when;
+    unchanged = when && modified <= *when;
   }
   if (unchanged) {
     answer.status = 304;
@@ -401,8 +411,7 @@ void HttpServer::answer_file(Session& session, const HttpHead& head, Answer& ans
   ByteRange range{0, file->size};
   if (const auto wanted = head.field("Range"); wanted && answer.body) {
     const auto condition = head.field("If-Range");
-    const bool holds =
-        !condition || *condition == tag || parse_http_date(*condition) == file->modified;
+    const bool holds = !condition || *condition == tag || parse_http_date(*condition) == modified;
     const RangeKind kind = holds ? parse_range(*wanted, file->size, range) : RangeKind::Whole;
     if (kind == RangeKind::Unsatisfiable) {
       refuse(session, 416, answer.keep, answer.body,

@@ -24,9 +24,9 @@ struct HttpServerCounts {
 };
 
 struct HttpServerOptions {
-  Duration idle = 60s;              // between requests
-  Duration patience = 30s;          // for a head to be whole, for a reader to read on
-  Duration lingering = 2s;          // for the peer's end after ours
+  Duration idle = 60s;      // between requests
+  Duration patience = 30s;  // for a head to be whole once it has begun, for a reader to read on
+  Duration lingering = 2s;  // for the peer's end after ours
   std::uint32_t most_requests = 0;  // on one connection; 0: any number
 };
 
@@ -45,7 +45,8 @@ class HttpServer final : public SocketOwner {
  private:
   enum class Phase : std::uint8_t { Request, Answer, Lingering };
   struct Session {
-    std::string input;   // what has come and was not dealt with
+    std::string input;  // what has come and was not dealt with
+    HttpHeadReader head;
     std::string output;  // head, and a body that is short
     std::size_t written = 0;
     UniqueFd file;
@@ -54,7 +55,7 @@ class HttpServer final : public SocketOwner {
     std::uint32_t requests = 0;
     Phase phase = Phase::Request;
     bool keep = true;  // the connection goes on after this answer
-    Instant since{};   // of the last progress
+    Instant since{};   // of the first byte of a head; else of the last progress
   };
   struct Answer;
 

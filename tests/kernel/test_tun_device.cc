@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -336,6 +338,39 @@ TEST_F(EventLoopTest, TellsThatADeviceWasRemoved) {
     ASSERT_FALSE(ended);
     EXPECT_NE(ended.error().message.find("la0 has been removed"), std::string::npos);
   });
+}
+
+TEST_F(EventLoopTest, AFilterMayTakeItsOwnPlaceAndTheHostAway) {
+  for (const auto taken : {EventLoop::PacketWay::In, EventLoop::PacketWay::Out}) {
+    RUN_IN_PRIVATE_NAMESPACE(NamespaceOptions{}, [&] {
+      Pair pair(true);
+      auto kept = std::make_shared<int>();
+      const std::weak_ptr<int> seen = kept;
+      int later = 0;
+      pair.loop.set_filter(*pair.host, [&, kept = std::move(kept)](EventLoop::PacketWay,
+                                                                   std::span<const std::byte>) {
+        pair.loop.set_filter(*pair.host, [&](EventLoop::PacketWay way, std::span<const std::byte>) {
+          ++later;
+          if (way == taken) {
+            pair.loop.detach(*pair.host);
+            pair.host.reset();
+          }
+          return true;
+        });
+        EXPECT_FALSE(seen.expired()) << "it is still at work";
+        return false;
+      });
+      // A SYN of each, and a RST in answer: nobody listens.
+      const UniqueFd first = kernel_connect({kOurs4, 7});
+      const UniqueFd second = kernel_connect({kOurs4, 7});
+      ASSERT_TRUE(pair.loop.run_for(50ms));
+      const UniqueFd third = kernel_connect({kOurs4, 7});
+      ASSERT_TRUE(pair.loop.run_for(50ms));
+      EXPECT_GE(later, taken == EventLoop::PacketWay::In ? 1 : 2);
+      EXPECT_FALSE(pair.host);
+      EXPECT_TRUE(seen.expired());
+    });
+  }
 }
 
 TEST_F(TunDeviceTest, LetsTheHostCheckWhatNobodyVouchesFor) {

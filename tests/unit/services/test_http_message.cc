@@ -33,10 +33,69 @@ TEST(HttpHead, RefusesWhatCouldBeReadInTwoWays) {
   for (const char* text :
        {"GET\r\n\r\n", " / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "GET / HTTP/1.1\r\n: a\r\n\r\n",
-        "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n"}) {
+        "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n",
+        "GET /a\rb HTTP/1.1\r\n\r\n", "GET /\x1b[31m HTTP/1.1\r\n\r\n",
+        "HTTP/1.1 404 \x1b]0;x\x07\r\n\r\n"}) {
     HttpHead head;
     EXPECT_EQ(parse_http_head(text, head), HeadState::Bad) << text;
   }
+}
+
+TEST(HttpHeadReader, FindsWhatTheParserFindsHoweverItComes) {
+  std::mt19937 dice(11);
+  const std::string text = "\r\n\n\r\nGET / HTTP/1.1\r\nA: b\n\r\nGET /2 HTTP/1.0\n\n";
+  for (int i = 0; i < 500; ++i) {
+    HttpHeadReader reader;
+    HttpHead head, whole;
+    HeadState state = HeadState::Incomplete;
+    std::size_t n = 0;
+    while (n < text.size() && state == HeadState::Incomplete) {
+      n = std::min<std::size_t>(n + 1 + dice() % (i % 40 + 1), text.size());
+      EXPECT_EQ(reader.look(std::string_view(text).substr(0, n), head),
+                state = parse_http_head(std::string_view(text).substr(0, n), whole))
+          << i << ' ' << n;
+    }
+    ASSERT_EQ(state, HeadState::Complete);
+    EXPECT_EQ(head.length, whole.length);
+    EXPECT_EQ(head.start[1], "/");
+    EXPECT_EQ(head.field("a"), "b");
+  }
+}
+
+TEST(HttpHeadReader, LooksAtEachByteAFewTimes) {
+  std::string text = "GET / HTTP/1.1\r\n";
+  while (text.size() < kMostHttpHead) text += "a:\r\n";
+  HttpHeadReader reader;
+  int parsed = 0;
+  for (std::size_t n = 0; n <= text.size(); ++n) {
+    HttpHead head;
+    head.length = 1;  // which parsing makes 0
+    EXPECT_EQ(reader.look(std::string_view(text).substr(0, n), head), HeadState::Incomplete);
+    parsed += head.length == 0 ? 1 : 0;
+  }
+  EXPECT_GT(parsed, 2);
+  EXPECT_LT(parsed, 20);
+  HttpHeadReader wrong;
+  HttpHead head;
+  EXPECT_EQ(wrong.look("\r", head), HeadState::Incomplete);
+  EXPECT_FALSE(wrong.begun());
+  EXPECT_EQ(wrong.look("\r\n\r\nGET\r\n", head), HeadState::Bad) << "its end need not come";
+  EXPECT_TRUE(wrong.begun());
+}
+
+TEST(HttpAuthority, IsAHostAndPerhapsAPort) {
+  for (const char* good : {"", "x", "a.example:80", "10.0.0.1", "[::1]", "[fd77::2]:8080", "a:"}) {
+    EXPECT_TRUE(is_http_authority(good)) << good;
+  }
+  for (const char* bad :
+       {"a b", "a/", "a\x01", "a:b", "[::1", "[]", "[::1]x", "u@h", "a?b", "a,b c"}) {
+    EXPECT_FALSE(is_http_authority(bad)) << bad;
+  }
+}
+
+TEST(HttpPath, IsEncodedWhereItHasTo) {
+  EXPECT_EQ(percent_encoded("/a-b_c~d/e.f:g@h"), "/a-b_c~d/e.f:g@h");
+  EXPECT_EQ(percent_encoded("a b\r\n\x1b%?#\xc3\xa4\"\\"), "a%20b%0D%0A%1B%25%3F%23%C3%A4%22%5C");
 }
 
 TEST(HttpHead, StaysWithinItsBytes) {

@@ -1,7 +1,10 @@
 // The services over a network in memory: whole files through loss, an idle client, connections that end in every way.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -64,6 +67,24 @@ class Services : public ::testing::Test {
     return got;
   }
 
+  // All that the server says to it.
+  std::string say(std::string_view request) {
+    const SocketId socket = *client_.open();
+    EXPECT_EQ(client_.connect(socket, {kServer, 80}, net_.now()).error(), Err::in_progress);
+    net_.run_for(100ms);
+    EXPECT_TRUE(client_.write(socket, std::as_bytes(std::span(request)), net_.now()));
+    net_.run_for(1s);
+    std::string answer;
+    std::array<std::byte, 4096> room;
+    for (auto n = client_.read(socket, room, net_.now()); n && *n > 0;
+         n = client_.read(socket, room, net_.now())) {
+      answer.append(reinterpret_cast<const char*>(room.data()), *n);
+    }
+    EXPECT_TRUE(client_.close(socket, net_.now()));
+    net_.run_for(3s);
+    return answer;
+  }
+
   std::string folder_;
   std::string content_;
   VirtualNetwork net_{7};
@@ -113,6 +134,85 @@ TEST_F(Services, WhoSaysNothingIsSentAway) {
   EXPECT_EQ(server->counts().open, 0U);
   EXPECT_EQ(server->counts().timed_out, 1U);
   EXPECT_TRUE(client_.readiness(*socket).read_hung_up);
+}
+
+// From the first byte on, and not from the last one.
+TEST_F(Services, WhoSaysItSlowlyIsSentAway) {
+  link(0);
+  const auto server = http();
+  const SocketId socket = *client_.open();
+  EXPECT_EQ(client_.connect(socket, {kServer, 80}, net_.now()).error(), Err::in_progress);
+  net_.run_for(1s);
+  int said = 0;
+  // Empty lines before a head are nobody's head: they are borne with for a minute.
+  for (const char c : std::string_view("\r\n\r\nGET / HTTP/1.1\r\nX: aaaa")) {
+    const auto put = client_.write(socket, std::as_bytes(std::span(&c, 1)), net_.now());
+    if (!put || client_.readiness(socket).read_hung_up) break;
+    ++said;
+    for (int i = 0; i < 12; ++i) {
+      net_.run_for(1s);
+      server->sweep(net_.now());
+      net_.touch(server_);
+    }
+  }
+  EXPECT_EQ(said, 7) << "four of empty lines, and three in 30 s";
+  EXPECT_EQ(server->counts().timed_out, 1U);
+}
+
+TEST_F(Services, WhatCouldBeReadInTwoWaysIsRefused) {
+  const auto server = http();
+  const std::string second = "GET /file HTTP/1.1\r\nHost: smuggled\r\n\r\n";
+  for (const std::string field :
+       {"Content-Length: 0\r\nContent-Length: 44\r\n",
+        "Content-Length: 44\r\nContent-Length: 0\r\n", "Content-Length: 0\r\nContent-Length: 0\r\n",
+        "Content-Length: 0, 44\r\n", "Host: y\r\n", "Content-Length: 44\r\n"}) {
+    const std::string answer = say("GET /none HTTP/1.1\r\nHost: x\r\n" + field + "\r\n" + second);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << field << answer;
+    EXPECT_EQ(answer.find("HTTP/1.1", 1), std::string::npos) << field;
+  }
+  for (const std::string bad :
+       {"GET / HTTP/1.1\r\nHost: a b/\x01\r\n\r\n", "GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET http:///x HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET http://a b/ HTTP/1.1\r\nHost: x\r\n\r\n"}) {
+    EXPECT_TRUE(say(bad).starts_with("HTTP/1.1 400 ")) << bad;
+  }
+  EXPECT_EQ(server->counts().requests, 10U);
+}
+
+TEST_F(Services, ARedirectionStaysOnThisServer) {
+  std::filesystem::create_directories(folder_ + "/sub/a b");
+  const auto server = http();
+  const auto location = [&](const std::string& target) -> std::string {
+    const std::string answer =
+        say("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    const std::size_t at = answer.find("\r\nLocation: ");
+    if (!answer.starts_with("HTTP/1.1 301 ") || at == std::string::npos) return answer;
+    return answer.substr(at + 12, answer.find("\r\n", at + 2) - at - 12);
+  };
+  EXPECT_EQ(location("/sub"), "/sub/");
+  EXPECT_EQ(location("//sub"), "/sub/");
+  EXPECT_EQ(location("//evil.example/..%2f"), "/");
+  EXPECT_EQ(location("http://x//evil.example/..%2f"), "/");
+  EXPECT_EQ(location("/%2fevil.example/..%2fsub"), "/sub/");
+  EXPECT_EQ(location("/sub/a%20b?x"), "/sub/a%20b/");
+  EXPECT_EQ(location("/sub/%0d%0aX:%20y/.."), "/sub/");
+}
+
+TEST_F(Services, FilesOfAnyDateAreServed) {
+  const auto server = http();
+  using std::chrono::sys_days;
+  for (const auto when :
+       {sys_days(std::chrono::year(2400) / 1 / 1), sys_days(std::chrono::year(1800) / 1 / 1)}) {
+    const timespec times[2] = {{}, {.tv_sec = when.time_since_epoch() / 1s, .tv_nsec = 0}};
+    if (::utimensat(AT_FDCWD, (folder_ + "/file").c_str(), times, 0) != 0) GTEST_SKIP();
+    const std::string answer = say("HEAD /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+    const std::size_t at = answer.find("Last-Modified: ");
+    ASSERT_NE(at, std::string::npos);
+    const auto told = parse_http_date(std::string_view(answer).substr(at + 15, 29));
+    ASSERT_TRUE(told) << answer;
+    EXPECT_LE(*told, std::time(nullptr)) << "RFC 9110, 8.8.2.1";
+  }
 }
 
 TEST_F(Services, EchoGivesBackWhatCameBeforeTheEnd) {
