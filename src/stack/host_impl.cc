@@ -276,7 +276,7 @@ inline std::uint32_t memory_of(const Connection& c) {
   std::size_t bytes = c.send_buffer.capacity() + c.receive_buffer.capacity() + c.sent.bytes() +
                       c.unsent.bytes() + c.held.bytes();
   if (c.gaps) bytes += c.gaps->capacity() * sizeof(SeqRange);
-  if (c.held_beyond) bytes += c.held_beyond->capacity() * sizeof(HeldBeyond);
+  if (c.held_beyond) bytes += c.held_beyond->memory();
   return static_cast<std::uint32_t>(std::min<std::size_t>(bytes, 0xffffffff));
 }
 

@@ -46,6 +46,7 @@
 #include "lastack/time.h"
 #include "tcp/byte_ring.h"
 #include "tcp/congestion.h"
+#include "tcp/held_beyond.h"
 #include "tcp/held_packets.h"
 #include "tcp/sent_queue.h"
 #include "wire/seq_num.h"
@@ -107,14 +108,6 @@ struct OutOfOrder {
   std::uint8_t recent_count = 0;
   SeqRange duplicate{};  // to be reported as DSACK (RFC 2883)
   bool has_duplicate = false;
-};
-
-// A packet beyond a gap, with what it costs (see HeldPacket).
-struct HeldBeyond {
-  SeqNum left;
-  SeqNum right;
-  std::uint32_t cost = 0;
-  std::uint32_t room = 0;
 };
 
 // RFC 6298, with Linux's mean deviation (a maximum over a round trip).
@@ -380,9 +373,9 @@ struct Connection : ControlBlock {
   // super-segment or less each (Linux: the write queue). PSH belongs to the end of a piece.
   SentQueue unsent;
   std::unique_ptr<std::vector<SeqRange>> gaps;  // what has arrived beyond rcv_nxt, sorted
-  // The same, and what waits for the user, packet by packet.
+  // What waits for the user, and what lies beyond the gaps, packet by packet.
   HeldPackets held;
-  std::unique_ptr<std::vector<HeldBeyond>> held_beyond;
+  std::unique_ptr<HeldBeyond> held_beyond;
 
   // The number of the byte that the user reads next (Linux: copied_seq).
   SeqNum read_next() const {

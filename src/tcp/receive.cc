@@ -97,22 +97,12 @@ void note_fin(Connection& c, SeqNum at) {
   o.recent_count = kept;
 }
 
-// In-order data may have closed gaps. A FIN counts in its gap, but is no data.
-void absorb_gaps(Connection& c) {
+// In-order data may have closed gaps.
+void close_gaps(Connection& c) {
   if (!c.gaps) return;
   std::vector<SeqRange>& gaps = *c.gaps;
   std::size_t n = 0;
-  while (n < gaps.size() && gaps[n].left <= c.rcv_nxt) {
-    const bool ends_in_fin = c.fin_at && gaps[n].right == *c.fin_at + 1;
-    const SeqNum right = ends_in_fin ? *c.fin_at : gaps[n].right;
-    if (right > c.rcv_nxt) {
-      const auto more = static_cast<std::uint32_t>(right - c.rcv_nxt);
-      c.receive_buffer.advance(more);
-      c.bytes_received += more;
-      c.rcv_nxt = right;
-    }
-    ++n;
-  }
+  while (n < gaps.size() && gaps[n].left <= c.rcv_nxt) ++n;
   gaps.erase(gaps.begin(), gaps.begin() + static_cast<std::ptrdiff_t>(n));
   if (gaps.empty()) c.gaps.reset();
   OutOfOrder& o = c.out_of_order;
@@ -202,10 +192,7 @@ void receive_fin(Connection& c, TcpContext& x) {
   c.news |= news::kPeerClosed | news::kReadable;
   c.ack_wanted = true;
   c.gaps.reset();
-  if (c.held_beyond) {
-    for (const HeldBeyond& p : *c.held_beyond) c.rcv_memory -= p.cost;
-    c.held_beyond.reset();
-  }
+  release_beyond(c);
   c.out_of_order.recent_count = 0;
   switch (c.state) {
     case TcpState::SynReceived:
@@ -309,21 +296,22 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   }
   const auto offset = static_cast<std::size_t>(seq - c.rcv_nxt);
   const SeqNum data_end = seq + static_cast<std::uint32_t>(data.size());
+  const bool had_gaps = c.gaps != nullptr || c.fin_at.has_value();
   // Data that can come again is not taken where there is no room for it; a connection that has nothing waiting can
   // always go on.
-  const bool no_room = x.memory_full && (offset > 0 || !c.receive_buffer.empty()) && !data.empty();
+  bool no_room = x.memory_full && (offset > 0 || !c.receive_buffer.empty()) && !data.empty();
+  if (no_room && offset == 0) no_room = give_back_beyond(c, x, seq) < data.size();
   if (no_room || (offset > 0 && too_many_pieces(c, {seq, data_end}))) {
     out_of_window(c);
     c.ack_now = true;
     return;
   }
-  const bool had_gaps = c.gaps != nullptr || c.fin_at.has_value();
   if (!make_room(c, x, seq)) {
     if (offset > 0) return;
     c.no_memory = c.ack_now = c.ack_wanted = true;
     if (!c.receive_buffer.empty() && !data.empty()) return;
   }
-  const bool grew = c.receive_buffer.write_ahead(c.receive_buffer.size() + offset, data);
+  const bool grew = offset == 0 && c.receive_buffer.write(data);
   if (segment.fin()) note_fin(c, end - 1);
   if (grew || offset > 0 || had_gaps) c.news |= news::kBuffers;
   c.trim_timer = x.now + 1s;
@@ -336,21 +324,20 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     const bool with_fin = c.fin_at && data_end == *c.fin_at && segment.fin();
     const SeqNum piece_end = data_end + (with_fin ? 1U : 0U);
     if (seq < piece_end) {
-      hold_beyond_gap(c, x, segment, seq, piece_end);
+      hold_beyond_gap(c, x, segment, seq, piece_end, data);
       add_gap_data(c, x, {seq, piece_end});
       if (c.user != 0) grow_buffer(c, x, c.rcv_space);
     }
     return;
   }
   if (!data.empty()) {
-    c.receive_buffer.advance(data.size());
     hold_packet(c, segment, data_end);
     c.bytes_received += data.size();
     c.rcv_nxt = data_end;
     note_data(c, x, segment);
     c.news |= news::kReadable;
     take_from_beyond(c, x);
-    absorb_gaps(c);
+    close_gaps(c);
     // Nobody will read it, and the window shall not close over it.
     if (c.read_shutdown && c.state != TcpState::Established) {
       c.receive_buffer.drop(c.receive_buffer.size());

@@ -78,25 +78,37 @@ void collapse_in_order(Connection& c) {
 
 void collapse_beyond(Connection& c) {
   if (!c.held_beyond) return;
-  std::vector<HeldBeyond>& pieces = *c.held_beyond;
-  std::vector<HeldBeyond> kept;
+  HeldBeyond& pieces = *c.held_beyond;
+  HeldBeyond kept;
+  std::vector<std::byte> stretch;
   for (std::size_t i = 0; i < pieces.size();) {
     std::size_t next = i + 1;
     std::uint32_t cost = pieces[i].cost;
+    const SeqNum begin = pieces[i].left;
     SeqNum end = pieces[i].right;
     while (next < pieces.size() && pieces[next].left <= end) {
       end = max(end, pieces[next].right);
       cost += pieces[next++].cost;
     }
-    const auto bytes = static_cast<std::uint32_t>(end - pieces[i].left);
+    const auto bytes = static_cast<std::uint32_t>(end - begin);
     if (next == i + 1 && bytes < kMostCollapsed) {
-      kept.push_back(pieces[i]);
+      kept.insert(kept.size(), std::move(pieces[i]));
     } else {
+      // The number of a FIN is a byte in it that nobody reads.
+      stretch.assign(bytes, std::byte{});
+      SeqNum done = begin;
+      for (; i < next; ++i) {
+        const auto data = pieces[i].between(done, pieces[i].right);
+        std::copy(data.begin(), data.end(), stretch.begin() + (max(done, pieces[i].left) - begin));
+        done = max(done, pieces[i].right);
+      }
       c.rcv_memory -= cost;
-      for (SeqNum from = pieces[i].left; from < end;) {
+      for (SeqNum from = begin; from < end;) {
         const auto n = std::min(static_cast<std::uint32_t>(end - from), kMostCollapsed);
         const std::uint32_t head = head_of(n);
-        kept.push_back({from, from + n, head + kSkBuff, head - kSharedInfo - n});
+        const auto data = std::span(stretch).subspan(static_cast<std::size_t>(from - begin), n);
+        kept.insert(kept.size(), HeldBeyond::piece(from, from + n, data, head + kSkBuff,
+                                                   head - kSharedInfo - n));
         c.rcv_memory += head + kSkBuff;
         from += n;
       }
@@ -104,21 +116,22 @@ void collapse_beyond(Connection& c) {
     i = next;
   }
   pieces = std::move(kept);
+  c.news |= news::kBuffers;
 }
 
 // The last resort: what is farthest goes first, an eighth of the buffer at a time (Linux: tcp_prune_ofo_queue).
-void prune_beyond(Connection& c, SeqNum seq) {
+void prune_beyond(Connection& c, const TcpContext& x, SeqNum seq) {
   if (!c.held_beyond) return;
-  std::vector<HeldBeyond>& pieces = *c.held_beyond;
+  HeldBeyond& pieces = *c.held_beyond;
   std::int64_t goal = c.rcv_buffer_size >> 3;
   bool pruned = false;
   while (!pieces.empty() && !(seq > pieces.back().left)) {
     pruned = true;
     goal -= pieces.back().cost;
     c.rcv_memory -= pieces.back().cost;
-    pieces.pop_back();
+    pieces.erase(pieces.size() - 1, pieces.size());
     if (pieces.empty() || goal <= 0) {
-      if (c.rcv_memory <= c.rcv_buffer_size) break;
+      if (c.rcv_memory <= c.rcv_buffer_size && !x.memory_full) break;
       goal = c.rcv_buffer_size >> 3;
     }
   }
@@ -133,6 +146,7 @@ void prune_beyond(Connection& c, SeqNum seq) {
   }
   if (pieces.empty()) c.held_beyond.reset();
   c.out_of_order.recent_count = 0;
+  c.news |= news::kBuffers;
 }
 
 // Linux: tcp_clamp_window.
@@ -303,8 +317,15 @@ bool make_room(Connection& c, const TcpContext& x, SeqNum seq) {
   collapse_beyond(c);
   if (!c.held.empty()) collapse_in_order(c);
   if (c.rcv_memory <= c.rcv_buffer_size) return true;
-  prune_beyond(c, seq);
+  prune_beyond(c, x, seq);
   return c.rcv_memory <= c.rcv_buffer_size;
+}
+
+std::size_t give_back_beyond(Connection& c, const TcpContext& x, SeqNum seq) {
+  if (!c.held_beyond) return 0;
+  const std::size_t before = c.held_beyond->memory();
+  prune_beyond(c, x, seq);
+  return before - (c.held_beyond ? c.held_beyond->memory() : 0);
 }
 
 void hold_packet(Connection& c, const TcpSegment& segment, SeqNum end) {
@@ -325,27 +346,31 @@ void hold_packet(Connection& c, const TcpSegment& segment, SeqNum end) {
 }
 
 void hold_beyond_gap(Connection& c, TcpContext& x, const TcpSegment& segment, SeqNum seq,
-                     SeqNum end) {
-  if (!c.held_beyond) c.held_beyond = std::make_unique<std::vector<HeldBeyond>>();
-  std::vector<HeldBeyond>& pieces = *c.held_beyond;
-  const auto data = static_cast<std::uint32_t>(end - seq);
+                     SeqNum end, std::span<const std::byte> data) {
+  if (!c.held_beyond) c.held_beyond = std::make_unique<HeldBeyond>();
+  HeldBeyond& pieces = *c.held_beyond;
+  const auto length = static_cast<std::uint32_t>(end - seq);
   // Before it is counted, as Linux has it; and without SACK the window stays as it is: only then are ACKs duplicates
   // (RFC 5681, 2).
   const auto grow = [&] {
     if (c.sack) grow_receive_window(c, x, segment);
   };
-  const auto joins = [&](HeldBeyond& p) {
-    if (p.right != seq || data > p.room) return false;
+  const auto joins = [&](std::size_t i) {
+    HeldBeyond::Piece& p = pieces[i];
+    if (p.right != seq || length > p.room) return false;
+    // Behind the number of a FIN nothing is ever read.
+    if (p.stored != static_cast<std::uint32_t>(p.right - p.left)) return false;
     grow();
+    pieces.append(i, data);
     p.right = end;
-    p.room -= data;
+    p.room -= length;
     return true;
   };
-  if (!pieces.empty() && joins(pieces.back())) return;
-  auto at = std::upper_bound(pieces.begin(), pieces.end(), seq,
-                             [](SeqNum s, const HeldBeyond& p) { return s < p.left; });
-  if (at != pieces.begin()) {
-    HeldBeyond& before = *(at - 1);
+  if (!pieces.empty() && joins(pieces.size() - 1)) return;
+  std::size_t at = pieces.first_after(seq);
+  bool replaces = false;
+  if (at > 0) {
+    const HeldBeyond::Piece& before = pieces[at - 1];
     if (seq < before.right) {
       if (end <= before.right) {  // all of it is there
         note_duplicate(c, x, seq, end);
@@ -356,52 +381,70 @@ void hold_beyond_gap(Connection& c, TcpContext& x, const TcpSegment& segment, Se
       } else {  // the new one takes its place
         extend_duplicate(c, x, before.left, before.right);
         c.rcv_memory -= before.cost;
-        at = pieces.erase(at - 1);
+        replaces = true;
+        --at;
       }
-    } else if (joins(before)) {
+    } else if (joins(at - 1)) {
       return;
     }
   }
-  auto last = at;
-  for (; last != pieces.end() && last->right <= end; ++last) {
-    extend_duplicate(c, x, last->left, last->right);
-    c.rcv_memory -= last->cost;
+  const std::size_t covered = at + (replaces ? 1 : 0);
+  std::size_t last = covered;
+  for (; last < pieces.size() && pieces[last].right <= end; ++last) {
+    extend_duplicate(c, x, pieces[last].left, pieces[last].right);
+    c.rcv_memory -= pieces[last].cost;
   }
-  if (last != pieces.end() && last->left < end) extend_duplicate(c, x, last->left, end);
-  at = pieces.erase(at, last);
+  if (last < pieces.size() && pieces[last].left < end) {
+    extend_duplicate(c, x, pieces[last].left, end);
+  }
   grow();
   const std::uint32_t bytes = length_of(c, segment);
   const std::uint32_t cost = packet_cost(bytes);
-  pieces.insert(at, {seq, end, cost, room_behind(bytes)});
+  HeldBeyond::Piece fresh = HeldBeyond::piece(seq, end, data, cost, room_behind(bytes));
+  if (last > at) {
+    pieces.replace(at, std::move(fresh));
+    pieces.erase(at + 1, last);
+  } else {
+    pieces.insert(at, std::move(fresh));
+  }
   c.rcv_memory += cost;
 }
 
 void take_from_beyond(Connection& c, TcpContext& x) {
   if (!c.held_beyond) return;
-  std::vector<HeldBeyond>& pieces = *c.held_beyond;
+  HeldBeyond& pieces = *c.held_beyond;
   const SeqNum known = c.rcv_nxt;
-  SeqNum next = known;
   std::size_t n = 0;
-  for (; n < pieces.size() && pieces[n].left <= next; ++n) {
-    HeldBeyond& p = pieces[n];
-    if (c.fin_at) p.right = min(p.right, *c.fin_at);  // a FIN is no data
-    if (p.left < known) extend_duplicate(c, x, p.left, min(p.right, known));
-    const auto data = static_cast<std::uint32_t>(p.right - p.left);
-    if (p.right <= next && p.left < p.right) {
+  for (; n < pieces.size() && pieces[n].left <= c.rcv_nxt; ++n) {
+    HeldBeyond::Piece& p = pieces[n];
+    const SeqNum right = c.fin_at ? min(p.right, *c.fin_at) : p.right;  // a FIN is no data
+    if (p.left < known) extend_duplicate(c, x, p.left, min(right, known));
+    if (right <= c.rcv_nxt && p.left < right) {
       c.rcv_memory -= p.cost;
       continue;
     }
+    const auto fresh = p.between(c.rcv_nxt, right);
+    c.receive_buffer.write(fresh);
+    c.bytes_received += fresh.size();
+    c.rcv_nxt += static_cast<std::uint32_t>(fresh.size());
+    const auto data = static_cast<std::uint32_t>(right - p.left);
     if (!c.held.empty() && p.left == c.held.back().end && data <= c.held.back().room) {
-      c.held.back().end = p.right;
+      c.held.back().end = right;
       c.held.back().room -= data;
       c.rcv_memory -= p.cost;
     } else {
-      c.held.push_back({p.right, p.cost, p.room});
+      c.held.push_back({right, p.cost, p.room});
     }
-    next = max(next, p.right);
   }
-  pieces.erase(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(n));
+  pieces.erase(0, n);
   if (pieces.empty()) c.held_beyond.reset();
+  if (n > 0) c.news |= news::kBuffers;
+}
+
+void release_beyond(Connection& c) {
+  if (!c.held_beyond) return;
+  for (std::size_t i = 0; i < c.held_beyond->size(); ++i) c.rcv_memory -= (*c.held_beyond)[i].cost;
+  c.held_beyond.reset();
 }
 
 void release_read(Connection& c) {

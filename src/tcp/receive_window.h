@@ -3,7 +3,9 @@
 // packet from a TUN device has it).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "tcp/connection.h"
 #include "tcp/context.h"
@@ -31,12 +33,17 @@ void grow_for_read_low(Connection& c);
 std::uint32_t packet_cost(std::uint32_t bytes);
 // Whether one more packet may be kept; makes room for it if it can. `beyond`: where it begins if that is beyond a gap.
 bool make_room(Connection& c, const TcpContext& x, SeqNum seq);
-// Data up to `end` is kept: in order, or beyond a gap.
+// Where the host has no memory left: what is beyond a gap goes for the sake of what comes before it, at `seq`. The
+// bytes of memory that it gave back.
+std::size_t give_back_beyond(Connection& c, const TcpContext& x, SeqNum seq);
+// Data up to `end` is kept in order.
 void hold_packet(Connection& c, const TcpSegment& segment, SeqNum end);
+// Data from `seq` on is kept beyond a gap; `end` is behind it, or behind its FIN. What has been told by SACK stays.
 void hold_beyond_gap(Connection& c, TcpContext& x, const TcpSegment& segment, SeqNum seq,
-                     SeqNum end);
-// Those beyond a gap that are in order by now, with rcv_nxt as it was before they were counted.
+                     SeqNum end, std::span<const std::byte> data);
+// Those beyond a gap that are in order by now become readable.
 void take_from_beyond(Connection& c, TcpContext& x);
+void release_beyond(Connection& c);
 // The user has read, or nobody will.
 void release_read(Connection& c);
 void release_all(Connection& c);
