@@ -79,11 +79,11 @@ std::string_view to_string(Err error);
 template <class T>
 using Outcome = tl::expected<T, Err>;
 
-// Names a socket of one host until close(); never the same number again soon.
-enum class SocketId : std::uint32_t {};
+// Names a socket of one host until close(); the same number comes again after 2^32 sockets, not before.
+enum class SocketId : std::uint64_t {};
 // Below 2^20, and another one for each socket of a host that is open: an index for tables of one's own.
 constexpr std::uint32_t socket_slot(SocketId socket) {
-  return static_cast<std::uint32_t>(socket) & 0xfffff;
+  return static_cast<std::uint32_t>(static_cast<std::uint64_t>(socket) & 0xffffffff);
 }
 
 enum class PortChoice : std::uint8_t { Flat, LinuxWalk };

@@ -71,8 +71,8 @@ Socket* Host::Impl::find(SocketId id) {
 }
 
 const Socket* Host::Impl::find(SocketId id) const {
-  const std::uint32_t index = static_cast<std::uint32_t>(id) & 0xfffff;
-  const auto generation = static_cast<std::uint16_t>(static_cast<std::uint32_t>(id) >> 20);
+  const std::uint32_t index = socket_slot(id);
+  const auto generation = static_cast<std::uint32_t>(static_cast<std::uint64_t>(id) >> 32);
   if (index >= sockets.size()) return nullptr;
   const Socket& socket = sockets[index];
   return socket.open && socket.generation == generation ? &socket : nullptr;
@@ -89,7 +89,7 @@ std::optional<std::uint32_t> Host::Impl::new_socket() {
     index = static_cast<std::uint32_t>(sockets.size());
     sockets.emplace_back();
   }
-  const std::uint16_t generation = sockets[index].generation;
+  const std::uint32_t generation = sockets[index].generation;
   const bool announced = sockets[index].announced;
   sockets[index] = Socket{};
   sockets[index].generation = generation;
@@ -103,7 +103,7 @@ void Host::Impl::release_socket(std::uint32_t index) {
   Socket& socket = sockets[index];
   socket.open = false;
   socket.connection = kNoConnection;
-  socket.generation = static_cast<std::uint16_t>(socket.generation % 0xfff + 1);
+  if (++socket.generation == 0) socket.generation = 1;
   free_sockets.push_back(index);
   --open_sockets;
 }

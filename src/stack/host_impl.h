@@ -63,7 +63,7 @@ inline bool opening(const Connection& c) {
 
 // What a SocketId names.
 struct Socket {
-  std::uint16_t generation = 1;
+  std::uint32_t generation = 1;  // never 0
   bool open = false;
   bool announced = false;  // is in the queue of events
   bool v6 = false;
@@ -209,7 +209,7 @@ class Host::Impl final : public TimeWaitObserver {
     return static_cast<std::uint32_t>(socket - sockets.data());
   }
   SocketId id_of(std::uint32_t index) const {
-    return SocketId{index | std::uint32_t{sockets[index].generation} << 20};
+    return SocketId{index | std::uint64_t{sockets[index].generation} << 32};
   }
   Outcome<void> close(SocketId id, Instant at, SeenCall call);
   std::optional<std::uint32_t> new_socket();
