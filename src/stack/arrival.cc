@@ -71,6 +71,11 @@ void Host::Impl::receive_any(std::span<const std::byte> packet, Checksum checksu
       !is_unicast(ip->header.destination)) {
     return;
   }
+  // Nobody else has a loopback address (RFC 1122, 3.2.1.3). The rest of 0/8, and 240/4, Linux answers.
+  if (ip->header.source.is_loopback() && !ip->header.destination.is_loopback() &&
+      !is_local(ip->header.source)) {
+    return;
+  }
   switch (ip->header.protocol) {
     case kProtocolTcp: {
       ++counters.InSegs;
@@ -90,6 +95,8 @@ void Host::Impl::receive_any(std::span<const std::byte> packet, Checksum checksu
     }
     case kProtocolIcmp:
     case kProtocolIcmpV6:
+      // Each family has its own.
+      if ((ip->header.protocol == kProtocolIcmp) != ip->header.source.is_v4()) return;
       on_icmp_message(ip->payload, ip->header);
       return;
     default:

@@ -210,5 +210,67 @@ TEST(BlindIcmp, NeedsANumberThatIsOnItsWayAndEndsNothing) {
   EXPECT_EQ(t.w.server.unread(t.pair.server), data.size());
 }
 
+// ICMP of the other family is no ICMP: in IPv4 only protocol 1 is, though its contents be right.
+TEST(BlindIcmp, OfTheOtherFamilyIsNotHeard) {
+  for (const std::uint8_t protocol : {kProtocolIcmpV6, kProtocolIcmp}) {
+    World w;
+    const SocketId s = *w.client.open();
+    EXPECT_FALSE(w.client.connect(s, {kServerAddress, 80}, w.now));
+    discard(w.client);
+    const Connection& c = *HostAudit::connection(w.client, s);
+    Bytes error = forged_icmp(*w.client.local(s), {kServerAddress, 80}, 3, 3, c.iss);
+    write_ip(error.data(),
+             {.source = kServerAddress, .destination = kClientAddress, .protocol = protocol},
+             error.size() - 20);
+    w.client.receive(error, w.now);
+    const bool heard = w.client.state(s) == TcpState::Closed;
+    EXPECT_EQ(heard, protocol == kProtocolIcmp);
+  }
+}
+
+// Nobody else has a loopback address, nor none or a group's; the others of 0/8 and of 240/4 are answered like any (each
+// as the running kernel, 6.18, answers a SYN from a TUN device, with and without rp_filter; RFC 1122, 3.2.1.3).
+TEST(ForgedSource, IsAnsweredWhereLinuxAnswersIt) {
+  struct Case {
+    const char* source;
+    bool answered;
+  };
+  for (const Case& tried :
+       {Case{"0.0.0.0", false}, Case{"0.0.0.1", true}, Case{"127.0.0.1", false},
+        Case{"127.1.2.3", false}, Case{"192.0.2.9", true}, Case{"224.0.0.1", false},
+        Case{"240.0.0.1", true}, Case{"255.255.255.254", true}, Case{"255.255.255.255", false}}) {
+    World w;
+    w.listen(80);
+    for (const Port port : {Port{80}, Port{99}}) {
+      w.server.receive(forged({*IpAddress::parse(tried.source), 5000}, {kServerAddress, port},
+                              with(kSyn, SeqNum(1))),
+                       w.now);
+      EXPECT_EQ(discard(w.server), tried.answered ? 1u : 0u) << tried.source << " to " << port;
+    }
+  }
+  World w;
+  w.server.add_address(*IpAddress::parse("fd00::1"));
+  const SocketId s = *w.server.open(Host::Family::V6);
+  ASSERT_TRUE(w.server.bind(s, {*IpAddress::parse("::"), 80}));
+  ASSERT_TRUE(w.server.listen(s, 10));
+  for (const char* source : {"::1", "ff02::1", "fd00::2"}) {
+    w.server.receive(forged({*IpAddress::parse(source), 5000}, {*IpAddress::parse("fd00::1"), 80},
+                            with(kSyn, SeqNum(1))),
+                     w.now);
+    EXPECT_EQ(discard(w.server), std::string_view(source) == "fd00::2" ? 1u : 0u) << source;
+  }
+}
+
+// A host that has a loopback address of its own may speak from it to another of its own.
+TEST(ForgedSource, ALoopbackAddressOfItsOwnIsNone) {
+  World w;
+  w.server.add_address(*IpAddress::parse("127.0.0.1"));
+  w.listen(80);
+  w.server.receive(
+      forged({*IpAddress::parse("127.0.0.1"), 5000}, {kServerAddress, 80}, with(kSyn, SeqNum(1))),
+      w.now);
+  EXPECT_EQ(discard(w.server), 1u);
+}
+
 }  // namespace
 }  // namespace lastack::test

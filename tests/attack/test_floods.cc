@@ -109,6 +109,48 @@ TEST(TimeWaitFlood, EndsAtTheLimit) {
   EXPECT_EQ(w.server.time_waits(), 0u);
 }
 
+// A SYN on a TIME_WAIT is neither counted against the backlog nor answered with a cookie, since its number has to be
+// above the old one. (The running kernel, 6.18, with a backlog of 8 and 400 such: 400 in SYN_RECEIVED, no cookie, no
+// drop.) What bounds them is the number of records.
+TEST(TimeWaitFlood, ReopenedOnesAreBoundedByTheRecords) {
+  World w;
+  ASSERT_TRUE(w.server.set("tcp_max_tw_buckets", "50"));
+  const SocketId listener = w.listen(80, 8);
+  const Endpoint self{kServerAddress, 80};
+  const ConnectionTable& table = HostAudit::impl(w.server).connections;
+  constexpr std::uint32_t kTried = 80;
+  const auto peer = [](std::uint32_t i) {
+    return Endpoint{IpAddress::v4(0x0a000077), static_cast<Port>(5000 + i)};
+  };
+  for (std::uint32_t i = 0; i < kTried; ++i) {
+    w.server.receive(forged(peer(i), self, with(kSyn, SeqNum(1))), w.now);
+    const auto index = table.find({self, peer(i)});
+    ASSERT_NE(index, ConnectionTable::kNone);
+    const SeqNum next = table[index].snd_nxt;
+    w.server.receive(forged(peer(i), self, with(kAck, SeqNum(2), next)), w.now);
+    const auto s = w.server.accept(listener);
+    ASSERT_TRUE(s);
+    ASSERT_TRUE(w.server.close(*s, w.now));
+    w.server.receive(forged(peer(i), self, with(kFin | kAck, SeqNum(2), next + 1)), w.now);
+    discard(w.server);
+  }
+  ASSERT_EQ(w.server.time_waits(), 50u);
+  for (std::uint32_t i = 0; i < kTried; ++i) {
+    w.server.receive(forged(peer(i), self, with(kSyn, SeqNum(500'000))), w.now);
+    discard(w.server);
+  }
+  EXPECT_EQ(w.server.time_waits(), 0u);
+  std::uint32_t half_open = 0;
+  for (std::uint32_t i = 0; i < kTried; ++i) {
+    if (table.find({self, peer(i)}) != ConnectionTable::kNone) ++half_open;
+  }
+  EXPECT_EQ(half_open, 50u) << "the others were answered with a cookie";
+  EXPECT_EQ(w.server.counters().SyncookiesSent, kTried - 50);
+  EXPECT_EQ(HostAudit::check(w.server, w.now), "");
+  w.run_for(300s);
+  EXPECT_EQ(table.live(), 1u);
+}
+
 // Whoever knows the hash can make every look-up long. It is keyed: tuples that meet under one key do not under another.
 TEST(HashFlood, CollisionsAreNotTransferable) {
   const SecretKey known{1, 2}, secret{3, 4};
