@@ -25,6 +25,8 @@ Result<Observation> from_bundle(std::string_view bytes);
 
 // Written beside the file and renamed into place, so that a reader never sees half of it.
 Result<void> write_bundle(const Observation& observation, const std::string& path);
+// Whether it can be, as far as that is known before: for those who write one at their end.
+Result<void> check_bundle_path(const std::string& path);
 Result<Observation> read_bundle(const std::string& path);  // "-" is standard input
 
 }  // namespace lastack

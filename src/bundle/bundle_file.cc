@@ -92,9 +92,13 @@ Result<void> give_name(int fd, const std::string& folder, std::string& name) {
   return tl::unexpected(system_error(error, "cannot name a new file in " + folder));
 }
 
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? "." : folder;
+}
+
 Result<void> write_beside_and_rename(const std::string& path, std::string_view bytes) {
-  const std::string parent_path = std::filesystem::path(path).parent_path();
-  const std::string folder = parent_path.empty() ? "." : parent_path;
+  const std::string folder = folder_of(path);
   std::string temporary;
   const auto opened = new_file(folder, temporary);
   if (!opened) return tl::unexpected(opened.error());
@@ -163,6 +167,27 @@ Result<void> write_bundle(const Observation& observation, const std::string& pat
     if (!unresolved) return write_beside_and_rename(target.string(), bytes);
   }
   return write_beside_and_rename(path, bytes);
+}
+
+Result<void> check_bundle_path(const std::string& path) {
+  if (path == "-") return {};
+  struct stat status {};
+  std::string target = path;
+  if (::stat(path.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) {
+      return tl::unexpected(system_error(EISDIR, "cannot write " + path));
+    }
+    if (!S_ISREG(status.st_mode)) return {};
+    std::error_code unresolved;
+    const std::filesystem::path resolved = std::filesystem::canonical(path, unresolved);
+    if (!unresolved) target = resolved.string();
+  }
+  std::string temporary;
+  const auto opened = new_file(folder_of(target), temporary);
+  if (!opened) return tl::unexpected(opened.error());
+  const Descriptor fd(*opened);
+  if (!temporary.empty()) ::unlink(temporary.c_str());
+  return {};
 }
 
 Result<Observation> read_bundle(const std::string& path) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
@@ -119,7 +120,7 @@ void add_doctor_command(CLI::App& app, Run& run) {
   command->add_option("--color", arguments->color, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   command->add_option("--width", arguments->width, "columns of the page")
-      ->check(CLI::Range(60, 1000));
+      ->transform(whole_number(60, 1000));
   command->footer(
       "Exit codes: 0 healthy, 1 warnings, 2 problems, 3 no socket could be looked at; 64 wrong usage, 65 bad bundle,\n"
       "66 no such file or namespace, 77 not permitted.");

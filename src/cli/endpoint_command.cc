@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/endpoint_runs.h"
 #include "cli/selection.h"
@@ -13,7 +14,7 @@ void add_stage_options(CLI::App& command, StageOptions& options) {
   const auto group = "The endpoint and its device";
   command.add_option("--tun", options.tun, "the TUN device (default: la0)")
       ->type_name("NAME")
-      ->check(not_empty())
+      ->check(device_name())
       ->group(group);
   command
       .add_flag(
@@ -24,12 +25,14 @@ void add_stage_options(CLI::App& command, StageOptions& options) {
       .add_option("--address", options.addresses,
                   "an address of the endpoint; may be repeated (default: 10.77.0.2 and fd77::2)")
       ->type_name("IP")
+      ->allow_extra_args(false)
       ->group(group);
   command
       .add_option(
           "--peer", options.peers,
           "the kernel's address on the device, for --create (default: 10.77.0.1/24 and fd77::1/64)")
       ->type_name("IP/BITS")
+      ->allow_extra_args(false)
       ->group(group);
   command.add_option("--netns", options.netns, "the device is in this network namespace")
       ->type_name("NAME|PATH")
@@ -44,11 +47,13 @@ void add_stage_options(CLI::App& command, StageOptions& options) {
       .add_option("--set", options.settings,
                   "a sysctl of the endpoint, by the last part of its name; may be repeated")
       ->type_name("NAME=VALUE")
+      ->allow_extra_args(false)
       ->group(group);
   command
       .add_option("--seed", options.seed,
                   "of sequence numbers, ports and losses (default: by chance)")
       ->type_name("NUMBER")
+      ->transform(whole_number(0, UINT64_MAX))
       ->group(group);
   command
       .add_flag("--no-offloads", options.no_offloads,
@@ -58,7 +63,7 @@ void add_stage_options(CLI::App& command, StageOptions& options) {
       .add_option("--loss", options.loss,
                   "lose so many per cent of the packets, each way; implies --no-offloads")
       ->type_name("PERCENT")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(number(0, 100))
       ->group(group);
   command
       .add_option(
@@ -72,14 +77,14 @@ void add_stage_options(CLI::App& command, StageOptions& options) {
                   "look every so many seconds: with --snapshot the bundle then holds two looks, "
                   "which tell of rates")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.2, 3600.0))
+      ->check(number(0.2, 3600))
       ->group(group);
   command
       .add_option("--sockets", options.sockets,
                   "at most so many sockets, as the limit of descriptors is for a process "
                   "(default: 1048576)")
       ->type_name("N")
-      ->check(CLI::Range(1U, HostOptions{}.most_sockets))
+      ->transform(whole_number(1, HostOptions{}.most_sockets))
       ->group(group);
 }
 
@@ -89,7 +94,7 @@ void add_endpoint_serve(CLI::App& app, Run& run) {
   command->add_option("DIRECTORY", arguments->directory, "serve the files below it over HTTP")
       ->check(not_empty());
   const auto port = [&](const char* name, unsigned& value, const char* what) {
-    command->add_option(name, value, what)->type_name("PORT")->check(CLI::Range(0, 65535));
+    command->add_option(name, value, what)->type_name("PORT")->transform(whole_number(0, 65535));
   };
   port("--http", arguments->http, "port of HTTP (default: 80); 0: none, for these four");
   port("--echo", arguments->echo, "port of the echo service (default: 7)");
@@ -118,7 +123,7 @@ void add_endpoint_fetch(CLI::App& app, Run& run) {
       ->add_option("--patience", arguments->patience,
                    "give up when nothing comes for so long (default: 30)")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(number(0.001, 1'000'000));
   command->add_flag("--quiet,-q", arguments->quiet, "say nothing when all went well");
   add_stage_options(*command, arguments->stage);
   command->callback(
@@ -133,18 +138,18 @@ void add_endpoint_churn(CLI::App& app, Run& run) {
       ->required();
   command->add_option("--concurrency", a.concurrency, "at most so many at a time (default: 100)")
       ->type_name("N")
-      ->check(CLI::Range(1, 1'000'000));
+      ->transform(whole_number(1, 1'000'000));
   command
       ->add_option("--rate", a.rate,
                    "connections a second (default: as many as --concurrency lets)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(number(0.001, 1'000'000'000));
   command->add_option("--count", a.count, "so many in all")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->transform(whole_number(1, UINT64_MAX));
   command->add_option("--duration", a.duration, "for so long (default: 10, without --count)")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(number(0.001, 1'000'000));
   command
       ->add_option("--exchange", a.exchange,
                    "what is said: none, echo (a byte there and back) or http (GET) (default: echo)")
@@ -160,7 +165,7 @@ void add_endpoint_churn(CLI::App& app, Run& run) {
       ->check(CLI::IsMember({"close", "shutdown", "reset", "vanish"}));
   command->add_option("--patience", a.patience, "give a connection up after so long (default: 10)")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(number(0.001, 1'000'000));
   command->add_flag("--json", a.json, "no line every second; the summary as JSON");
   add_stage_options(*command, a.stage);
   command->callback(

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
 #include <memory>
 
 #include "cli/endpoint_live.h"
@@ -15,6 +16,7 @@ namespace lastack {
 namespace {
 
 constexpr const char* kName = "endpoint serve";
+constexpr std::array kOptions{"--http", "--echo", "--discard", "--chargen"};
 
 struct Services {
   std::unique_ptr<HttpServer> http;
@@ -33,8 +35,34 @@ struct Services {
   }
 };
 
+// No port is given to two services.
+Result<void> check_ports(const ServeArguments& arguments, bool with_http) {
+  const std::array<unsigned, 4> ports{with_http ? arguments.http : 0, arguments.echo,
+                                      arguments.discard, arguments.chargen};
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (ports[i] == 0 || ports[i] != ports[j]) continue;
+      return failure(fmt::format("{} {}: that is the port of {} already; 0 for no such service",
+                                 kOptions[i], ports[i], kOptions[j]));
+    }
+  }
+  return {};
+}
+
+// What went wrong with a service, and which option is to be changed.
+Error named(const char* option, Error error, const ServeArguments& arguments) {
+  error.message = fmt::format("{}: {}", option, error.message);
+  if (error.number == EMFILE) {
+    error.message += fmt::format("; each service takes one of the sockets, and --sockets is {}",
+                                 arguments.stage.sockets);
+  }
+  return error;
+}
+
 Result<Services> open_services(const ServeArguments& arguments, Stage& stage) {
   Services services;
+  const bool with_http = !arguments.directory.empty() && arguments.http != 0;
+  if (auto fine = check_ports(arguments, with_http); !fine) return tl::unexpected(fine.error());
   constexpr std::array kKinds{PlainService::Kind::Echo, PlainService::Kind::Discard,
                               PlainService::Kind::Chargen};
   services.ports = {static_cast<Port>(arguments.echo), static_cast<Port>(arguments.discard),
@@ -42,15 +70,17 @@ Result<Services> open_services(const ServeArguments& arguments, Stage& stage) {
   for (std::size_t i = 0; i < kKinds.size(); ++i) {
     if (services.ports[i] == 0) continue;
     services.plain[i] = std::make_unique<PlainService>(kKinds[i], stage.host(), stage.events());
-    auto listening = services.plain[i]->listen(services.ports[i]);
-    if (!listening) return tl::unexpected(std::move(listening.error()));
+    if (auto listening = services.plain[i]->listen(services.ports[i]); !listening) {
+      return tl::unexpected(named(kOptions[i + 1], std::move(listening.error()), arguments));
+    }
   }
-  if (arguments.directory.empty() || arguments.http == 0) return services;
+  if (!with_http) return services;
   auto root = FileRoot::open(arguments.directory);
   if (!root) return tl::unexpected(std::move(root.error()));
   services.http = std::make_unique<HttpServer>(std::move(*root), stage.host(), stage.events());
-  auto listening = services.http->listen(static_cast<Port>(arguments.http));
-  if (!listening) return tl::unexpected(std::move(listening.error()));
+  if (auto listening = services.http->listen(static_cast<Port>(arguments.http)); !listening) {
+    return tl::unexpected(named(kOptions[0], std::move(listening.error()), arguments));
+  }
   return services;
 }
 
@@ -92,9 +122,10 @@ int run_endpoint_serve(const ServeArguments& arguments) {
   const auto services = open_services(arguments, s);
   if (!services) {
     complain(kName, services.error().message);
-    return services.error().number == ENOENT || services.error().number == ENOTDIR
-               ? exit_code::kNoInput
-               : exit_code::kUsage;
+    const int number = services.error().number;
+    return number == ENOENT || number == ENOTDIR ? exit_code::kNoInput
+           : number == EACCES || number == EPERM ? exit_code::kNotPermitted
+                                                 : exit_code::kUsage;
   }
   if (!print(kName, s.description() + offer(arguments, *services))) return exit_code::kCannotWrite;
   s.every(1s, [&] {

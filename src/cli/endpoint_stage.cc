@@ -24,6 +24,7 @@
 
 #include "cli/exit_codes.h"
 #include "cli/output.h"
+#include "cli/stage_addresses.h"
 #include "lastack/bundle.h"
 #include "model/shell_word.h"
 #include "services/http_message.h"
@@ -36,20 +37,6 @@ constexpr const char* kPeers[] = {"10.77.0.1/24", "fd77::1/64"};
 
 StageError usage(std::string message) {
   return {std::move(message), exit_code::kUsage};
-}
-
-Staged<TunAddress> parse_peer(const std::string& text) {
-  const std::size_t slash = std::min(text.find('/'), text.size());
-  const auto address = IpAddress::parse(text.substr(0, slash));
-  if (!address) return tl::unexpected(usage("--peer " + text + ": not an IP address"));
-  const unsigned most = address->is_v4() ? 32 : 128;
-  if (slash == text.size()) return TunAddress{*address, most};
-  const auto prefix = parse_decimal(text.substr(slash + 1));
-  if (!prefix || *prefix > most) {
-    return tl::unexpected(
-        usage(fmt::format("--peer {}: the length of a prefix is a number up to {}", text, most)));
-  }
-  return TunAddress{*address, static_cast<unsigned>(*prefix)};
 }
 
 // How to make the device by hand, so that this user may use it, and how to undo it.
@@ -67,7 +54,9 @@ std::string recipe(const StageOptions& options, const std::vector<std::string>& 
   text += fmt::format("  {0}ip link set dev {1} up\nTo undo it:\n  {0}ip link delete dev {1}\n",
                       inside, name);
   text +=
-      "Or let this program do it, as root: --create; then the device goes when the program does.\n";
+      options.create
+          ? "Then without --create. Or run this program as root, or with CAP_NET_ADMIN.\n"
+          : "Or let this program do it, as root: --create; then the device goes when the program does.\n";
   return text;
 }
 
@@ -135,19 +124,21 @@ Staged<void> Stage::attach(const StageOptions& options) {
   } else if (peers_.empty() && options.create) {
     return tl::unexpected(usage("with --address, --create needs --peer, the kernel's side"));
   }
-  for (const std::string& text : ours) {
-    const auto address = IpAddress::parse(text);
-    if (!address) return tl::unexpected(usage("--address " + text + ": not an IP address"));
-    addresses_.push_back(*address);
+  auto sides = parse_sides(ours, peers_);
+  if (!sides) return tl::unexpected(usage(sides.error().message));
+  addresses_ = sides->ours;
+  const std::vector<TunAddress>& peers = sides->peers;
+  for (const IpAddress& address : sides->unreached()) {
+    complain(command_, "--address " + address.to_string() +
+                           " is in no network of --peer: this machine reaches it once there is a "
+                           "route, ip route add " +
+                           address.to_string() + " dev " + shell_word(options.tun));
   }
-  std::vector<TunAddress> peers;
-  for (const std::string& text : peers_) {
-    auto peer = parse_peer(text);
-    if (!peer) return tl::unexpected(std::move(peer.error()));
-    if (std::find(addresses_.begin(), addresses_.end(), peer->address) != addresses_.end()) {
-      return tl::unexpected(usage(text + " cannot be on both sides of the device"));
+  if (!options.snapshot.empty()) {
+    if (const auto fine = check_bundle_path(options.snapshot); !fine) {
+      return tl::unexpected(StageError{
+          "--snapshot " + options.snapshot + ": " + fine.error().message, exit_code::kCannotWrite});
     }
-    peers.push_back(*peer);
   }
 
   auto inside = Inside::enter(options.netns);
@@ -178,7 +169,7 @@ Staged<void> Stage::attach(const StageOptions& options) {
   } else if (!is_up(tun_->name())) {
     complain(command_, "the device " + tun_->name() +
                            " is down, and until it is up nothing arrives: ip link set dev " +
-                           tun_->name() + " up");
+                           shell_word(tun_->name()) + " up");
   }
   inside->reset();  // back home
 
@@ -340,7 +331,7 @@ std::string Stage::reach_hint(const Endpoint& to, Err error) const {
           "{} was not reached: the endpoint reaches what this machine routes from {} to there and back. See `ip address "
           "show dev {}`; beyond this machine it has to forward (sysctl net.ipv4.ip_forward), and a firewall may be in the "
           "way",
-          to.to_string(), tun_->name(), tun_->name());
+          to.to_string(), tun_->name(), shell_word(tun_->name()));
     default:
       return "";
   }

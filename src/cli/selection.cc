@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "cli/checks.h"
 #include "cli/exit_codes.h"
 
 namespace lastack {
@@ -22,13 +23,6 @@ constexpr auto kWatchEvery = 250ms;
 // Without --sample: long enough to see a hundred connections at the rates that burn ports.
 constexpr auto kShortWatch = 300ms;
 }  // namespace
-
-CLI::Validator not_empty() {
-  return {[](const std::string& text) {
-            return text.empty() ? std::string("a name is needed; it is empty") : std::string();
-          },
-          ""};
-}
 
 void add_selection(CLI::App& command, Selection& selection) {
   auto* netns =
@@ -43,7 +37,7 @@ void add_selection(CLI::App& command, Selection& selection) {
                   .add_option("--pid", selection.look.pids,
                               "look at the network namespace of this process; repeatable")
                   ->type_name("PID")
-                  ->check(CLI::Range(1, INT32_MAX))
+                  ->transform(whole_number(1, INT32_MAX))
                   ->allow_extra_args(false);
   command
       .add_flag("--all-netns", selection.look.all_namespaces,
@@ -55,19 +49,12 @@ void add_selection(CLI::App& command, Selection& selection) {
           "--sample", selection.sample_seconds,
           "look twice, this many seconds apart: rates, growth, and who opens short connections")
       ->type_name("SECONDS")
-      ->check([](const std::string& text) {
-        // CLI::Range lets "nan" through.
-        double seconds = 0;
-        const bool number = CLI::detail::lexical_cast(text, seconds);
-        return number && seconds >= kShortestSample && seconds <= kLongestSample
-                   ? std::string()
-                   : "a number of seconds between 0.2 and 3600, please, not " + text;
-      });
+      ->check(number(kShortestSample, kLongestSample));
   command
       .add_option("--expect-listener", selection.look.expected_listeners,
                   "a port that something should be able to listen on: is it taken? repeatable")
       ->type_name("PORT")
-      ->check(CLI::Range(1, 65535))
+      ->transform(whole_number(1, 65535))
       ->allow_extra_args(false);
 }
 

@@ -14,8 +14,6 @@ struct Selection {
   double sample_seconds = 0;
 };
 
-// Refuses "", which a variable without a value leaves behind.
-CLI::Validator not_empty();
 void add_selection(CLI::App& command, Selection& selection);
 bool selects_anything(const CLI::App& command);
 

@@ -15,6 +15,8 @@
 #include <cstring>
 
 #include "kernel/unique_fd.h"
+#include "model/shell_word.h"
+#include "net/device_name.h"
 #include "net/rtnetlink.h"
 #include "wire/bytes.h"
 #include "wire/checksum.h"
@@ -81,12 +83,12 @@ Error no_attachment(int number, const std::string& name, bool exists) {
             number,
             "may not make the device " + name +
                 ": that needs CAP_NET_ADMIN. Root can make it for a user, once: ip tuntap add dev " +
-                name + " mode tun user $USER"};
+                shell_word(name) + " mode tun user $USER"};
       }
       return {number,
               "may not use the device " + name +
                   ": it needs CAP_NET_ADMIN, or a device made for this user: ip tuntap add dev " +
-                  name + " mode tun user $USER"};
+                  shell_word(name) + " mode tun user $USER"};
     case EBUSY:
       return {number, "the device " + name + " is in use: another process is attached to it"};
     case EINVAL:
@@ -95,7 +97,7 @@ Error no_attachment(int number, const std::string& name, bool exists) {
           name +
               " is not a TUN device that one process can use (a TAP device, one with several queues, "
               "or another kind of link): ip -details link show " +
-              name};
+              shell_word(name)};
     default:
       return system_error(number, "cannot attach to the device " + name);
   }
@@ -103,7 +105,7 @@ Error no_attachment(int number, const std::string& name, bool exists) {
 
 Error no_device(const std::string& name) {
   return {ENODEV, "there is no network device named " + name + ": make it with ip tuntap add dev " +
-                      name + " mode tun, or ask for it to be created"};
+                      shell_word(name) + " mode tun, or ask for it to be created"};
 }
 
 std::uint16_t read_mtu(const std::string& name) {
@@ -157,8 +159,8 @@ TunDevice& TunDevice::operator=(TunDevice&&) noexcept = default;
 TunDevice::~TunDevice() = default;
 
 Result<TunDevice> TunDevice::open(const std::string& name, const TunOptions& options) {
-  if (name.empty() || name.size() >= IFNAMSIZ) {
-    return failure("a network device has a name of 1 to 15 bytes, not '" + name + "'");
+  if (!is_device_name(name)) {
+    return failure(std::string(kDeviceNameRule) + ", not '" + name + "'");
   }
   auto impl = std::make_unique<Impl>();
   impl->fd.reset(::open(kControl, O_RDWR | O_NONBLOCK | O_CLOEXEC));

@@ -64,7 +64,10 @@ std::optional<std::string> plain_path(std::string_view target) {
 
 Result<FileRoot> FileRoot::open(const std::string& directory) {
   UniqueFd root(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root) return tl::unexpected(system_error(errno, "cannot serve the directory " + directory));
+  // O_PATH asks nobody; what is below cannot be opened without this.
+  if (!root || ::faccessat(root.get(), ".", X_OK, AT_EACCESS) != 0) {
+    return tl::unexpected(system_error(errno, "cannot serve the directory " + directory));
+  }
   return FileRoot(std::move(root));
 }
 
