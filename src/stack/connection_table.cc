@@ -107,6 +107,7 @@ void ConnectionTable::insert(Index index) {
 }
 
 void ConnectionTable::erase(Index index) {
+  if (last_ == index) last_ = kNone;
   std::uint32_t slot = (*this)[index].tuple_hash & mask();
   while (slots_[slot].index != index) {
     if (slots_[slot].index == kNone) return;
@@ -125,11 +126,11 @@ void ConnectionTable::erase(Index index) {
   slots_[slot].index = kNone;
 }
 
-ConnectionTable::Index ConnectionTable::find(const FourTuple& tuple) const {
+ConnectionTable::Index ConnectionTable::look_up(const FourTuple& tuple) const {
   const std::uint32_t h = hash(tuple);
   for (std::uint32_t slot = h & mask(); slots_[slot].index != kNone; slot = (slot + 1) & mask()) {
     if (slots_[slot].hash == h && (*this)[slots_[slot].index].tuple == tuple) {
-      return slots_[slot].index;
+      return last_ = slots_[slot].index;
     }
   }
   return kNone;

@@ -53,7 +53,12 @@ class ConnectionTable {
   // By its tuple, which must not change while it is in.
   void insert(Index index);
   void erase(Index index);
-  Index find(const FourTuple& tuple) const;
+  Index find(const FourTuple& tuple) const {
+    if (last_ != kNone && places_[last_].awake && places_[last_].awake->tuple == tuple) {
+      return last_;
+    }
+    return look_up(tuple);
+  }
   std::uint32_t hashed() const { return hashed_; }
 
  private:
@@ -86,6 +91,7 @@ class ConnectionTable {
   void grow();
   std::unique_ptr<Connection> fresh();
   Connection& wake(Index index);
+  Index look_up(const FourTuple& tuple) const;
 
   SecretKey key_;
   std::vector<Place> places_;
@@ -94,6 +100,8 @@ class ConnectionTable {
   std::vector<std::unique_ptr<Connection>> spare_;
   std::vector<Index> woken_;
   std::vector<Slot> slots_;
+  // The one found last, while it is in. Packets come in trains (Jain 1986): the next is often for the same.
+  mutable Index last_ = kNone;
   std::uint32_t live_ = 0;
   std::uint32_t hashed_ = 0;
 };

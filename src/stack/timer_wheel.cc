@@ -30,6 +30,7 @@ void TimerWheel::set(Id id, Instant deadline) {
   if (deadline == Instant::max()) return;
   node.deadline = deadline;
   link(id);
+  ++set_;
 }
 
 std::uint64_t TimerWheel::begin_of(std::uint16_t place) const {
@@ -69,10 +70,10 @@ void TimerWheel::link(Id id) {
 }
 
 void TimerWheel::unlink(Id id) {
-  if (id >= ids_) return;
   Node& node = nodes_[id];
   node.deadline = Instant::max();
   if (node.slot == kUnset) return;
+  if (--set_ == 0) quiet_until_ = Instant::max();
   if (node.next != kNone) nodes_[node.next].previous = node.previous;
   if (node.previous != kNone) {
     nodes_[node.previous].next = node.next;
@@ -173,6 +174,7 @@ TimerWheel::Id TimerWheel::find_due(Instant now) {
           unlink(id);
           nodes_[id].deadline = node.deadline;
           link(id);
+          ++set_;
         } else {
           later = std::min(later, node.deadline);
         }

@@ -4,6 +4,7 @@
 // are kept exactly.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -26,11 +27,19 @@ class TimerWheel {
     if (id < ids_ && nodes_[id].deadline <= deadline) return;
     set(id, deadline);
   }
-  void clear(Id id) { unlink(id); }
+  void clear(Id id) {
+    if (id < ids_) unlink(id);
+  }
   // No timer is due before. May be early: for a timer that was put off or cleared, or is far away.
   Instant next() const;
   // Takes one that is due at `now`; kNone when there is none.
-  Id take_due(Instant now) { return now < quiet_until_ ? kNone : find_due(now); }
+  Id take_due(Instant now) {
+    if (set_ == 0) {  // nobody has to be moved as the clock goes on
+      tick_ = std::max(tick_, tick_of(now));
+      return kNone;
+    }
+    return now < quiet_until_ ? kNone : find_due(now);
+  }
 
   static constexpr Id kNone = 0xffffffff;
 
@@ -67,6 +76,7 @@ class TimerWheel {
   std::array<Instant, kSlots> least_;  // of the lowest wheel's slots: no timer in it is earlier
   std::array<std::array<std::uint64_t, kSlots / 64>, kLevels> used_{};
   std::uint64_t tick_ = 0;
+  Id set_ = 0;  // so many timers
   Instant quiet_until_{Instant::max()};  // none is due before, nor has one to be moved
 };
 

@@ -34,6 +34,15 @@ void parse_options(std::span<const std::byte> bytes, TcpOptions& out) {
     timestamps.echo = load32(&bytes[8]);
     return;
   }
+  // And nearly every SYN these, in the order that Linux writes them in, as we do.
+  if (bytes.size() == 20 && load16(&bytes[0]) == 0x0204 && load32(&bytes[4]) == 0x0402080a &&
+      load32(&bytes[16]) >> 8 == 0x010303) {
+    out.mss = load16(&bytes[2]);
+    out.sack_permitted = true;
+    out.timestamps.emplace(load32(&bytes[8]), load32(&bytes[12]));
+    out.window_scale = load8(&bytes[19]);
+    return;
+  }
   while (!bytes.empty()) {
     const std::uint8_t kind = load8(&bytes[0]);
     if (kind == kEnd) return;
