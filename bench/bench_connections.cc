@@ -108,26 +108,24 @@ class OurEnds {
       while (const auto socket = client_.next_event()) on_client(*socket);
     }
   }
+  // Told that something has happened, they do what comes next: as edge-triggered programs do.
   void on_client(SocketId socket) {
-    const Readiness ready = client_.readiness(socket);
-    if (ready.error) std::abort();
-    if (ready.readable) {
-      std::array<std::byte, 16> bytes;
-      if (client_.read(socket, bytes, now_) != 1U) std::abort();
-      if (!idle_ && !client_.close(socket, now_)) std::abort();
-    } else if (ready.writable && !written_) {
-      written_ = true;
+    if (!written_) {
       if (client_.write(socket, {&kByte, 1}, now_) != 1U) std::abort();
+      written_ = true;
+      return;
     }
+    std::array<std::byte, 16> bytes;
+    const auto n = client_.read(socket, bytes, now_);
+    if (!n && n.error() == Err::would_block) return;
+    if (n != 1U) std::abort();
+    if (!idle_ && !client_.close(socket, now_)) std::abort();
   }
   void on_server(SocketId socket) {
     if (socket == listener_) {
-      while (const auto child = server_.accept(listener_)) {
-        if (server_.readiness(*child).readable) on_server(*child);
-      }
+      while (const auto child = server_.accept(listener_)) on_server(*child);
       return;
     }
-    if (!server_.readiness(socket).readable) return;
     std::array<std::byte, 16> bytes;
     const auto n = server_.read(socket, bytes, now_);
     if (!n) return;

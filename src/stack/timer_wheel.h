@@ -76,7 +76,7 @@ class TimerWheel {
   std::array<Instant, kSlots> least_;  // of the lowest wheel's slots: no timer in it is earlier
   std::array<std::array<std::uint64_t, kSlots / 64>, kLevels> used_{};
   std::uint64_t tick_ = 0;
-  Id set_ = 0;  // so many timers
+  Id set_ = 0;                           // so many timers
   Instant quiet_until_{Instant::max()};  // none is due before, nor has one to be moved
 };
 

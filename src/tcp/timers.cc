@@ -301,7 +301,7 @@ void on_keep_timer(Connection& c, TcpContext& x) {
 }  // namespace
 
 Instant next_timer(const ControlBlock& c) {
-  return std::min({c.send_timer, c.ack_timer, c.keep_timer, c.trim_timer});
+  return std::min(std::min(c.send_timer, c.ack_timer), std::min(c.keep_timer, c.trim_timer));
 }
 
 void on_timer(Connection& c, TcpContext& x) {
