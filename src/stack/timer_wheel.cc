@@ -57,7 +57,8 @@ void TimerWheel::link(Id id) {
   node.next = heads_[node.slot];
   if (node.next != kNone) nodes_[node.next].previous = id;
   heads_[node.slot] = id;
-  // A slot of an upper wheel is to be looked at when it begins, which may be past: the clock lags while it is quiet.
+  // A slot of an upper wheel is to be looked at when it begins, which may be past: this may be a later time than
+  // take_due() was told.
   Instant look = node.deadline;
   if (level == 0) {
     least_[slot] = std::min(least_[slot], look);

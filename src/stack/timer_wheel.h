@@ -34,11 +34,9 @@ class TimerWheel {
   Instant next() const;
   // Takes one that is due at `now`; kNone when there is none.
   Id take_due(Instant now) {
-    if (set_ == 0) {  // nobody has to be moved as the clock goes on
-      tick_ = std::max(tick_, tick_of(now));
-      return kNone;
-    }
-    return now < quiet_until_ ? kNone : find_due(now);
+    if (now >= quiet_until_) return find_due(now);
+    tick_ = std::max(tick_, tick_of(now));  // nobody has to be moved for it
+    return kNone;
   }
 
   static constexpr Id kNone = 0xffffffff;

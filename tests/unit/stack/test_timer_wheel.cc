@@ -46,6 +46,11 @@ TEST(TimerWheel, AgreesWithAMap) {
           model.erase(found);
         }
         for (const auto& [i, at] : model) ASSERT_GT(at, now) << i;
+        // Else whoever waits until next() would never sleep; also where a timer comes after that.
+        ASSERT_GT(wheel.next(), now);
+        wheel.set(id, now + 3ms);
+        model[id] = now + 3ms;
+        ASSERT_GT(wheel.next(), now);
       }
     }
   }
