@@ -128,6 +128,37 @@ TEST(TcpSegment, KnownOptionsOfAWrongLengthAreNotTaken) {
   }
 }
 
+// What Linux puts into a SYN is read in one go: it says the same as read one by one, whatever a byte of it is changed to.
+// One NOP more is another way to the same options.
+TEST(TcpSegment, OptionsOfASynReadInOneGoOrOneByOne) {
+  const Bytes usual = bytes_of({2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7});
+  const auto read = [](const Bytes& options) {
+    Bytes segment(20);
+    store16(&segment[12], static_cast<std::uint16_t>((20 + options.size()) / 4 << 12 | 2));
+    segment.insert(segment.end(), options.begin(), options.end());
+    const auto parsed = parse_tcp(segment, {.source = kFrom, .destination = kTo}, Checksum::Trust);
+    EXPECT_TRUE(parsed);
+    return parsed->options;
+  };
+  for (std::size_t at = 0; at < usual.size(); ++at) {
+    for (unsigned value = 0; value < 256; ++value) {
+      Bytes once = usual;
+      once[at] = static_cast<std::byte>(value);
+      Bytes with_nops = bytes_of({1, 1, 1, 1});
+      with_nops.insert(with_nops.end(), once.begin(), once.end());
+      const TcpOptions a = read(once), b = read(with_nops);
+      ASSERT_EQ(a.mss, b.mss) << at << ' ' << value;
+      ASSERT_EQ(a.window_scale, b.window_scale) << at << ' ' << value;
+      ASSERT_EQ(a.sack_permitted, b.sack_permitted) << at << ' ' << value;
+      ASSERT_EQ(a.timestamps, b.timestamps) << at << ' ' << value;
+      ASSERT_EQ(a.sack_count, b.sack_count) << at << ' ' << value;
+    }
+  }
+  EXPECT_EQ(read(usual).mss, 1460);
+  EXPECT_EQ(read(usual).window_scale, 7);
+  EXPECT_EQ(read(usual).timestamps, (Timestamps{0x01020304, 0}));
+}
+
 TEST(TcpSegment, OneFlippedBitIsSeen) {
   const Bytes payload(11, std::byte{0xaa});
   TcpSegment segment;
