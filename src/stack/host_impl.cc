@@ -297,17 +297,16 @@ void Host::Impl::count_memory(Connection& c) {
   }
 }
 
-void Host::Impl::settle(ConnectionIndex index) {
-  Connection& c = connections[index];
+bool Host::Impl::settle_news(ConnectionIndex index, Connection& c) {
   const std::uint16_t told = std::exchange(c.news, std::uint16_t{0});
   constexpr std::uint16_t kTurn =
       news::kConnected | news::kTimeWait | news::kFinWait2 | news::kClosed | news::kState;
   if ((told & (news::kBuffers | news::kClosed)) != 0) count_memory(c);
-  if ((told & kTurn) != 0 && !settle_turn(index, c, told)) return;
+  if ((told & kTurn) != 0 && !settle_turn(index, c, told)) return false;
   constexpr std::uint16_t kForUser = news::kReadable | news::kWritable | news::kConnected |
                                      news::kPeerClosed | news::kUrgent | news::kState;
   if ((told & kForUser) != 0) announce_user_of(c);
-  timers.set_at_latest(index, next_timer(c));
+  return true;
 }
 
 bool Host::Impl::settle_turn(ConnectionIndex index, Connection& c, std::uint16_t told) {

@@ -16,6 +16,7 @@
 #include "stack/syn_cookie.h"
 #include "stack/timer_wheel.h"
 #include "tcp/context.h"
+#include "tcp/timers.h"
 #include "timewait/time_waits.h"
 #include "wire/icmp.h"
 #include "wire/packet_queue.h"
@@ -173,8 +174,14 @@ class Host::Impl final : public TimeWaitObserver {
     if (options.observer != nullptr) options.observer->state_changed(now, tuple, from, to, how);
   }
   // After any event of a connection: what it has become, who is to be told, when it wants to be called.
-  void settle(ConnectionIndex index);
-  // The part for a change of state. False if there is no more to settle.
+  void settle(ConnectionIndex index) {
+    Connection& c = connections[index];
+    if (c.news != 0 && !settle_news(index, c)) return;
+    timers.set_at_latest(index, next_timer(c));
+  }
+  // False if there is no more to settle.
+  bool settle_news(ConnectionIndex index, Connection& c);
+  // The part for a change of state. The same.
   bool settle_turn(ConnectionIndex index, Connection& c, std::uint16_t told);
   void count_memory(Connection& c);
   void forget(ConnectionIndex index);

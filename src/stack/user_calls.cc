@@ -321,7 +321,6 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
   h.ports.take(tuple);
   c.port_taken = true;
   c.hashed = true;
-  c.tuple = tuple;
   h.connections.insert(index);
   h.saw_call(c, SeenCall::Connect);
   open_active(c, x,

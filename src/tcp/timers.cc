@@ -300,10 +300,6 @@ void on_keep_timer(Connection& c, TcpContext& x) {
 
 }  // namespace
 
-Instant next_timer(const ControlBlock& c) {
-  return std::min(std::min(c.send_timer, c.ack_timer), std::min(c.keep_timer, c.trim_timer));
-}
-
 void on_timer(Connection& c, TcpContext& x) {
   if (c.trim_timer <= x.now) {
     c.trim_timer = Instant::max();

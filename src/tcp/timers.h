@@ -2,13 +2,17 @@
 // loss probes (RFC 8985, 7), keep-alive (3.8.4), delayed ACKs, the limit of an orphan's FIN_WAIT_2.
 #pragma once
 
+#include <algorithm>
+
 #include "tcp/connection.h"
 #include "tcp/context.h"
 
 namespace lastack {
 
 // The earliest of a connection's timers, Instant::max() when there is none.
-Instant next_timer(const ControlBlock& c);
+inline Instant next_timer(const ControlBlock& c) {
+  return std::min(std::min(c.send_timer, c.ack_timer), std::min(c.keep_timer, c.trim_timer));
+}
 // Does what is due at x.now.
 void on_timer(Connection& c, TcpContext& x);
 

@@ -64,6 +64,11 @@ class SlotIndex {
     timewait::touch(lines.first);
     timewait::touch(lines.second);
   }
+  // The same without any waiting, where there is time until they are needed.
+  static void send_for(const Lines& lines) {
+    __builtin_prefetch(lines.first, 1);
+    __builtin_prefetch(lines.second, 1);
+  }
   // The places that find() might look at, without a look at them; so many at most.
   static constexpr std::size_t kMostLikely = 4;
   std::size_t likely(const Lines& lines, std::uint64_t hash, Place begin, Place* places) const;
