@@ -36,6 +36,14 @@ void look_at_head(std::string_view bytes) {
   must(parse_http_head(bytes.substr(0, head.length), again) == HeadState::Complete);
   must(again.fields.size() == head.fields.size());
   must(parse_http_head(bytes.substr(0, head.length - 1), again) == HeadState::Incomplete);
+  // The same however it comes.
+  HttpHeadReader reader;
+  HeadState state = HeadState::Incomplete;
+  for (std::size_t n = 1; state == HeadState::Incomplete; n += n % 7 + 1) {
+    must(n < bytes.size() + 8);
+    state = reader.look(bytes.substr(0, n), again);
+  }
+  must(state == HeadState::Complete && again.length == head.length);
   look_at_path(head.start[1]);
   for (const HttpField& field : head.fields) {
     must(head.field(field.name).has_value() && head.count(field.name) > 0);

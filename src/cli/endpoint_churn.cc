@@ -151,7 +151,8 @@ int run_endpoint_churn(const ChurnArguments& arguments) {
   if (!arguments.json) {
     s.every(1s, [&] {
       const LiveSample next = sample(s, churn, begun);
-      if (!print(kName, (lines++ % 20 == 0 ? live_head() : "") + live_line(last, next))) s.end();
+      if (!print_if_read(kName, (lines++ % 20 == 0 ? live_head() : "") + live_line(last, next)))
+        s.end();
       last = next;
     });
   }
@@ -176,6 +177,7 @@ int run_endpoint_churn(const ChurnArguments& arguments) {
   end.states = count_states(s.host(), EventLoop::now());
   if (last_moment > begun) end.at = last_moment - begun;
   if (!s.write_snapshot()) return exit_code::kCannotWrite;
+  s.release_signals();
   const std::string page =
       arguments.json ? summary_json(churn.counts(), end) : summary(churn.counts(), end);
   if (!print(kName, page)) return exit_code::kCannotWrite;

@@ -140,7 +140,8 @@ int run_endpoint_serve(const ServeArguments& arguments) {
   if (arguments.live) {
     s.every(1s, [&] {
       const LiveSample next = sample(s, *services, begun);
-      if (!print(kName, (lines++ % 20 == 0 ? live_head() : "") + live_line(last, next))) s.end();
+      if (!print_if_read(kName, (lines++ % 20 == 0 ? live_head() : "") + live_line(last, next)))
+        s.end();
       last = next;
     });
   }

@@ -7,7 +7,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -230,7 +229,7 @@ Staged<void> Stage::take_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, number);
-  if (::sigprocmask(SIG_BLOCK, &set, nullptr) == 0) {
+  if (::sigprocmask(SIG_BLOCK, &set, &signals_before_) == 0) {
     signals_.reset(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   }
   if (!signals_) {
@@ -260,6 +259,10 @@ Staged<void> Stage::take_signals() {
   });
   if (!watched) return tl::unexpected(StageError{watched.error().message, exit_code::kInternal});
   return {};
+}
+
+void Stage::release_signals() {
+  (void)::sigprocmask(SIG_SETMASK, &signals_before_, nullptr);
 }
 
 void Stage::every(Duration period, std::function<void()> what) {

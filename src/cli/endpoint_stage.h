@@ -2,6 +2,8 @@
 // set up and left.
 #pragma once
 
+#include <signal.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -64,6 +66,9 @@ class Stage {
   void set_filter(EventLoop::PacketFilter filter) { filter_ = std::move(filter); }
   // Called in place of the usual end when SIGINT, SIGTERM or SIGHUP comes; a second one ends at once.
   void on_signal(std::function<void()> what) { interrupted_ = std::move(what); }
+  // From now on signals do what they usually do, for what may wait and is no part of the loop: a last page to a reader
+  // who does not read.
+  void release_signals();
   // Every `period`, for as long as the stage lives.
   void every(Duration period, std::function<void()> what);
 
@@ -86,6 +91,7 @@ class Stage {
   EventLoop loop_;
   SocketEvents events_;
   UniqueFd signals_;
+  sigset_t signals_before_{};
   int signal_ = 0;
   std::vector<IpAddress> addresses_;
   std::vector<std::string> peers_;

@@ -1,5 +1,8 @@
 #include "cli/output.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +20,11 @@ bool print(const std::string& command, std::string_view text) {
     complain(command, std::string("cannot write to standard output: ") + std::strerror(error));
   }
   return false;
+}
+
+bool print_if_read(const std::string& command, std::string_view text) {
+  pollfd look{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&look, 1, 0) == 0 || print(command, text);
 }
 
 void complain(const std::string& command, const std::string& message) {

@@ -3,6 +3,7 @@
 
 usage: endpoint_arguments.py LASTACK SOURCE_DIR
 """
+import fcntl
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 import private_network
@@ -103,6 +105,24 @@ class Arguments(unittest.TestCase):
             self.assertIn("echo 80 ", serve.stdout.readline())
             serve.send_signal(signal.SIGTERM)
             self.assertEqual(serve.wait(30), 128 + signal.SIGTERM)
+
+    def test_a_reader_of_numbers_who_stalls_keeps_no_signal_away(self):
+        for words, signals in ((["serve", "--live"], (signal.SIGTERM,)),
+                               (["churn", "10.77.0.1:1", "--rate", "10"], (signal.SIGINT, signal.SIGINT))):
+            read, write = os.pipe()
+            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+            os.write(write, b"x" * 3800)  # the first page fits, two lines more do not
+            with subprocess.Popen([LASTACK, "endpoint", *words, "--create"], stdout=write,
+                                  stderr=subprocess.DEVNULL) as program:
+                os.close(write)
+                for number in signals:
+                    time.sleep(1.5)
+                    program.send_signal(number)
+                try:
+                    self.assertIn(program.wait(20), (128 + number, -number), words)
+                finally:
+                    program.kill()
+                    os.close(read)
 
     def test_what_cannot_be_written_in_the_end_is_known_in_the_beginning(self):
         for path in ("/nowhere/x", self.folder.name):

@@ -76,6 +76,8 @@ TEST(LoopDriver, TheKernelGetsBackWhatItSent) {
     Node node(tun->fitting({}), {kOurs});
     LoopDriver driver(loop);
     ASSERT_TRUE(driver.attach(node, *tun));
+    LoopDriver another(loop);
+    EXPECT_FALSE(another.attach(node, *tun)) << "it has a driver";
     ASSERT_TRUE(node.serve({kOurs, 7}, echo));
     std::string sent(1 << 20, 'x');
     for (std::size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 40503 >> 6);
