@@ -88,9 +88,12 @@ int run_endpoint_fetch(const FetchArguments& arguments) {
     }
   });
   const auto can_go_on = [&] {
-    if (target->is_file() && fetch->received() > 0) {
-      complain(kName, "--resume goes on with " + target->part());
-    }
+    if (!target->is_file() || fetch->received() == 0) return;
+    complain(kName, target->resumable()
+                        ? "--resume goes on with " + target->part()
+                        : "--resume cannot go on with " + target->part() +
+                              ": the server says nothing (ETag, Last-Modified) that tells one "
+                              "version of the file from the next");
   };
   if (fetch->start(*to, *url, target->there(), begun)) {
     const auto ended = s.run();

@@ -64,7 +64,8 @@ Result<FetchTarget> FetchTarget::open(const std::string& output, bool resume) {
     return target;
   }
   target.part_ = output + ".part";
-  target.fd_.reset(::open(target.part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  target.fd_.reset(
+      ::open(target.part_.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666));
   if (!target.fd_ || ::fstat(target.fd_.get(), &about) != 0) {
     return tl::unexpected(system_error(errno, "cannot write " + target.part_));
   }
@@ -91,6 +92,7 @@ void FetchTarget::read_version(std::uint64_t length) {
   if (part.version.condition().empty() || part.whole.value_or(length) < length) return;
   there_ = std::move(part);
   unknown_ = 0;
+  resumable_ = true;
 }
 
 Result<void> FetchTarget::write_version(const FetchResult& head) const {
@@ -124,6 +126,7 @@ Result<void> FetchTarget::begin(const FetchResult& head) {
     return in_trouble(system_error(errno, "cannot begin " + part_ + " anew"));
   }
   if (auto written = write_version(head); !written) return in_trouble(written.error());
+  resumable_ = !head.version.condition().empty();
   return {};
 }
 

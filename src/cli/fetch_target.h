@@ -23,6 +23,8 @@ class FetchTarget {
   const HttpPart& there() const { return there_; }
   // Bytes that are there, but not known to be of any version.
   std::uint64_t unknown() const { return unknown_; }
+  // Whether --resume could go on with what is there by now.
+  bool resumable() const { return resumable_; }
   bool is_file() const { return !part_.empty(); }
   const std::string& part() const { return part_; }
 
@@ -51,6 +53,7 @@ class FetchTarget {
   bool never_waits_ = false;  // a stream that is a file in truth
   HttpPart there_;
   std::uint64_t unknown_ = 0;
+  bool resumable_ = false;
   std::vector<std::byte> kept_;
   std::size_t at_ = 0;  // in kept_
   std::optional<Error> trouble_;

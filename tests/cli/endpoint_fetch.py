@@ -88,6 +88,7 @@ class Fetch(unittest.TestCase):
 
     def fetch(self, server, *options, **more):
         done = subprocess.run(self.command(server, *options), capture_output="stdout" not in more, timeout=60, **more)
+        self.said = (done.stderr or b"").decode()
         return done.returncode
 
     def content(self):
@@ -101,6 +102,7 @@ class Fetch(unittest.TestCase):
                                        "Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n"):
             server = self.server(lambda f: rest(OLD, 10, field) if "Range" in f else whole(OLD, field, 10))
             self.assertEqual(self.fetch(server, "-o", self.file), 1)
+            self.assertIn("--resume goes on with " + self.file, self.said)
             self.assertEqual(self.fetch(server, "-o", self.file, "--resume"), 0)
             self.assertEqual(self.content(), OLD)
             self.assertEqual(server.heads[1]["Range"], "bytes=10-")
@@ -132,6 +134,7 @@ class Fetch(unittest.TestCase):
             answers = [whole(OLD, field, 10), whole(NEW, field)]
             server = self.server(lambda f: answers.pop(0))
             self.assertEqual(self.fetch(server, "-o", self.file), 1)
+            self.assertIn("--resume cannot go on with " + self.file, self.said)
             self.assertEqual(self.fetch(server, "-o", self.file, "--resume"), 0)
             self.assertEqual(self.content(), NEW)
             self.assertNotIn("Range", server.heads[1])
