@@ -118,21 +118,24 @@ bool Churn::go_on(SocketId socket, Session& session, Instant now) {
   return true;
 }
 
-void Churn::take_answer(Session& session, std::span<const std::byte> bytes) {
+bool Churn::take_answer(Session& session, std::span<const std::byte> bytes) {
   counts_.bytes_in += bytes.size();
   if (options_.exchange == ChurnExchange::Echo || session.length_known) {
     session.left -= std::min<std::uint64_t>(session.left, bytes.size());
-    return;
+    return true;
   }
   session.answer.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   HttpHead head;
-  if (parse_http_head(session.answer, head) != HeadState::Complete) return;
+  const HeadState state = session.head.look(session.answer, head);
+  if (state == HeadState::Incomplete) return session.answer.size() <= kMostHttpHead;
+  if (state == HeadState::Bad) return false;
   const auto length = head.field("Content-Length");
   const std::uint64_t body = length ? parse_decimal(*length).value_or(0) : 0;
   const std::uint64_t here = session.answer.size() - head.length;
   session.left = body - std::min(body, here);
   session.length_known = true;
   session.answer.clear();
+  return true;
 }
 
 bool Churn::exchange(SocketId socket, Session& session, Instant now) {
@@ -154,7 +157,7 @@ bool Churn::exchange(SocketId socket, Session& session, Instant now) {
       }
       return finish(socket, session, now);
     }
-    take_answer(session, std::span(room).first(*got));
+    if (!take_answer(session, std::span(room).first(*got))) return fail(Err::protocol_error);
   }
   if (options_.peer_first) {
     session.phase = Phase::PeersEnd;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "services/http_message.h"
 #include "services/service.h"
 
 namespace lastack {
@@ -41,7 +42,7 @@ struct ChurnCounts {
   std::uint64_t opened = 0;    // connect() came through
   std::uint64_t finished = 0;  // everything went as asked
   std::uint64_t failed = 0;
-  std::map<Err, std::uint64_t> failures;  // timed_out also for `patience`
+  std::map<Err, std::uint64_t> failures;  // timed_out also for `patience`; protocol_error: no HTTP
   std::uint64_t bytes_in = 0;
   Duration opening{};  // from connect() to established, summed over `opened`
   std::uint32_t most_at_once = 0;
@@ -72,6 +73,7 @@ class Churn final : public SocketOwner {
     std::uint32_t destination = 0;
     std::size_t sent = 0;
     std::string answer;  // of Http, until its length is known
+    HttpHeadReader head;
     std::uint64_t left = 0;
     bool length_known = false;
   };
@@ -86,7 +88,8 @@ class Churn final : public SocketOwner {
   // The end of the chosen kind; whether there is still something to wait for.
   bool finish(SocketId socket, Session& session, Instant now);
   bool fail(Err error);
-  void take_answer(Session& session, std::span<const std::byte> bytes);
+  // Whether it can still be the answer that was asked for.
+  bool take_answer(Session& session, std::span<const std::byte> bytes);
   void forget(SocketId socket, Instant now);
 
   Host& host_;

@@ -295,6 +295,23 @@ TEST_F(Services, WhoWaitedForASocketIsAcceptedLater) {
   EXPECT_EQ(web.counts().accepted, 2U);
 }
 
+// Not until patience ends, with all that has come kept for so long.
+TEST_F(Services, ChurnEndsWhatIsNoAnswer) {
+  link(0);
+  PlainService chargen(PlainService::Kind::Chargen, server_, server_events_);
+  ASSERT_TRUE(chargen.listen(19));
+  ChurnOptions options;
+  options.destinations = {{kServer, 19}};
+  options.count = 3;
+  options.exchange = ChurnExchange::Http;
+  Churn churn(client_, client_events_, options);
+  churn.advance(net_.now());
+  net_.touch(client_);
+  net_.run_for(1s);
+  EXPECT_TRUE(churn.done());
+  EXPECT_EQ(churn.counts().failures, (std::map<Err, std::uint64_t>{{Err::protocol_error, 3}}));
+}
+
 struct Way {
   ChurnEnd end;
   bool peer_first;
