@@ -19,8 +19,7 @@ void TimerWheel::set(Id id, Instant deadline) {
   if (node.deadline == deadline) return;
   // Put off: it stays where it is, and is moved when its old time comes. Most timers are put off again and
   // again, and few are ever due.
-  if (node.slot != kUnset && deadline != Instant::max() &&
-      tick_of(deadline) >= begin_of(node.slot)) {
+  if (node.slot < kSoon && deadline != Instant::max() && tick_of(deadline) >= begin_of(node.slot)) {
     node.deadline = deadline;
     if (node.slot < kSlots) least_[node.slot] = std::min(least_[node.slot], deadline);
     quiet_until_ = std::min(quiet_until_, deadline);
@@ -72,9 +71,14 @@ void TimerWheel::link(Id id) {
 
 void TimerWheel::unlink(Id id) {
   Node& node = nodes_[id];
+  if (node.slot == kSoon) remove_soon(id);
   node.deadline = Instant::max();
   if (node.slot == kUnset) return;
   if (--set_ == 0) quiet_until_ = Instant::max();
+  if (node.slot == kSoon) {
+    node.slot = kUnset;
+    return;
+  }
   if (node.next != kNone) nodes_[node.next].previous = node.previous;
   if (node.previous != kNone) {
     nodes_[node.previous].next = node.next;
@@ -89,6 +93,34 @@ void TimerWheel::unlink(Id id) {
   node.slot = kUnset;
 }
 
+void TimerWheel::rise(std::size_t at, Id id) {
+  while (at > 0 && is_sooner(id, soon_[(at - 1) / 2])) {
+    put_soon(at, soon_[(at - 1) / 2]);
+    at = (at - 1) / 2;
+  }
+  put_soon(at, id);
+}
+
+void TimerWheel::push_soon(Id id) {
+  nodes_[id].slot = kSoon;
+  soon_.push_back(id);
+  rise(soon_.size() - 1, id);
+}
+
+void TimerWheel::remove_soon(Id id) {
+  std::size_t at = nodes_[id].previous;
+  const Id last = soon_.back();
+  soon_.pop_back();
+  if (last == id) return;
+  // The hole goes down to where the last one may be, which may be higher up again.
+  for (std::size_t child = 2 * at + 1; child < soon_.size(); child = 2 * at + 1) {
+    if (child + 1 < soon_.size() && is_sooner(soon_[child + 1], soon_[child])) ++child;
+    put_soon(at, soon_[child]);
+    at = child;
+  }
+  rise(at, last);
+}
+
 unsigned TimerWheel::first_used(unsigned level, unsigned from) const {
   for (unsigned n = 0; n <= kSlots / 64; ++n) {
     const unsigned word = (from / 64 + n) % (kSlots / 64);
@@ -101,6 +133,10 @@ unsigned TimerWheel::first_used(unsigned level, unsigned from) const {
 }
 
 Instant TimerWheel::next() const {
+  if (!soon_.empty()) {
+    // Of this tick, like whoever has been set since.
+    return std::min(nodes_[soon_.front()].deadline, least_[tick_ % kSlots]);
+  }
   // The lowest wheel holds what is nearest: all of it is nearer than anything above.
   const unsigned slot = first_used(0, static_cast<unsigned>(tick_ % kSlots));
   if (slot != kSlots) return least_[slot];
@@ -162,26 +198,27 @@ void TimerWheel::go_to(std::uint64_t tick) {
 TimerWheel::Id TimerWheel::find_due(Instant now) {
   const std::uint64_t target = tick_of(now);
   for (;;) {
+    if (!soon_.empty() && nodes_[soon_.front()].deadline <= now) {
+      const Id id = soon_.front();
+      unlink(id);
+      return id;
+    }
     const unsigned slot = static_cast<unsigned>(tick_ % kSlots);
     if (least_[slot] <= now) {
-      Instant later = Instant::max();
+      // Whoever is passed over is not looked at again before his time.
       for (Id id = heads_[slot]; id != kNone;) {
         const Node node = nodes_[id];
-        if (node.deadline <= now) {
-          unlink(id);
-          return id;
-        }
+        unlink(id);
+        if (node.deadline <= now) return id;
+        nodes_[id].deadline = node.deadline;
         if (tick_of(node.deadline) > tick_) {  // was put off
-          unlink(id);
-          nodes_[id].deadline = node.deadline;
           link(id);
-          ++set_;
         } else {
-          later = std::min(later, node.deadline);
+          push_soon(id);
         }
+        ++set_;
         id = node.next;
       }
-      least_[slot] = later;
     }
     if (tick_ >= target) break;
     // Nothing due here: whatever is in this slot is later than now, which cannot be when the clock has

@@ -1,7 +1,7 @@
 // Timers for many connections: setting and clearing one costs the same however many there are. Four wheels of
 // 256 slots, each slot of one as wide as the whole wheel below it; a timer moves down as its time comes
 // near (Varghese and Lauck, 1987). A slot of the lowest wheel is about a millisecond, and the times inside
-// are kept exactly.
+// are kept exactly: those of the slot whose time it is, and who are not due yet, are in a heap.
 #pragma once
 
 #include <algorithm>
@@ -46,6 +46,7 @@ class TimerWheel {
   static constexpr unsigned kSlots = 256;
   static constexpr unsigned kTickBits = 20;  // 1.05 ms
   static constexpr std::uint16_t kUnset = 0xffff;
+  static constexpr std::uint16_t kSoon = 0xfffe;  // in the heap, at `previous`
 
   struct Node {
     Instant deadline{Instant::max()};
@@ -63,6 +64,18 @@ class TimerWheel {
   Id find_due(Instant now);
   void link(Id id);
   void unlink(Id id);
+  // The heap of this tick.
+  bool is_sooner(Id a, Id b) const {
+    return nodes_[a].deadline != nodes_[b].deadline ? nodes_[a].deadline < nodes_[b].deadline
+                                                    : a < b;
+  }
+  void put_soon(std::size_t at, Id id) {
+    soon_[at] = id;
+    nodes_[id].previous = static_cast<Id>(at);
+  }
+  void push_soon(Id id);
+  void remove_soon(Id id);
+  void rise(std::size_t at, Id id);
   // Moves the clock to `tick`, cascading what is above.
   void go_to(std::uint64_t tick);
   // The first used slot of a level from `from` on, going round; kSlots when there is none.
@@ -73,6 +86,7 @@ class TimerWheel {
   std::array<Id, std::size_t{kLevels} * kSlots> heads_;
   std::array<Instant, kSlots> least_;  // of the lowest wheel's slots: no timer in it is earlier
   std::array<std::array<std::uint64_t, kSlots / 64>, kLevels> used_{};
+  std::vector<Id> soon_;
   std::uint64_t tick_ = 0;
   Id set_ = 0;                           // so many timers
   Instant quiet_until_{Instant::max()};  // none is due before, nor has one to be moved
