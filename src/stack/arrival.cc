@@ -194,11 +194,7 @@ void Host::Impl::on_stray(const FourTuple& tuple, const TcpSegment& segment, con
     reply_reset(segment, ip);  // U9
     return;
   }
-  std::uint32_t number = 0;
-  for (std::uint32_t i = 0; i < listeners.size(); ++i) {
-    if (listeners[i].get() == listener) number = i + 1;
-  }
-  on_listener(*listener, number, segment, ip, tuple, reopen);
+  on_listener(*listener, listener->number, segment, ip, tuple, reopen);
 }
 
 // An accepted connection holds the listener's port as long as it lives, as its bind() did.
@@ -297,8 +293,7 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     if (const auto record = waits.reopen(tuple, now)) reopened.emplace(index, *record);
   }
   hold_as_child(index, listener);
-  c.half_open_counted = true;
-  ++listener.half_open;
+  begin_half_open(listener, index);
   connections.insert(index);
   c.hashed = true;
   c.snd_nxt = c.iss + 1;

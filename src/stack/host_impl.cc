@@ -119,41 +119,54 @@ void Host::Impl::announce(std::uint32_t socket) {
 Listener* Host::Impl::listener_for(const Endpoint& local, const FourTuple& tuple) {
   const auto found = listeners_by_port.find(local.port);
   if (found == listeners_by_port.end()) return nullptr;
-  // A listener for this very address before one for all; of several with SO_REUSEPORT the four-tuple
-  // chooses.
-  Listener* best[64];
-  std::size_t count = 0;
-  int best_score = 0;
-  for (const std::uint32_t number : found->second) {
-    Listener* listener = listener_at(number);
-    if (listener == nullptr) continue;
-    int score = 0;
-    if (listener->local.address == local.address) {
-      score = 4;
-    } else if (listener->local.address.is_unspecified()) {
-      const bool takes = local.address.is_v4() ? listener->v4 || !listener->v6_only : !listener->v4;
-      if (!takes) continue;
-      score = listener->v4 == local.address.is_v4() ? 2 : 1;
-    } else {
-      continue;
-    }
-    if (score > best_score) {
-      best_score = score;
-      count = 0;
-    }
-    if (score == best_score && count < std::size(best)) best[count++] = listener;
+  return found->second.find(local.address, [&] { return hash_tuple(port_key, tuple); });
+}
+
+std::uint32_t Host::Impl::add_listener(std::unique_ptr<Listener> listener) {
+  if (free_listeners.empty()) {
+    listeners.emplace_back();
+    listener->number = static_cast<std::uint32_t>(listeners.size());
+  } else {
+    listener->number = free_listeners.back();
+    free_listeners.pop_back();
   }
-  if (count == 0) return nullptr;
-  return count == 1 ? best[0] : best[hash_tuple(port_key, tuple) % count];
+  listeners_by_port[listener->local.port].add(*listener);
+  const std::uint32_t number = listener->number;
+  listeners[number - 1] = std::move(listener);
+  return number;
+}
+
+void Host::Impl::begin_half_open(Listener& listener, ConnectionIndex index) {
+  Connection& c = connections[index];
+  c.half_open_counted = true;
+  ++listener.half_open;
+  c.half_open_next = listener.first_half_open;
+  if (c.half_open_next != 0) connections[c.half_open_next - 1].half_open_previous = index + 1;
+  listener.first_half_open = index + 1;
+}
+
+void Host::Impl::end_half_open(Listener& listener, Connection& c) {
+  c.half_open_counted = false;
+  --listener.half_open;
+  if (c.half_open_next != 0) {
+    connections[c.half_open_next - 1].half_open_previous = c.half_open_previous;
+  }
+  if (c.half_open_previous != 0) {
+    connections[c.half_open_previous - 1].half_open_next = c.half_open_next;
+  } else {
+    listener.first_half_open = c.half_open_next;
+  }
+  c.half_open_next = c.half_open_previous = 0;
 }
 
 void Host::Impl::close_listener(std::uint32_t index) {
   Listener* listener = listener_at(index);
   if (listener == nullptr) return;
-  auto& at_port = listeners_by_port[listener->local.port];
-  std::erase(at_port, index);
-  if (at_port.empty()) listeners_by_port.erase(listener->local.port);
+  const auto at_port = listeners_by_port.find(listener->local.port);
+  at_port->second.remove(*listener);
+  if (at_port->second.empty()) listeners_by_port.erase(at_port);
   const std::unique_ptr<Listener> kept = std::move(listeners[index - 1]);
+  free_listeners.push_back(index);
   // Those in the accept queue never had a user: they are reset. Those half open are forgotten.
   TcpContext& x = context();
   for (const ConnectionIndex child : kept->ready) {
@@ -161,12 +174,12 @@ void Host::Impl::close_listener(std::uint32_t index) {
     settle(child);
     if (connections.is_live(child) && connections[child].state == TcpState::Closed) forget(child);
   }
-  for (ConnectionIndex i = 0; i < connections.capacity() && kept->half_open > 0; ++i) {
-    if (!connections.is_awake(i) || connections[i].listener != index) continue;
-    if (connections[i].state != TcpState::SynReceived) continue;
-    --kept->half_open;
-    connections[i].listener = 0;
-    finish(connections[i], x, TcpError::None, By::User);
+  while (kept->first_half_open != 0) {
+    const ConnectionIndex i = kept->first_half_open - 1;
+    Connection& c = connections[i];
+    end_half_open(*kept, c);
+    c.listener = 0;
+    finish(c, x, TcpError::None, By::User);
     settle(i);
   }
 }
@@ -348,8 +361,7 @@ bool Host::Impl::settle_turn(ConnectionIndex index, Connection& c, std::uint16_t
             return false;
           }
         } else if (c.half_open_counted) {
-          --listener->half_open;
-          c.half_open_counted = false;
+          end_half_open(*listener, c);
         }
       }
     }
@@ -369,10 +381,7 @@ bool Host::Impl::settle_turn(ConnectionIndex index, Connection& c, std::uint16_t
   }
   if ((told & news::kConnected) != 0 && c.listener != 0 && !c.in_accept_queue && c.user == 0) {
     if (Listener* listener = listener_at(c.listener)) {
-      if (c.half_open_counted) {
-        --listener->half_open;
-        c.half_open_counted = false;
-      }
+      if (c.half_open_counted) end_half_open(*listener, c);
       c.in_accept_queue = true;
       listener->ready.push_back(index);
       announce_user_of(connections[listener->socket]);

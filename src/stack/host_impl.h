@@ -11,6 +11,7 @@
 
 #include "lastack/host.h"
 #include "stack/connection_table.h"
+#include "stack/listener.h"
 #include "stack/port_use.h"
 #include "stack/secret_hash.h"
 #include "stack/syn_cookie.h"
@@ -32,25 +33,6 @@ struct AddressHash {
   }
 };
 
-using ConnectionIndex = ConnectionTable::Index;
-inline constexpr ConnectionIndex kNoConnection = ConnectionTable::kNone;
-
-// LISTEN (RFC 9293, 3.10.7.2). The socket's own Connection keeps the options that children inherit.
-struct Listener {
-  Endpoint local;
-  ConnectionIndex socket = kNoConnection;  // whose options and number it has
-  bool v6_only = false;
-  bool v4 = true;  // an IPv4 socket
-  std::uint32_t backlog = 0;
-  std::uint32_t half_open = 0;  // in SYN_RECEIVED
-  std::deque<ConnectionIndex> ready;
-  std::uint64_t overflows = 0;
-
-  // Linux counts one more than the backlog (linux: sk_acceptq_is_full).
-  bool accept_queue_full() const { return ready.size() > backlog; }
-  bool syn_queue_full() const { return half_open > backlog; }
-};
-
 Err err_of(TcpError error);
 // SO_ERROR: told once.
 inline Err take(Connection& c) {
@@ -65,15 +47,16 @@ inline bool opening(const Connection& c) {
 // What a SocketId names.
 struct Socket {
   std::uint32_t generation = 1;  // never 0
-  bool open = false;
-  bool announced = false;  // is in the queue of events
-  bool v6 = false;
-  bool connecting = false;  // connect() has not been told how it went
-  bool was_connected = false;
-  bool address_bound = false;  // by bind(), which left the port to connect()
+  bool open : 1 = false;
+  bool announced : 1 = false;  // is in the queue of events
+  bool v6 : 1 = false;
+  bool connecting : 1 = false;  // connect() has not been told how it went
+  bool was_connected : 1 = false;
+  bool address_bound : 1 = false;  // by bind(), which left the port to connect()
   ConnectionIndex connection = kNoConnection;
   std::uint32_t listener = 0;  // 1 + index, 0: none
 };
+static_assert(sizeof(Socket) == 16);
 
 // The port that a connection, a listener or a bound socket holds, and on which terms.
 struct Hold {
@@ -111,7 +94,8 @@ class Host::Impl final : public TimeWaitObserver {
   std::vector<IpAddress> addresses;
   std::unordered_set<IpAddress, AddressHash> address_set;
   std::vector<std::unique_ptr<Listener>> listeners;
-  std::unordered_map<Port, std::vector<std::uint32_t>> listeners_by_port;
+  std::vector<std::uint32_t> free_listeners;
+  std::unordered_map<Port, PortListeners> listeners_by_port;
   std::vector<Socket> sockets;
   std::vector<std::uint32_t> free_sockets;
   std::deque<std::uint32_t> events;
@@ -145,7 +129,7 @@ class Host::Impl final : public TimeWaitObserver {
   // --- steps
   // After the loss of memory nothing is sent for an MSL (RFC 9293, 3.4.3; U10, claim A9).
   Instant quiet_until() const {
-    return options.lost_memory_at ? *options.lost_memory_at + msl : Instant::min();
+    return options.lost_memory_at ? later(*options.lost_memory_at, msl) : Instant::min();
   }
   bool is_quiet() const { return now < quiet_until(); }
   // A clock may be wrong, but not so far that a time-out cannot be added to it: a century is left.
@@ -224,7 +208,11 @@ class Host::Impl final : public TimeWaitObserver {
   // Of a connection that is over nothing stays but what bind() and set_option() said.
   void renew(const Socket& socket);
   Listener* listener_for(const Endpoint& local, const FourTuple& tuple);
+  std::uint32_t add_listener(std::unique_ptr<Listener> listener);  // 1 + index
   void close_listener(std::uint32_t index);
+  // SYN_RECEIVED begins, or is over: counted against the backlog.
+  void begin_half_open(Listener& listener, ConnectionIndex index);
+  void end_half_open(Listener& listener, Connection& c);
   Listener* listener_at(std::uint32_t one_based) {
     return one_based == 0 || one_based > listeners.size() ? nullptr
                                                           : listeners[one_based - 1].get();

@@ -215,12 +215,7 @@ Outcome<void> Host::listen(SocketId id, int backlog) {
   listener->v4 = !socket->v6;
   listener->v6_only = c.options.v6_only;
   listener->backlog = length;
-  std::uint32_t number = 0;
-  while (number < h.listeners.size() && h.listeners[number] != nullptr) ++number;
-  if (number == h.listeners.size()) h.listeners.emplace_back();
-  h.listeners[number] = std::move(listener);
-  h.listeners_by_port[c.bound_port].push_back(number + 1);
-  socket->listener = number + 1;
+  socket->listener = h.add_listener(std::move(listener));
   h.saw_call(c, SeenCall::Listen);
   h.saw_state(c.tuple, TcpState::Closed, TcpState::Listen);
   c.state = TcpState::Listen;

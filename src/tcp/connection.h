@@ -334,14 +334,15 @@ struct ControlBlock {
   bool read_shutdown = false;
 
   // --- The stack's
-  std::uint32_t tuple_hash = 0;  // while it can be found by its tuple
-  std::uint32_t user = 0;        // 1 + socket; 0: nobody
-  std::uint32_t listener = 0;    // 1 + listener that it came from
-  std::uint32_t memory = 0;      // of its buffers, in bytes, as counted for the host last
-  Port bound_port = 0;           // held by bind()
-  bool port_named = false;       // to bind(), and not chosen by it (Linux: SOCK_BINDPORT_LOCK)
-  bool port_taken = false;       // by connect(): of the ports to that destination
-  bool hashed = false;           // can be found by its tuple
+  std::uint32_t tuple_hash = 0;                              // while it can be found by its tuple
+  std::uint32_t user = 0;                                    // 1 + socket; 0: nobody
+  std::uint32_t listener = 0;                                // 1 + listener that it came from
+  std::uint32_t half_open_next = 0, half_open_previous = 0;  // while it is counted there
+  std::uint32_t memory = 0;  // of its buffers, in bytes, as counted for the host last
+  Port bound_port = 0;       // held by bind()
+  bool port_named = false;   // to bind(), and not chosen by it (Linux: SOCK_BINDPORT_LOCK)
+  bool port_taken = false;   // by connect(): of the ports to that destination
+  bool hashed = false;       // can be found by its tuple
   bool in_accept_queue = false;
   bool half_open_counted = false;
   bool ack_deferred = false;  // the handshake is over but for the data that its user waits for

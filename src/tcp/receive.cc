@@ -192,7 +192,7 @@ void receive_fin(Connection& c, TcpContext& x) {
   c.news |= news::kPeerClosed | news::kReadable;
   c.ack_wanted = true;
   c.gaps.reset();
-  release_beyond(c);
+  if (c.held_beyond) release_beyond(c);
   c.out_of_order.recent_count = 0;
   switch (c.state) {
     case TcpState::SynReceived:
