@@ -69,7 +69,7 @@ class EventLoop {
   // Once, at that time or a little later; a time that has passed: in the next round.
   TimerId call_at(Instant when, std::function<void()> what);
   TimerId call_after(Duration delay, std::function<void()> what) {
-    return call_at(now() + delay, std::move(what));
+    return call_at(later(now(), delay), std::move(what));
   }
   // No effect once it has been called.
   void cancel(TimerId timer);

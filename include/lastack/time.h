@@ -21,9 +21,11 @@ using Instant = AnyClock::time_point;
 
 using namespace std::chrono_literals;  // NOLINT: 60s reads better than Duration(60'000'000'000)
 
-// `from` and so much later, or the end of time: Duration::max() is for ever.
+// `from` and so much later (or earlier, where it is negative), but not beyond the ends of time: Duration::max() is for
+// ever.
 constexpr Instant later(Instant from, Duration by) {
-  return by > Instant::max() - from ? Instant::max() : from + by;
+  if (by >= Duration::zero()) return from > Instant::max() - by ? Instant::max() : from + by;
+  return from < Instant::min() - by ? Instant::min() : from + by;
 }
 
 // Seconds as a floating point number, for rates and for printing only.

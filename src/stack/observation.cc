@@ -231,6 +231,7 @@ std::uint64_t Host::ports_exhausted() const {
 }
 
 std::vector<SocketRecord> Host::sockets(Instant at) const {
+  at = Impl::within_time(at);
   const Impl& h = *impl_;
   std::vector<SocketRecord> records;
   for (const auto& listener : h.listeners) {

@@ -4,6 +4,7 @@
 
 #include "tcp/congestion_control.h"
 #include "tcp/output.h"
+#include "tcp/rtt.h"
 #include "tcp/timers.h"
 
 namespace lastack {
@@ -333,7 +334,7 @@ void rack_advance(Connection& c, const TcpContext& x, const SentSegment& segment
   // Shorter than any round trip can be: this acknowledges an earlier transmission.
   if (segment.ever_resent() && c.rtt.least != Duration::max() && rtt < c.rtt.least) return;
   c.rack.advanced = true;
-  c.rack.rtt = rtt;
+  c.rack.rtt = std::min(rtt, kLongestRtt);
   if (sent_after(segment.sent_at, segment.end(), c.rack.sent_at, c.rack.end_seq)) {
     c.rack.sent_at = segment.sent_at;
     c.rack.end_seq = segment.end();

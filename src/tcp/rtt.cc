@@ -20,7 +20,7 @@ void note_least(RoundTrip& r, Instant now, Duration sample) {
 
 void add_rtt_sample(Connection& c, Instant now, Duration sample) {
   RoundTrip& r = c.rtt;
-  sample = std::max<Duration>(sample, 1us);
+  sample = std::clamp<Duration>(sample, 1us, kLongestRtt);
   note_least(r, now, sample);
   if (r.smoothed == Duration::zero()) {
     r.smoothed = sample;

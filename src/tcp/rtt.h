@@ -6,6 +6,9 @@
 
 namespace lastack {
 
+// No round trip takes a day: what seems to has been measured over a jump of the clock.
+inline constexpr Duration kLongestRtt = std::chrono::hours(24);
+
 void add_rtt_sample(Connection& c, Instant now, Duration sample);
 // RTO from what is known, without back-off.
 void set_rto(Connection& c);
