@@ -15,7 +15,7 @@ _lastack_endpoint() {
         ;;
     esac
   done
-  local device='--tun --create --address --peer --netns --profile --set --seed --no-offloads --loss --snapshot --sample --sockets'
+  local device='--tun --create --address --peer --netns --profile --set --seed --no-offloads --loss --snapshot --log --sample --sockets'
   local options words=''
   case $part in
     '') options='serve fetch churn' device='' ;;
@@ -31,7 +31,7 @@ _lastack_endpoint() {
     --first) words='us peer' ;;
     --end) words='close shutdown reset vanish' ;;
     --netns) words=$(_lastack_namespaces) ;;
-    --snapshot | --output | -o)
+    --snapshot | --log | --output | -o)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return

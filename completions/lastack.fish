@@ -50,6 +50,7 @@ complete -c lastack -n $endpoint -l seed -x -d 'Of numbers, ports and losses'
 complete -c lastack -n $endpoint -l no-offloads -d 'Every packet as on a wire'
 complete -c lastack -n $endpoint -l loss -x -d 'Lose so many per cent'
 complete -c lastack -n $endpoint -l snapshot -r -F -d 'Write a bundle for the doctor'
+complete -c lastack -n $endpoint -l log -r -F -d 'Write what happens to each connection'
 complete -c lastack -n $endpoint -l sample -x -d 'Look every so many seconds'
 complete -c lastack -n $endpoint -l sockets -x -d 'At most so many sockets'
 set -l serve "$endpoint; and __fish_seen_subcommand_from serve"

@@ -6,6 +6,7 @@
 // lives longer than the host and is called on the host's thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -28,6 +29,12 @@ struct SeenSegment {
     std::uint32_t echo = 0;
   };
   std::optional<Stamps> timestamps{};
+  struct Block {
+    std::uint32_t left = 0;
+    std::uint32_t right = 0;  // one past its last number
+  };
+  std::array<Block, 4> sack{};
+  std::uint8_t sack_count = 0;
 
   bool fin() const { return (flags & 1) != 0; }
   bool syn() const { return (flags & 2) != 0; }

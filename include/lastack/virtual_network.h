@@ -89,6 +89,7 @@ struct WireNote {
   NodeId from;      // None: injected
   NodeId to;        // None: nobody
   std::span<const std::byte> bytes;
+  std::uint64_t number;  // of the packet, from 1 in the order of sending; its copies have the same
 };
 
 // A packet that has just been sent, in the hands of a fault. Without a call it goes its way.

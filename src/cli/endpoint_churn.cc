@@ -176,7 +176,7 @@ int run_endpoint_churn(const ChurnArguments& arguments) {
   LiveSample end = sample(s, churn, begun);
   end.states = count_states(s.host(), EventLoop::now());
   if (last_moment > begun) end.at = last_moment - begun;
-  if (!s.write_snapshot()) return exit_code::kCannotWrite;
+  const bool written = s.write_files();
   s.release_signals();
   const std::string page =
       arguments.json ? summary_json(churn.counts(), end) : summary(churn.counts(), end);
@@ -185,6 +185,7 @@ int run_endpoint_churn(const ChurnArguments& arguments) {
     const std::string hint = s.reach_hint(first, usual_failure(churn.counts()));
     if (!hint.empty()) complain(kName, hint);
   }
+  if (!written) return exit_code::kCannotWrite;
   if (*ended != 0) return 128 + *ended;
   return churn.counts().failed == 0 ? 0 : 1;
 }

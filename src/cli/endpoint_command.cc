@@ -73,6 +73,12 @@ void add_stage_options(CLI::App& command, StageOptions& options) {
       ->check(not_empty())
       ->group(group);
   command
+      .add_option("--log", options.log,
+                  "write what happens to each connection, as it happens: one JSON object a line")
+      ->type_name("FILE")
+      ->check(not_empty())
+      ->group(group);
+  command
       .add_option("--sample", options.sample,
                   "look every so many seconds: with --snapshot the bundle then holds two looks, "
                   "which tell of rates")

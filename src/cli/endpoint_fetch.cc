@@ -102,13 +102,13 @@ int run_endpoint_fetch(const FetchArguments& arguments) {
       fetch->fail("interrupted", EventLoop::now());
       s.end();
       (void)s.run();
-      if (!s.write_snapshot()) return exit_code::kCannotWrite;
+      if (!s.write_files()) return exit_code::kCannotWrite;
       can_go_on();
       return 128 + *ended;
     }
   }
   const double took = seconds(EventLoop::now() - begun);
-  if (!s.write_snapshot()) return exit_code::kCannotWrite;
+  const bool written = s.write_files();  // what was fetched counts all the same
   const auto& result = fetch->result();
   if (!result || target->trouble()) {
     complain(kName, target->trouble() ? target->trouble()->message : result.error().message);
@@ -141,7 +141,7 @@ int run_endpoint_fetch(const FetchArguments& arguments) {
              fmt::format("{} bytes from {} in {:.2f} s ({}){}", result->bytes, to->to_string(),
                          took, bytes_per_second(static_cast<double>(result->bytes) / took), note));
   }
-  return 0;
+  return written ? 0 : exit_code::kCannotWrite;
 }
 
 }  // namespace lastack

@@ -147,13 +147,13 @@ int run_endpoint_serve(const ServeArguments& arguments) {
   }
   const auto ended = s.run();
   if (!ended) return report(kName, ended.error());
-  const bool written = s.write_snapshot();
+  const bool written = s.write_files();  // of how it was while it served
   if (services->http) services->http->end_all(EventLoop::now());
   for (const auto& service : services->plain) {
     if (service) service->end_all(EventLoop::now());
   }
   (void)s.loop().run_once(Duration{});
-  if (!written) return exit_code::kCannotWrite;
+  if (!s.flush_log() || !written) return exit_code::kCannotWrite;
   return *ended == 0 ? exit_code::kCannotWrite : 128 + *ended;
 }
 

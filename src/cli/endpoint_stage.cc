@@ -185,6 +185,9 @@ Staged<void> Stage::attach(const StageOptions& options) {
   }
   wanted.seed = seed;
   wanted.most_sockets = options.sockets;
+  auto observer = start_log(options, seed);
+  if (!observer) return tl::unexpected(std::move(observer.error()));
+  wanted.observer = *observer;
   wanted = tun_->fitting(std::move(wanted));
   if (const auto fine = check(wanted, addresses_); !fine) {
     return tl::unexpected(usage(tun_->name() + ": " + fine.error().message));
@@ -218,6 +221,40 @@ Staged<void> Stage::attach(const StageOptions& options) {
     return !lost(way, packet);
   });
   return {};
+}
+
+// Nobody, where no log is wanted.
+Staged<HostObserver*> Stage::start_log(const StageOptions& options, std::uint64_t seed) {
+  if (options.log.empty()) return nullptr;
+  if (const auto opened = log_file_.open(options.log); !opened) {
+    return tl::unexpected(StageError{"--log: " + opened.error().message, exit_code::kCannotWrite});
+  }
+  LifecycleHeader header{.tool_version = LASTACK_VERSION,
+                         .world = World::Endpoint,
+                         .vantage = "endpoint-" + tun_->name(),
+                         .seed = seed,
+                         .profile = options.profile,
+                         .zero_at = {},
+                         .settings = {},
+                         .coverage = {}};
+  timespec wall{};
+  ::clock_gettime(CLOCK_REALTIME, &wall);
+  header.zero_at = std::int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec -
+                   EventLoop::now().time_since_epoch().count();
+  for (const std::string& text : options.settings) {
+    const std::size_t equals = text.find('=');
+    if (equals != std::string::npos)
+      header.settings[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  for (const char* category : {"segment", "state", "timer", "app", "icmp", "path", "timewait"}) {
+    header.coverage[category] = Coverage::Complete;
+  }
+  for (const char* category : {"port", "fd", "nat", "lab"}) {
+    header.coverage[category] = Coverage::Absent;
+  }
+  log_.emplace(std::move(header), [this](std::string_view lines) { log_file_.add(lines); });
+  every(1s, [this] { log_file_.flush(); });
+  return log_->observe("endpoint-" + tun_->name());
 }
 
 bool Stage::lost(EventLoop::PacketWay way, std::span<const std::byte> packet) {
@@ -295,6 +332,11 @@ HostSnapshot Stage::look() const {
     process.arguments = command_;
   }
   return now;
+}
+
+bool Stage::write_files() {
+  const bool logged = flush_log();
+  return write_snapshot() && logged;
 }
 
 bool Stage::write_snapshot() {

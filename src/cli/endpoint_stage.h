@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/log_file.h"
 #include "kernel/unique_fd.h"
+#include "lab/lifecycle_recorder.h"
 #include "lastack/event_loop.h"
 #include "lastack/tun_device.h"
 #include "services/service.h"
@@ -31,6 +33,7 @@ struct StageOptions {
   double loss = 0;  // per cent
   std::uint32_t sockets = HostOptions{}.most_sockets;
   std::string snapshot;
+  std::string log;    // of the lifecycle
   double sample = 0;  // seconds between the two looks of a bundle; 0: one look
 };
 
@@ -75,17 +78,23 @@ class Stage {
   // Until end() or a signal. The signal's number, 0 without one.
   Staged<int> run();
   void end() { loop_.stop(); }
-  // The bundle that was asked for, if one was.
-  bool write_snapshot();
+  // What was asked for: the bundle, and the rest of the log. False if some of it could not be written.
+  bool write_files();
+  // What the host has done since.
+  bool flush_log() { return !log_ || log_file_.flush(); }
 
  private:
-  explicit Stage(std::string command) : command_(std::move(command)) {}
+  explicit Stage(std::string command) : command_(std::move(command)), log_file_(command_) {}
+  Staged<HostObserver*> start_log(const StageOptions& options, std::uint64_t seed);
+  bool write_snapshot();
   Staged<void> attach(const StageOptions& options);
   Staged<void> take_signals();
   bool lost(EventLoop::PacketWay way, std::span<const std::byte> packet);
   HostSnapshot look() const;
 
   std::string command_;
+  LogFile log_file_;
+  std::optional<LifecycleRecorder> log_;  // outlives the host
   std::optional<TunDevice> tun_;
   std::optional<Host> host_;
   EventLoop loop_;

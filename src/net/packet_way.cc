@@ -78,15 +78,16 @@ void Passage::reject(std::uint8_t type, std::uint8_t code, std::uint32_t rest) {
 }
 
 void VirtualNetwork::Impl::tell(WireEvent event, std::uint32_t from, std::uint32_t to,
-                                Instant arrives, std::span<const std::byte> bytes) {
+                                Instant arrives, std::span<const std::byte> bytes,
+                                std::uint64_t number) {
   if (taps.empty()) return;
-  const WireNote note{event, now, arrives, NodeId{from}, NodeId{to}, bytes};
+  const WireNote note{event, now, arrives, NodeId{from}, NodeId{to}, bytes, number};
   const std::size_t all = taps.size();
   for (std::size_t i = 0; i < all; ++i) taps[i](note);
 }
 
 void VirtualNetwork::Impl::tell(WireEvent event, Parcel* parcel) {
-  tell(event, parcel->from, parcel->to, std::max(parcel->at, now), parcel->bytes());
+  tell(event, parcel->from, parcel->to, std::max(parcel->at, now), parcel->bytes(), parcel->number);
 }
 
 Link* VirtualNetwork::Impl::link_between(std::uint32_t from, std::uint32_t to) {
@@ -139,8 +140,9 @@ void VirtualNetwork::Impl::send(std::uint32_t from, std::span<const std::byte> p
   if (to.to == kNobody) {
     ++counts.sent;
     ++counts.unroutable;
-    tell(WireEvent::Sent, from, kNobody, now, packet);
-    tell(WireEvent::Unroutable, from, kNobody, now, packet);
+    const std::uint64_t number = ++last_number;
+    tell(WireEvent::Sent, from, kNobody, now, packet, number);
+    tell(WireEvent::Unroutable, from, kNobody, now, packet, number);
     return;
   }
   if (segment_size == 0 || to.link->options.whole_segments) {
@@ -163,6 +165,7 @@ void VirtualNetwork::Impl::launch(Parcel* parcel, std::uint32_t from, const Rout
   parcel->from = from;
   parcel->to = to.to;
   parcel->at = now;
+  parcel->number = ++last_number;
   tell(WireEvent::Sent, parcel);
   if (!fault) {
     carry(parcel, *to.link);
@@ -253,6 +256,7 @@ Parcel* VirtualNetwork::Impl::copy_of(Parcel* parcel) {
   Parcel* copy = pool.take(parcel->length);
   copy->from = parcel->from;
   copy->to = parcel->to;
+  copy->number = parcel->number;
   std::memcpy(copy->bytes().data(), parcel->bytes().data(), parcel->length);
   return copy;
 }
@@ -283,6 +287,7 @@ void VirtualNetwork::Impl::end(WireEvent event, Parcel* parcel, bool icmp, std::
     } else {
       error->from = parcel->to;
       error->to = parcel->from;
+      error->number = ++last_number;
       error->at = later(now, link_between(parcel->to, parcel->from)->options.delay);
       ++counts.sent;
       tell(WireEvent::Sent, error);

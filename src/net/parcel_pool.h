@@ -22,6 +22,7 @@ struct Parcel {
   Link* in = nullptr;      // whose queue it is in, if any
   Instant at{};            // when it arrives
   std::uint64_t order = 0;
+  std::uint64_t number = 0;  // copies have that of the packet
   std::uint32_t from = 0;
   std::uint32_t to = 0;
   std::uint32_t length = 0;

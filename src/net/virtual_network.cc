@@ -165,12 +165,14 @@ void VirtualNetwork::inject(std::span<const std::byte> packet, Duration after) {
   ++impl_->counts.sent;
   if (to == Impl::kNobody || packet.size() > kMostParcel) {
     ++impl_->counts.unroutable;
-    impl_->tell(WireEvent::Unroutable, Impl::kNobody, Impl::kNobody, impl_->now, packet);
+    impl_->tell(WireEvent::Unroutable, Impl::kNobody, Impl::kNobody, impl_->now, packet,
+                ++impl_->last_number);
     return;
   }
   Parcel* parcel = impl_->pool.take(packet.size());
   parcel->from = Impl::kNobody;
   parcel->to = to;
+  parcel->number = ++impl_->last_number;
   parcel->at = later(impl_->now, after);
   std::memcpy(parcel->bytes().data(), packet.data(), packet.size());
   impl_->tell(WireEvent::Sent, parcel);

@@ -129,9 +129,10 @@ class VirtualNetwork::Impl {
   std::vector<Arrival> arrivals;
   std::size_t under_way = 0;
   std::uint64_t next_order = 0;
+  std::uint64_t last_number = 0;
 
   void tell(WireEvent event, std::uint32_t from, std::uint32_t to, Instant arrives,
-            std::span<const std::byte> bytes);
+            std::span<const std::byte> bytes, std::uint64_t number);
   void tell(WireEvent event, Parcel* parcel);
   Link* link_between(std::uint32_t from, std::uint32_t to);
   std::uint32_t owner_of(const IpAddress& address) const;

@@ -15,6 +15,9 @@ inline SeenSegment seen(const TcpSegment& segment, std::uint32_t length) {
   if (segment.options.timestamps) {
     s.timestamps = {segment.options.timestamps->value, segment.options.timestamps->echo};
   }
+  for (const SackBlock& block : segment.options.sack_blocks()) {
+    s.sack[s.sack_count++] = {block.left.value(), block.right.value()};
+  }
   return s;
 }
 

@@ -1,0 +1,72 @@
+// Makes the lifecycle log of endpoint hosts and of the wire between them: each host gets an observer of its own, and
+// all of them write into one log, in the order in which things happen. Nothing is concluded; what is written was seen.
+//
+//   LifecycleRecorder log(header, sink);
+//   net.add_host({.name = "client", .observer = log.observe("client")}, ...);
+//   log.watch(net);
+//
+// The recorder lives longer than the hosts and the network.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lastack/observer.h"
+#include "lastack/virtual_network.h"
+#include "model/lifecycle_event.h"
+
+namespace lastack {
+
+class LifecycleRecorder {
+ public:
+  // Whole lines, the header's first, at once.
+  using Sink = std::function<void(std::string_view)>;
+  LifecycleRecorder(LifecycleHeader header, Sink sink);
+  ~LifecycleRecorder();
+  LifecycleRecorder(const LifecycleRecorder&) = delete;
+  LifecycleRecorder& operator=(const LifecycleRecorder&) = delete;
+
+  // The observer of one more host, which the recorder owns.
+  HostObserver* observe(std::string host);
+  // What becomes of segments on the wire. Hosts are called as in observe().
+  void watch(VirtualNetwork& network);
+
+  std::uint64_t events() const { return events_; }
+
+ private:
+  class Witness;
+  void write(LifecycleEvent event);
+  std::uint64_t number_sent(const FourTuple& sender, const SeenSegment& segment);
+  // A packet begins its way: the number of the segment that it is, or is a piece of; 0 if nobody here has sent it.
+  std::uint64_t take_number(const FourTuple& sender, std::uint32_t seq, std::uint32_t length);
+  std::uint64_t number_of(std::uint64_t packet) const;
+
+  Sink sink_;
+  std::string line_;
+  std::vector<std::unique_ptr<Witness>> witnesses_;
+  std::uint64_t events_ = 0;
+  Instant last_{};
+  std::uint64_t last_id_ = 0;
+  bool watching_ = false;
+  // Sent by a host, and not on the wire yet; in order, which is that of the wire.
+  struct Waiting {
+    std::uint32_t seq = 0;
+    std::uint32_t length = 0;  // in sequence numbers
+    std::uint64_t id = 0;
+  };
+  std::map<FourTuple, std::deque<Waiting>> waiting_;
+  // The packets sent last, by their number.
+  struct OnWire {
+    std::uint64_t packet = 0;
+    std::uint64_t id = 0;
+  };
+  std::vector<OnWire> on_wire_;
+  std::uint64_t arriving_ = 0;  // the segment that a host is about to be given
+};
+
+}  // namespace lastack
