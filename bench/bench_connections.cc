@@ -30,16 +30,20 @@ constexpr std::uint32_t kClient = 0x0a000001;
 constexpr std::uint32_t kServer = 0x0a000100;  // the first of the server's addresses
 constexpr std::byte kByte{'x'};
 
+enum class Checksums : std::uint8_t { Made, Left };
+
 // Steady: as many end as come. Time goes on by a part of TIME_WAIT's length with each connection.
 class OurEnds {
  public:
   // With so many in TIME_WAIT: 0 means that each has ended when the next connection begins.
-  explicit OurEnds(std::size_t time_waits)
+  explicit OurEnds(std::size_t time_waits, Checksums checksums = Checksums::Made)
       : addresses_(static_cast<std::uint32_t>(time_waits / 50'000 + 1)),
         step_(time_waits == 0 ? kShort : Duration(kUsual / static_cast<std::int64_t>(time_waits))),
-        client_(
-            {.name = "client", .seed = 1, .time_wait_length = time_waits == 0 ? kShort : kUsual}),
-        server_({.name = "server", .seed = 2}) {
+        client_({.name = "client",
+                 .seed = 1,
+                 .time_wait_length = time_waits == 0 ? kShort : kUsual,
+                 .checksum_offload = checksums == Checksums::Left}),
+        server_({.name = "server", .seed = 2, .checksum_offload = checksums == Checksums::Left}) {
     client_.add_address(IpAddress::v4(kClient));
     if (!client_.set("ip_local_port_range", "1024 65535") ||
         !client_.set("tcp_max_tw_buckets", "4000000")) {
@@ -269,6 +273,8 @@ void speed() {
 #ifdef LASTACK_BENCH_LWIP
   LwipEnds lwip;
 #endif
+  OurEnds without_checksums(0, Checksums::Left);
+  std::vector<double> without_checksums_ns;
   const auto entered = enter_private_namespace({});
   std::unique_ptr<KernelEnds> kernel;
   if (entered) kernel = std::make_unique<KernelEnds>();
@@ -286,6 +292,9 @@ void speed() {
       }
 #endif
     }
+    without_checksums_ns.push_back(ns_each(kCycles, [&] {
+      for (int n = 0; n < kCycles; ++n) without_checksums.cycle();
+    }));
     if (kernel) {
       kernel_ns.push_back(ns_each(kCycles, [&] {
         for (int n = 0; n < kCycles; ++n) kernel->cycle();
@@ -299,7 +308,7 @@ void speed() {
       "          timestamps and window scale; each record in TIME_WAIT ends after its time, as others come\n"
       "  lwIP    Debian's library, its raw API without its thread, checksums made and checked, packets\n"
       "          copied once as its loopback does; no timestamps; no time passes, and its timers cost nothing\n"
-      "  kernel  this one, blocking sockets over loopback\n\n",
+      "  kernel  this one, blocking sockets over loopback, which leaves the checksums of TCP out\n\n",
       kRounds);
   fmt::print("  {:<34}", "in TIME_WAIT");
   for (const std::size_t n : kTimeWaits) fmt::print("{:>14}", n);
@@ -326,6 +335,10 @@ void speed() {
                fmt::format("{:.0f} ns", median(kernel_ns)));
     fmt::print("  {:<34}{:>14.1f}\n", "the kernel's / ours with 0",
                median_ratio(kernel_ns, our_ns[0]));
+    fmt::print("  {:<34}{:>14}\n", "ours, checksums left out too",
+               fmt::format("{:.0f} ns", median(without_checksums_ns)));
+    fmt::print("  {:<34}{:>14.1f}\n", "the kernel's / that",
+               median_ratio(kernel_ns, without_checksums_ns));
   } else {
     fmt::print("  the kernel: not measured, {}\n", entered.error().message);
   }
