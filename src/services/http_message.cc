@@ -149,6 +149,10 @@ bool is_http_authority(std::string_view text) {
     return text.empty() ||
            (text.front() == ':' && std::all_of(text.begin() + 1, text.end(), is_digit));
   }
+  // h2load writes an IPv6 address without brackets; nothing else has two colons.
+  if (end != std::string_view::npos && text.find(':', end + 1) != std::string_view::npos) {
+    return text.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
+  }
   const std::string_view name = text.substr(0, end);
   const std::string_view port = end == std::string_view::npos ? "" : text.substr(end + 1);
   return std::all_of(name.begin(), name.end(),

@@ -84,11 +84,12 @@ TEST(HttpHeadReader, LooksAtEachByteAFewTimes) {
 }
 
 TEST(HttpAuthority, IsAHostAndPerhapsAPort) {
-  for (const char* good : {"", "x", "a.example:80", "10.0.0.1", "[::1]", "[fd77::2]:8080", "a:"}) {
+  for (const char* good :
+       {"", "x", "a.example:80", "10.0.0.1", "[::1]", "[fd77::2]:8080", "a:", "fd77::2:80"}) {
     EXPECT_TRUE(is_http_authority(good)) << good;
   }
   for (const char* bad :
-       {"a b", "a/", "a\x01", "a:b", "[::1", "[]", "[::1]x", "u@h", "a?b", "a,b c"}) {
+       {"a b", "a/", "a\x01", "a:b", "x:y:80", "[::1", "[]", "[::1]x", "u@h", "a?b", "a,b c"}) {
     EXPECT_FALSE(is_http_authority(bad)) << bad;
   }
 }
