@@ -44,7 +44,7 @@ TEST(HttpHead, RefusesWhatCouldBeReadInTwoWays) {
 TEST(HttpHeadReader, FindsWhatTheParserFindsHoweverItComes) {
   std::mt19937 dice(11);
   const std::string text = "\r\n\n\r\nGET / HTTP/1.1\r\nA: b\n\r\nGET /2 HTTP/1.0\n\n";
-  for (int i = 0; i < 500; ++i) {
+  for (unsigned i = 0; i < 500; ++i) {
     HttpHeadReader reader;
     HttpHead head, whole;
     HeadState state = HeadState::Incomplete;
