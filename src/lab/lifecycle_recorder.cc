@@ -23,14 +23,6 @@ std::uint64_t mixed(std::uint64_t hash, const Endpoint& endpoint) {
   }
   return mixed(hash, endpoint.port);
 }
-// What a segment is to the state diagram.
-std::string_view event_of(const SeenSegment& s) {
-  if (s.rst()) return "RST";
-  if (s.syn()) return s.ack_flag() ? "SYN,ACK" : "SYN";
-  if (s.fin()) return "FIN";
-  return s.length > 0 ? "data" : "ACK";
-}
-
 std::string rule_of(TcpState from, std::string_view event, TcpState to) {
   const bool opening = from == TcpState::SynSent || from == TcpState::SynReceived;
   if (event == "SYN,ACK" && !opening) event = "SYN";  // as the diagram has it
@@ -296,7 +288,6 @@ void LifecycleRecorder::watch(VirtualNetwork& network) {
 }
 
 void LifecycleRecorder::write(LifecycleEvent event) {
-  ++events_;
   // listen() and accept() are not told the time: of them the host knows only when it was called last.
   event.at = last_ = std::max(event.at, last_);
   line_.clear();

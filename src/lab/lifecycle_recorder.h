@@ -36,8 +36,6 @@ class LifecycleRecorder {
   // What becomes of segments on the wire. Hosts are called as in observe().
   void watch(VirtualNetwork& network);
 
-  std::uint64_t events() const { return events_; }
-
  private:
   class Witness;
   void write(LifecycleEvent event);
@@ -49,7 +47,6 @@ class LifecycleRecorder {
   Sink sink_;
   std::string line_;
   std::vector<std::unique_ptr<Witness>> witnesses_;
-  std::uint64_t events_ = 0;
   Instant last_{};
   std::uint64_t last_id_ = 0;
   bool watching_ = false;

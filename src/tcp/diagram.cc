@@ -159,6 +159,13 @@ constexpr auto kInside = std::to_array<std::array<TcpState, 2>>({
 
 }  // namespace
 
+std::string_view event_of(const SeenSegment& s) {
+  if (s.rst()) return "RST";
+  if (s.syn()) return s.ack_flag() ? "SYN,ACK" : "SYN";
+  if (s.fin()) return "FIN";
+  return s.length > 0 ? "data" : "ACK";
+}
+
 std::span<const DiagramEdge> diagram() {
   return kEdges;
 }

@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 
+#include "lastack/observer.h"
 #include "lastack/tcp_state.h"
 
 namespace lastack {
@@ -22,6 +23,8 @@ struct DiagramEdge {
   std::string_view section;  // where it is written: a section of RFC 9293, or what else says so
 };
 
+// What a segment is to the diagram.
+std::string_view event_of(const SeenSegment& segment);
 std::span<const DiagramEdge> diagram();
 const DiagramEdge* find_transition(TcpState from, std::string_view event, TcpState to);
 // Whether one step may lead from one to the other; an event may make two (FIN_WAIT_1 to FIN_WAIT_2 to

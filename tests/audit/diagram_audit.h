@@ -25,15 +25,6 @@ inline std::string flags_of(const SeenSegment& s) {
   return text.empty() ? "no flags" : text;
 }
 
-// What a segment is to the diagram.
-inline std::string event_of(const SeenSegment& s) {
-  if (s.rst()) return "RST";
-  if (s.syn()) return s.ack_flag() ? "SYN,ACK" : "SYN";
-  if (s.fin()) return "FIN";
-  if (s.length > 0) return "data";
-  return "ACK";
-}
-
 class DiagramAudit : public HostObserver {
  public:
   int doubts = 0;  // of a path (R1)
@@ -63,7 +54,9 @@ class DiagramAudit : public HostObserver {
     sent_.clear();
   }
 
-  void received(Instant, const FourTuple&, const SeenSegment& s) override { begin(event_of(s)); }
+  void received(Instant, const FourTuple&, const SeenSegment& s) override {
+    begin(std::string(event_of(s)));
+  }
   void received_icmp(Instant, const FourTuple&) override { begin("ICMP"); }
   void called(Instant, const FourTuple&, SeenCall call) override {
     begin(std::string(to_string(call)) + "()");
