@@ -7,16 +7,9 @@
 # says GTEST_SKIP() is reported as skipped. SERIAL is for tests that cannot share the machine with other tests.
 #
 # In the program: LASTACK_SOURCE_DIR is the root of the checkout, LASTACK_TEST_DIR the folder of the test.
-# GoogleTest's headers are compiled once for all tests where there is no ccache, which keeps the tests themselves.
+# GoogleTest's headers are compiled once for all tests (LASTACK_PCH).
 # lastack_optimised_tests(<file>...): these are compiled with -O1, and so without the common headers.
 include(GoogleTest)
-
-if(CMAKE_CXX_COMPILER_LAUNCHER)
-  set(LASTACK_TEST_PCH_DEFAULT OFF)
-else()
-  set(LASTACK_TEST_PCH_DEFAULT ON)
-endif()
-option(LASTACK_TEST_PCH "Compile the headers that tests share once" ${LASTACK_TEST_PCH_DEFAULT})
 
 function(lastack_optimised_tests)
   set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -O1 SKIP_PRECOMPILE_HEADERS ON)
@@ -33,7 +26,7 @@ function(lastack_test_settings target)
     GTest::gmock GTest::gtest_main)
 endfunction()
 
-if(LASTACK_TEST_PCH AND NOT TARGET lastack_test_headers)
+if(LASTACK_PCH AND NOT TARGET lastack_test_headers)
   file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/test_headers.cc CONTENT "")
   add_library(lastack_test_headers OBJECT ${CMAKE_CURRENT_BINARY_DIR}/test_headers.cc)
   lastack_test_settings(lastack_test_headers)
@@ -58,7 +51,7 @@ function(lastack_test)
 
   add_executable(${arg_NAME} ${arg_SOURCES})
   lastack_test_settings(${arg_NAME})
-  if(LASTACK_TEST_PCH)
+  if(LASTACK_PCH)
     target_precompile_headers(${arg_NAME} REUSE_FROM lastack_test_headers)
   endif()
   target_compile_definitions(${arg_NAME} PRIVATE

@@ -1,6 +1,7 @@
 #include "kernel/opener_watch.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -225,7 +226,7 @@ IpAddress address(std::span<const std::byte> record, const SetStateLayout& layou
 
 std::uint64_t namespace_of(std::int32_t pid) {
   struct stat st {};
-  const std::string path = "/proc/" + std::to_string(pid) + "/ns/net";
+  const std::string path = fmt::format("/proc/{}/ns/net", pid);
   return ::stat(path.c_str(), &st) == 0 ? st.st_ino : 0;
 }
 

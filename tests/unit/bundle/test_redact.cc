@@ -8,6 +8,7 @@
 #include "bundle/scrub.h"
 #include "lastack/bundle.h"
 #include "random_observation.h"
+#include "watched.h"
 
 namespace lastack {
 namespace {
@@ -183,7 +184,7 @@ void plant(test::Random& random, HostSnapshot& host, Secrets& secrets) {
 TEST(Redact, RandomObservations) {
   const std::uint64_t first = test::seed_from_environment(1);
   const bool one = std::getenv("LASTACK_SEED") != nullptr;
-  for (std::uint64_t seed = first; seed < first + (one ? 1 : 200); ++seed) {
+  for (std::uint64_t seed = first; seed < first + (one ? 1 : rounds(200)); ++seed) {
     test::Random random(seed);
     Observation o = test::random_observation(random, {.most_elements = 6, .plain = true});
     Secrets secrets;

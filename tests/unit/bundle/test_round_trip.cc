@@ -5,6 +5,7 @@
 #include "bundle/encode.h"
 #include "lastack/bundle.h"
 #include "random_observation.h"
+#include "watched.h"
 
 namespace lastack {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 TEST(RoundTrip, RandomObservations) {
   const std::uint64_t first = test::seed_from_environment(1);
   const bool one = std::getenv("LASTACK_SEED") != nullptr;
-  for (std::uint64_t seed = first; seed < first + (one ? 1 : 300); ++seed) {
+  for (std::uint64_t seed = first; seed < first + (one ? 1 : rounds(300)); ++seed) {
     test::Random random(seed);
     const Observation written = test::random_observation(random);
     const auto read = from_bundle(to_bundle(written));

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "lastack/host_snapshot.h"
+#include "watched.h"
 
 namespace lastack {
 namespace {
@@ -61,7 +62,7 @@ TEST(CloseHistogram, ClosedWithinSharesABinEvenly) {
 }
 
 TEST(CloseHistogram, NeverDecreasesAndStaysWithinABinOfTheTruth) {
-  for (unsigned seed = 1; seed <= 20; ++seed) {
+  for (unsigned seed = 1; seed <= rounds(20); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
     CloseHistogram closes;

@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "watched.h"
+
 namespace lastack {
 namespace {
 
@@ -60,7 +62,7 @@ TEST(PortSet, RangesMeetWordsOf64InEveryWay) {
 
 // Against std::set, with a seed that can be given again.
 TEST(PortSet, CountsLikeAnOrdinarySet) {
-  for (unsigned seed = 1; seed <= 40; ++seed) {
+  for (unsigned seed = 1; seed <= rounds(40); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
     const auto port = [&] { return static_cast<Port>(random()); };

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "ports/ephemeral_ports.h"
-#include "unit/timewait/seeds.h"
+#include "unit/seeds.h"
 
 namespace lastack {
 namespace {

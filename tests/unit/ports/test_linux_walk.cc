@@ -5,7 +5,7 @@
 #include <set>
 
 #include "ports/linux_walk.h"
-#include "unit/timewait/seeds.h"
+#include "unit/seeds.h"
 
 namespace lastack {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "ports/port_bitmap.h"
-#include "unit/timewait/seeds.h"
+#include "unit/seeds.h"
 
 namespace lastack {
 namespace {

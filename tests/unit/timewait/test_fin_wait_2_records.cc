@@ -5,7 +5,7 @@
 #include <set>
 
 #include "timewait/fin_wait_2_records.h"
-#include "unit/timewait/seeds.h"
+#include "unit/seeds.h"
 
 namespace lastack::timewait {
 namespace {

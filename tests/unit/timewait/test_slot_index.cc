@@ -6,7 +6,7 @@
 
 #include "timewait/siphash.h"
 #include "timewait/slot_index.h"
-#include "unit/timewait/seeds.h"
+#include "unit/seeds.h"
 
 namespace lastack::timewait {
 namespace {

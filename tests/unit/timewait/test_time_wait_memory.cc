@@ -7,14 +7,7 @@
 #include <memory>
 
 #include "timewait/time_wait_table.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define LASTACK_MEMORY_IS_WATCHED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define LASTACK_MEMORY_IS_WATCHED 1
-#endif
-#endif
+#include "watched.h"
 
 namespace lastack::timewait {
 namespace {
@@ -63,7 +56,7 @@ void check(std::uint32_t n, double least, double most) {
     const double bytes = static_cast<double>(table.bytes());
     EXPECT_GT(bytes / n, least);
     EXPECT_LT(bytes / n, most);
-#ifndef LASTACK_MEMORY_IS_WATCHED
+#ifndef LASTACK_WATCHED
     const double grown = static_cast<double>(resident() - before);
     EXPECT_NEAR(grown / bytes, 1, 0.06)
         << "by the system " << grown / n << ", by itself " << bytes / n;

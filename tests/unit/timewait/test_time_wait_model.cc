@@ -4,7 +4,7 @@
 #include <string>
 
 #include "unit/timewait/host.h"
-#include "unit/timewait/seeds.h"
+#include "unit/seeds.h"
 
 namespace lastack {
 namespace {

@@ -5,13 +5,14 @@
 #include <random>
 
 #include "unit/wire/packets.h"
+#include "watched.h"
 #include "wire/packet_queue.h"
 
 namespace lastack::test {
 namespace {
 
 TEST(PacketQueue, AgreesWithAnOrdinaryQueue) {
-  for (unsigned seed = 1; seed <= 50; ++seed) {
+  for (unsigned seed = 1; seed <= rounds(50); ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937_64 random(seed);
     PacketQueue queue(1 << 20);

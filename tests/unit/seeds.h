@@ -1,4 +1,4 @@
-// Seeds of randomised tests: 1 to n, or LASTACK_SEED alone. What fails names the line that runs it again.
+// Seeds of randomised tests: 1 to rounds(n), or LASTACK_SEED alone. What fails names the line that runs it again.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "watched.h"
+
 namespace lastack {
 
 inline std::vector<std::uint64_t> seeds(std::uint64_t n) {
@@ -14,7 +16,7 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t n) {
     return {std::strtoull(one, nullptr, 10)};
   }
   std::vector<std::uint64_t> all;
-  for (std::uint64_t i = 1; i <= n; ++i) all.push_back(i);
+  for (std::uint64_t i = 1; i <= rounds(n); ++i) all.push_back(i);
   return all;
 }
 
