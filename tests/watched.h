@@ -21,6 +21,8 @@ inline constexpr bool kWatched = false;
 #endif
 
 // n rounds, and a fifth of them in a watched build; at least one.
-constexpr std::uint64_t rounds(std::uint64_t n) { return kWatched && n >= 5 ? n / 5 : n; }
+constexpr std::uint64_t rounds(std::uint64_t n) {
+  return kWatched && n >= 5 ? n / 5 : n;
+}
 
 }  // namespace lastack

@@ -3,8 +3,8 @@
 #include <map>
 #include <string>
 
-#include "unit/timewait/host.h"
 #include "unit/seeds.h"
+#include "unit/timewait/host.h"
 
 namespace lastack {
 namespace {
