@@ -78,7 +78,7 @@ std::string read_format_privately() {
                 nullptr) != 0) {
       ::_exit(1);
     }
-    const int file = ::open((std::string(kTracefs) + kFormat).c_str(), O_RDONLY | O_CLOEXEC);
+    const int file = ::open(fmt::format("{}{}", kTracefs, kFormat).c_str(), O_RDONLY | O_CLOEXEC);
     std::array<char, 4096> buffer;
     for (ssize_t n = 0; file >= 0 && (n = ::read(file, buffer.data(), buffer.size())) > 0;) {
       if (::write(out.get(), buffer.data(), static_cast<std::size_t>(n)) != n) break;
@@ -226,7 +226,7 @@ IpAddress address(std::span<const std::byte> record, const SetStateLayout& layou
 
 std::uint64_t namespace_of(std::int32_t pid) {
   struct stat st {};
-  const std::string path = fmt::format("/proc/{}/ns/net", pid);
+  const std::string path = "/proc/" + std::to_string(pid) + "/ns/net";
   return ::stat(path.c_str(), &st) == 0 ? st.st_ino : 0;
 }
 
