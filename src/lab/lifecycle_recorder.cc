@@ -148,6 +148,7 @@ class LifecycleRecorder::Witness final : public HostObserver {
         break;
       case SeenEnd::Reused:
         e.rule = rule_of(from, "connect()", to);
+        e.why = "connect()";  // of which the host tells when it has a port
         break;
       case SeenEnd::Aborted:
         e.rule = rule_of(from, "destroy()", to);
