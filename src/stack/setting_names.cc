@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/nearest_word.h"
 #include "model/printable.h"
 
 namespace lastack {
@@ -152,37 +153,11 @@ bool has(const Names& names, std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
-// How many letters have to be put in, taken out or exchanged to make one of the other (Levenshtein).
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t exchanged = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({exchanged, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 // Empty if none is near.
 std::string_view nearest(std::string_view name) {
-  constexpr std::size_t kLongest = 64;
-  if (name.size() > kLongest) return {};
-  std::string_view best;
-  std::size_t least = name.size() / 3 + 1;  // as far away it is another word
-  const auto look_at = [&](std::string_view other) {
-    const std::size_t far = distance(name, other);
-    if (far < least) {
-      least = far;
-      best = other;
-    }
-  };
-  for (const SettingLimits& s : kNumbers) look_at(s.name);
-  for (const std::string_view s : kWorded) look_at(s);
-  return best;
+  std::vector<std::string_view> all(std::begin(kWorded), std::end(kWorded));
+  for (const SettingLimits& s : kNumbers) all.push_back(s.name);
+  return nearest_word(name, all);
 }
 
 // What somebody has written, fit to be printed.

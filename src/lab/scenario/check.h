@@ -1,0 +1,48 @@
+// A condition on what was measured, as scenario files write it:
+//
+//   again.result == ok
+//   clients.failed.EADDRNOTAVAIL > 1000
+//   reuse.took > 1 s
+//   off:again.took > 10 * on:again.took          variant "off" against variant "on"
+//   abs(end.took - 60 s) < 100 ms
+//
+// Names have a dot; words without one are results. Numbers may have a unit: ns, us, ms, s, min, h, k, M, %.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/scenario/measures.h"
+#include "lastack/result.h"
+
+namespace lastack::lab {
+
+class Check {
+ public:
+  // The error says at which character.
+  static Result<Check> parse(std::string_view text);
+
+  // What measures are there; nothing: there is no such.
+  using Lookup = std::function<const Measure*(std::string_view variant, std::string_view name)>;
+  enum class Verdict { Holds, Fails, Unknown };
+  struct Answer {
+    Verdict verdict = Verdict::Unknown;
+    std::string seen;  // "again.took = 1.003 s, first.took = 0.2 ms"; what is not there is "not measured"
+  };
+  Answer ask(const Lookup& lookup) const;
+
+  const std::string& text() const { return text_; }
+  // Names that it looks at, with their variant ("" for the run's own).
+  std::vector<std::pair<std::string, std::string>> names() const;
+
+  struct Node;
+
+ private:
+  std::string text_;
+  std::shared_ptr<const Node> root_;
+};
+
+}  // namespace lastack::lab

@@ -1,0 +1,119 @@
+// A host of a scenario that is an endpoint of our own.
+#include <algorithm>
+
+#include "lab/scenario/lab_host.h"
+
+namespace lastack::lab {
+namespace {
+
+class EndpointHost final : public LabHost {
+ public:
+  EndpointHost(const HostSpec& spec, VirtualNetwork& network, std::uint64_t seed, HostObserver* observer)
+      : LabHost(spec), net_(network) {
+    spec_.options.seed = seed;
+    spec_.options.observer = observer;
+    begin();
+  }
+  ~EndpointHost() override { net_.remove(*host_); }
+
+  Outcome<Sock> open(bool v6, SocketUser& user) override {
+    return keep(host_->open(v6 ? Host::Family::V6 : Host::Family::V4), user);
+  }
+  Outcome<void> bind(Sock socket, const Endpoint& local) override { return host_->bind(id(socket), local); }
+  Outcome<void> listen(Sock socket, int backlog) override { return host_->listen(id(socket), backlog); }
+  Outcome<void> connect(Sock socket, const Endpoint& remote) override {
+    return host_->connect(id(socket), remote, net_.now());
+  }
+  Outcome<Sock> accept(Sock listener, SocketUser& user) override { return keep(host_->accept(id(listener)), user); }
+  Outcome<std::size_t> read(Sock socket, std::span<std::byte> out) override {
+    return host_->read(id(socket), out, net_.now());
+  }
+  Outcome<std::size_t> write(Sock socket, std::span<const std::byte> data) override {
+    return host_->write(id(socket), data, net_.now());
+  }
+  Outcome<void> shutdown(Sock socket, ShutdownHow how) override { return host_->shutdown(id(socket), how, net_.now()); }
+  Outcome<void> close(Sock socket) override {
+    forget(socket);
+    return host_->close(id(socket), net_.now());
+  }
+  Outcome<void> abort(Sock socket) override {
+    forget(socket);
+    const auto aborted = host_->abort(id(socket), net_.now());
+    (void)host_->close(id(socket), net_.now());
+    return aborted;
+  }
+  Outcome<void> set_option(Sock socket, Option option, int value) override {
+    return host_->set_option(id(socket), option, value, net_.now());
+  }
+  Outcome<Err> take_error(Sock socket) override { return host_->take_error(id(socket)); }
+  Outcome<Endpoint> local(Sock socket) override { return host_->local(id(socket)); }
+  Readiness readiness(Sock socket) override { return host_->readiness(id(socket)); }
+
+  Result<void> set(const std::string& name, const std::string& value) override { return host_->set(name, value); }
+  HostCounts counts() override {
+    HostCounts all;
+    const HostSnapshot snapshot = host_->snapshot(net_.now());
+    if (!snapshot.namespaces.empty()) all.states = snapshot.namespaces[0].sockets.states;
+    all.counters = host_->counters();
+    all.ports_exhausted = host_->ports_exhausted();
+    all.descriptors = open_;
+    return all;
+  }
+  std::uint64_t time_waits() override { return host_->time_waits(); }
+  std::uint64_t descriptors() override { return open_; }
+  bool crash() override {
+    net_.remove(*host_);
+    spec_.options.lost_memory_at = net_.now();
+    std::fill(users_.begin(), users_.end(), nullptr);
+    open_ = 0;
+    begin();
+    return true;
+  }
+
+ private:
+  static SocketId id(Sock socket) { return static_cast<SocketId>(socket); }
+  void begin() {
+    host_ = &net_.add_host(spec_.options, {});
+    for (const IpAddress& address : spec_.addresses) host_->add_address(address);
+    // What only Linux has does nothing here.
+    for (const auto& [name, value] : spec_.settings) (void)host_->set(name, value);
+    net_.on_event(*host_, [this](SocketId socket) {
+      const std::uint32_t slot = socket_slot(socket);
+      if (slot < users_.size() && users_[slot] != nullptr) users_[slot]->ready();
+    });
+  }
+  Outcome<Sock> keep(const Outcome<SocketId>& socket, SocketUser& user) {
+    if (!socket) return tl::unexpected(socket.error());
+    const std::uint32_t slot = socket_slot(*socket);
+    if (slot >= users_.size()) users_.resize(slot + std::size_t{1}, nullptr);
+    users_[slot] = &user;
+    ++open_;
+    return static_cast<Sock>(*socket);
+  }
+  void forget(Sock socket) {
+    SocketUser*& user = users_[socket_slot(id(socket))];
+    if (user != nullptr) --open_;
+    user = nullptr;
+  }
+
+  VirtualNetwork& net_;
+  Host* host_ = nullptr;
+  std::vector<SocketUser*> users_;  // by slot
+  std::uint64_t open_ = 0;
+};
+
+}  // namespace
+
+IpAddress LabHost::address(std::optional<IpAddress> like) const {
+  for (const IpAddress& address : spec_.addresses) {
+    if (!like || address.is_v4() == like->is_v4()) return address;
+  }
+  return spec_.addresses.front();
+}
+
+std::unique_ptr<LabHost> make_endpoint_host(const HostSpec& spec, VirtualNetwork& network, std::uint64_t seed,
+                                            HostObserver* observer) {
+  return std::make_unique<EndpointHost>(spec, network, seed, observer);
+}
+
+}  // namespace lastack::lab

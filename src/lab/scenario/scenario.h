@@ -1,0 +1,191 @@
+// What a scenario says: hosts, the wire between them, what goes wrong on it, what programs do, and what must be seen.
+// Plain data, made from a file by scenario_file.h (docs/scenarios.md describes the language) and played by play.h.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lab/scenario/check.h"
+#include "lastack/host.h"
+#include "lastack/virtual_network.h"
+
+namespace lastack::lab {
+
+// Which kind a host is in a run.
+enum class HostKind : std::uint8_t {
+  Either,  // as the run says: --on endpoint, kernel; --on mixed: the first host is a kernel
+  Endpoint,
+  Kernel,
+};
+
+struct HostSpec {
+  std::string name;
+  HostKind kind = HostKind::Either;
+  std::vector<IpAddress> addresses;
+  std::string behind;  // a NAT by its name
+  // Sysctls by the last part of their names. Of both kinds.
+  std::map<std::string, std::string> settings;
+  // Of an endpoint: what a kernel has as it is.
+  HostOptions options;
+};
+
+// A box that lets hosts share one address (RFC 4787; network address and port translation).
+struct NatSpec {
+  std::string name;
+  IpAddress address;
+  Port first_port = 1024, last_port = 65535;
+  Duration closed_after = 4min;     // nothing came for so long after both FINs or a RST
+  Duration forget_after = 2h + 4min;  // nothing came for so long (RFC 5382, REQ-5)
+};
+
+struct LinkSpec {
+  std::string from, to;  // a host or a NAT; both directions
+  LinkOptions options;
+};
+
+// What a segment is, for faults and counts.
+enum class SegmentKind : std::uint8_t {
+  Any,
+  Syn,      // SYN without ACK
+  SynAck,   // both
+  Fin,      // with FIN
+  Rst,      // with RST
+  Data,     // with data
+  Ack,      // nothing but an acknowledgement
+  LastAck,  // nothing but an acknowledgement, and it acknowledges the FIN of the other side
+};
+
+struct FaultSpec {
+  std::string name;  // how often it struck is measured under this
+  enum class Deed : std::uint8_t { Drop, Delay, Duplicate, Corrupt, Reject } deed = Deed::Drop;
+  SegmentKind segment = SegmentKind::Any;
+  std::string from, to;           // empty: anybody
+  std::uint32_t connection = 0;   // only of the n-th SYN on a four-tuple; 0: all
+  std::uint64_t first = 1, last = 1;  // the n-th such segments, from 1
+  std::string after;              // counts only once this step has ended
+  Duration begins{}, ends = Duration::max();  // counts only then, from the start
+  Duration by{};                  // Delay: so long; Duplicate: the copy comes so much later
+};
+
+// --- Programs
+
+enum class Closing : std::uint8_t {
+  First,  // this side, as soon as it has done its part
+  After,  // only when the other side has
+  Never,  // not until the program ends
+  Reset,  // with a RST instead (SO_LINGER with zero time)
+};
+
+struct ServerSpec {
+  std::string name, host;
+  std::optional<IpAddress> address;
+  Port port = 80;
+  int backlog = 128;
+  std::size_t request = 1;  // bytes of a request
+  std::size_t answer = 1;   // and of its answer
+  Duration think{};         // between them
+  std::uint32_t requests = 1;  // of a connection; 0: as many as come
+  Closing closes = Closing::After;
+  Duration idle_limit = Duration::max();  // closes a connection on which nothing came for so long
+  bool accepts = true;                    // never calls accept() if not
+  bool reads = true;                      // never reads if not
+  Duration begins{}, ends = Duration::max();
+};
+
+// Connections, each for `requests` requests.
+struct ClientsSpec {
+  std::string name, host;
+  std::vector<std::pair<std::string, Port>> to;  // hosts and ports, in turn
+  std::vector<IpAddress> sources;                // in turn; empty: the host's choice
+  double rate = 0;                               // connections a second; 0: as fast as `at_once` lets
+  std::uint32_t at_once = 1'000'000;
+  std::uint64_t count = UINT64_MAX;
+  std::size_t request = 1, answer = 1;
+  std::uint32_t requests = 1;
+  Duration pause{};  // between the answer and the next request, or the close
+  Closing closes = Closing::First;
+  Duration patience = 10s;  // of one connection
+  std::vector<std::pair<Option, int>> options;
+  Duration begins{}, ends = Duration::max();
+};
+
+// Requests over connections that are kept.
+struct PoolSpec {
+  std::string name, host;
+  std::string to;
+  Port port = 80;
+  double rate = 100;  // requests a second
+  std::uint32_t size = 8;
+  std::size_t request = 1, answer = 1;
+  Duration waiting = 1s;                   // how long a request waits for a free connection
+  Duration connecting = 1s;                // how long connect() may take
+  Duration reading = 1s;                   // how long an answer may take
+  Duration idle_limit = Duration::max();   // closes what has not been used for so long
+  Duration heartbeat = Duration::max();    // asks on what has not been used for so long
+  std::vector<std::pair<Option, int>> options;
+  Duration begins{}, ends = Duration::max();
+};
+
+// --- Steps: one thing after the other
+
+struct StepSpec {
+  enum class Deed : std::uint8_t {
+    Listen,
+    Connect,
+    Accept,
+    Read,
+    Write,
+    Shutdown,
+    Close,
+    Abort,
+    Option,
+    Wait,   // for a time
+    Until,  // a condition holds
+    Set,    // a sysctl
+    Crash,  // an endpoint loses its memory, and begins anew
+  } deed = Deed::Wait;
+  std::string name;    // what it measures goes by this name
+  std::string host;
+  std::string socket;  // what it is called, or to be called
+  std::string of;      // Accept: the listener
+  std::string to;      // Connect: a host
+  Port port = 0;       // Connect: of the destination; Listen
+  Port from_port = 0;  // Connect: bind() to it first
+  std::optional<IpAddress> from_address;
+  std::vector<std::pair<Option, int>> options;  // before bind()
+  int backlog = 128;
+  std::optional<std::uint64_t> bytes;
+  char fill = 'x';                // Write: what the bytes are; Read: what they ought to be
+  bool check_fill = false;
+  ShutdownHow how = ShutdownHow::Write;
+  Option option{};
+  int value = 0;
+  std::string setting, setting_value;
+  Duration time{};
+  std::optional<Check> until;
+  Duration within = 30s;  // gives up then: "timeout"
+  bool background = false;
+};
+
+struct Scenario {
+  std::string name;
+  std::string title;
+  std::uint64_t seed = 1;
+  Duration duration = 10s;       // at most; steps that end earlier end it unless there are programs
+  bool programs_decide = false;  // `duration` was given: it lasts so long
+  std::vector<HostSpec> hosts;
+  std::vector<NatSpec> nats;
+  LinkOptions wire;
+  std::vector<LinkSpec> links;
+  std::vector<FaultSpec> faults;
+  std::vector<ServerSpec> servers;
+  std::vector<ClientsSpec> clients;
+  std::vector<PoolSpec> pools;
+  std::vector<StepSpec> steps;
+  Duration sample{};  // how often hosts are looked at; zero: a two hundredth of `duration`
+};
+
+}  // namespace lastack::lab

@@ -1,0 +1,74 @@
+// A scenario as it is written: a TOML file with what it shows, the scenario itself, its variants, the conditions that
+// have to hold, and what they decide. docs/scenarios.md describes the language. Errors name file, line and column, and
+// the nearest word that there is.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lab/scenario/check.h"
+#include "lab/scenario/scenario.h"
+#include "lastack/result.h"
+
+namespace lastack::lab {
+
+// Where a run takes place.
+enum class Where : std::uint8_t { Endpoint, Kernel, Mixed };
+std::string_view to_string(Where where);
+std::optional<Where> where_from(std::string_view name);
+
+struct CheckSpec {
+  Check check;
+  std::string why;
+  std::optional<Where> only_on;
+  std::vector<std::string> only_in;  // variants; empty: all, or once if it looks at more than one
+};
+
+struct VerdictSpec {
+  std::string claim;    // "A5"
+  std::string verdict;  // "true", "false", "half true", ...
+  std::string because;  // {name} stands for what was measured, {variant:name} in that variant
+};
+
+// key=value, as --set takes it: "host.client.settings.tcp_tw_reuse" and "1".
+struct Override {
+  std::string key, value;
+};
+
+class ScenarioFile {
+ public:
+  // `place`: how errors call it, "scenarios/port-exhaustion.toml".
+  static Result<ScenarioFile> parse(std::string_view text, std::string place);
+  static Result<ScenarioFile> read(const std::string& path);
+
+  ScenarioFile(ScenarioFile&&) noexcept;
+  ScenarioFile& operator=(ScenarioFile&&) noexcept;
+  ~ScenarioFile();
+
+  const std::string& name() const;
+  const std::string& title() const;
+  const std::string& about() const;
+  const std::vector<std::string>& claims() const;
+  // At least one: "" where there are none.
+  const std::vector<std::string>& variants() const;
+  // Why not on a kernel at all; or what takes long there. Empty: nothing is in the way.
+  const std::string& not_on_kernel() const;
+  const std::string& long_on_kernel() const;
+  const std::vector<CheckSpec>& checks() const;
+  const std::vector<VerdictSpec>& verdicts() const;
+
+  // Of one variant in one world. An override that leads nowhere, or to something that cannot be, is an error.
+  Result<Scenario> scenario(std::string_view variant, Where where,
+                            const std::vector<Override>& overrides = {}) const;
+
+ private:
+  struct Impl;
+  explicit ScenarioFile(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lastack::lab

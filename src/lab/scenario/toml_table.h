@@ -1,0 +1,72 @@
+// Reading a TOML table whose keys are known: what is of the wrong kind, out of range, or not known at all is an error
+// with its place and, of a word, the nearest that there is.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <toml++/toml.h>
+#include <utility>
+#include <vector>
+
+#include "lastack/ip_address.h"
+#include "lastack/result.h"
+#include "lastack/time.h"
+
+namespace lastack::lab {
+
+// Thrown while a file is read, and never leaves scenario_file.cc.
+struct Misread {
+  Error error;
+};
+
+class TomlTable {
+ public:
+  // `path`: how the table is called, "host.client"; `file`: how the file is.
+  TomlTable(const toml::table& table, std::string path, const std::string& file)
+      : table_(table), path_(std::move(path)), file_(file) {}
+
+  bool has(std::string_view key) const { return table_.contains(key); }
+
+  std::optional<std::string> text(std::string_view key);
+  std::optional<bool> flag(std::string_view key);
+  std::optional<std::int64_t> whole(std::string_view key, std::int64_t least, std::int64_t most);
+  std::optional<double> number(std::string_view key, double least, double most);
+  // "20 ms", "1.5 s", "2 min", "1 h", or a number of seconds; 0 and up.
+  std::optional<Duration> duration(std::string_view key);
+  std::optional<IpAddress> address(std::string_view key);
+  std::vector<IpAddress> addresses(std::string_view key);
+  // One text, or a list of them.
+  std::vector<std::string> texts(std::string_view key);
+  // A word of a list, by its index.
+  std::optional<std::size_t> word(std::string_view key, std::span<const std::string_view> words);
+  // A word, a number or a flag as text: the value of a sysctl.
+  std::string scalar(std::string_view key);
+  std::optional<TomlTable> table(std::string_view key);
+  std::vector<TomlTable> tables(std::string_view key);  // a list of tables
+  std::vector<std::string> keys() const;
+
+  const toml::node* node(std::string_view key);
+  // Every key has been asked for; else the first that was not is an error.
+  void finish() const;
+  [[noreturn]] void wrong(const toml::node* at, std::string_view what) const;
+  [[noreturn]] void wrong(std::string_view key, std::string_view what);
+  std::string name_of(std::string_view key) const;
+  const toml::table& raw() const { return table_; }
+
+ private:
+  const toml::table& table_;
+  std::string path_;
+  const std::string& file_;
+  mutable std::vector<std::string> asked_;
+};
+
+// "the nearest is ..." or all there are, where they are few.
+std::string hint(std::string_view word, std::span<const std::string_view> words);
+// Nothing: not a duration.
+std::optional<Duration> parse_duration(std::string_view text);
+
+}  // namespace lastack::lab
