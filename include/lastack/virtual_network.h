@@ -175,6 +175,9 @@ class VirtualNetwork final : public Driver {
   void link_one_way(const A& from, const B& to, const LinkOptions& options) {
     link_one_way(id(from), id(to), options);
   }
+  // What the node sends goes to `gateway`, whatever its destination (but what it sends to itself); None: to whoever has
+  // the address, as at first. A NAT box is one.
+  void set_gateway(NodeId node, NodeId gateway);
   // What a host sends to itself: 1 us, no faults, unless told otherwise.
   void set_loopback(const LinkOptions& options);
 
@@ -199,6 +202,10 @@ class VirtualNetwork final : public Driver {
   // The next instant at which anything happens, up to `limit`: it happens. False: nothing does, and it is `limit` now
   // (unless that is Instant::max()).
   bool step(Instant limit = Instant::max());
+
+  // When the next thing happens that does not come from outside; Instant::max(): nothing. For whoever runs the network
+  // by another clock.
+  Instant next_time();
 
   // --- Counts
   struct Counts {

@@ -116,7 +116,7 @@ VirtualNetwork::Impl::Route VirtualNetwork::Impl::route(std::uint32_t from,
     found = known->second;
   } else {
     const bool own = destination.is_loopback() || entry.node->has_address(destination);
-    found.to = own ? from : owner_of(destination);
+    found.to = own ? from : entry.gateway != kNobody ? entry.gateway : owner_of(destination);
     if (found.to == kNobody) return found;
     found.link = link_between(from, found.to);
     entry.routes.emplace(destination, found);

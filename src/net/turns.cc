@@ -105,6 +105,15 @@ bool VirtualNetwork::run_until_idle(Instant limit) {
   return true;
 }
 
+Instant VirtualNetwork::next_time() {
+  Impl& net = *impl_;
+  if (net.running) return net.now;
+  const Running running(net.running);
+  net.begin();
+  net.flush();
+  return net.next();
+}
+
 bool VirtualNetwork::step(Instant limit) {
   Impl& net = *impl_;
   if (net.running) return false;

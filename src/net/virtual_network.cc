@@ -143,6 +143,11 @@ void VirtualNetwork::link_one_way(NodeId from, NodeId to, const LinkOptions& opt
   link->options = options;
   link->last_arrival = {};
 }
+void VirtualNetwork::set_gateway(NodeId node, NodeId gateway) {
+  if (node == NodeId::None) return;
+  impl_->entries[static_cast<std::uint32_t>(node)]->gateway = static_cast<std::uint32_t>(gateway);
+  impl_->forget_routes();
+}
 void VirtualNetwork::set_loopback(const LinkOptions& options) {
   impl_->loopback = checked(options);
   for (std::uint32_t id = 0; id < impl_->entries.size(); ++id) {

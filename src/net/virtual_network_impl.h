@@ -80,6 +80,7 @@ class VirtualNetwork::Impl {
     std::unordered_map<IpAddress, Route, PlainHash> routes;
     IpAddress last_destination;
     Route last_route;
+    std::uint32_t gateway = kNobody;  // all of them go there, but what it sends to itself
   };
 
   // What arrives, and when.

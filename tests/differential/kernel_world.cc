@@ -16,6 +16,7 @@
 #include "kernel/proc_net.h"
 #include "kernel/sock_diag.h"
 #include "lab/clock.h"
+#include "lab/kernel_option.h"
 #include "lab/sysctl.h"
 #include "lab/tcp_socket.h"
 #include "lab/unique_fd.h"
@@ -27,83 +28,12 @@ namespace {
 
 using tl::unexpected;
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-constexpr int IP_BIND_ADDRESS_NO_PORT = 24;
-#endif
-#ifndef IP_LOCAL_PORT_RANGE
-constexpr int IP_LOCAL_PORT_RANGE = 51;
-#endif
-
 Err last_error() {
   return static_cast<Err>(errno);
 }
 Outcome<void> outcome(int result) {
   if (result != 0) return unexpected(last_error());
   return {};
-}
-
-struct SocketOption {
-  int level = 0;
-  int name = 0;
-};
-SocketOption number_of(Option option) {
-  switch (option) {
-    case Option::reuse_address:
-      return {SOL_SOCKET, SO_REUSEADDR};
-    case Option::reuse_port:
-      return {SOL_SOCKET, SO_REUSEPORT};
-    case Option::keep_alive:
-      return {SOL_SOCKET, SO_KEEPALIVE};
-    case Option::linger:
-      return {SOL_SOCKET, SO_LINGER};
-    case Option::send_buffer:
-      return {SOL_SOCKET, SO_SNDBUF};
-    case Option::receive_buffer:
-      return {SOL_SOCKET, SO_RCVBUF};
-    case Option::read_low:
-      return {SOL_SOCKET, SO_RCVLOWAT};
-    case Option::no_delay:
-      return {IPPROTO_TCP, TCP_NODELAY};
-    case Option::cork:
-      return {IPPROTO_TCP, TCP_CORK};
-    case Option::max_segment:
-      return {IPPROTO_TCP, TCP_MAXSEG};
-    case Option::keep_idle:
-      return {IPPROTO_TCP, TCP_KEEPIDLE};
-    case Option::keep_interval:
-      return {IPPROTO_TCP, TCP_KEEPINTVL};
-    case Option::keep_count:
-      return {IPPROTO_TCP, TCP_KEEPCNT};
-    case Option::syn_count:
-      return {IPPROTO_TCP, TCP_SYNCNT};
-    case Option::linger2:
-      return {IPPROTO_TCP, TCP_LINGER2};
-    case Option::defer_accept:
-      return {IPPROTO_TCP, TCP_DEFER_ACCEPT};
-    case Option::window_clamp:
-      return {IPPROTO_TCP, TCP_WINDOW_CLAMP};
-    case Option::quick_ack:
-      return {IPPROTO_TCP, TCP_QUICKACK};
-    case Option::user_timeout:
-      return {IPPROTO_TCP, TCP_USER_TIMEOUT};
-    case Option::not_sent_low:
-      return {IPPROTO_TCP, TCP_NOTSENT_LOWAT};
-    case Option::v6_only:
-      return {IPPROTO_IPV6, IPV6_V6ONLY};
-    case Option::bind_address_no_port:
-      return {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT};
-    case Option::local_port_range:
-      return {IPPROTO_IP, IP_LOCAL_PORT_RANGE};
-    case Option::urgent_inline:
-      return {SOL_SOCKET, SO_OOBINLINE};
-    case Option::traffic_class:
-      return {IPPROTO_IP, IP_TOS};
-    case Option::hop_limit:
-      return {IPPROTO_IP, IP_TTL};
-    case Option::hears_icmp:
-      return {IPPROTO_IP, IP_RECVERR};
-  }
-  return {SOL_SOCKET, 0x7ffe};  // none
 }
 
 class KernelWorld final : public World {
@@ -180,28 +110,11 @@ class KernelWorld final : public World {
     return {};
   }
   Outcome<void> set_option(Handle socket, Option option, int value, Instant) override {
-    const SocketOption number = number_of(option);
-    if (option == Option::linger) {
-      const linger how{value != -1 ? 1 : 0, value};  // -1 is the endpoint's word for off
-      return outcome(setsockopt(fd(socket), number.level, number.name, &how, sizeof how));
-    }
-    return outcome(setsockopt(fd(socket), number.level, number.name, &value, sizeof value));
+    return outcome(set_kernel_option(fd(socket), option, value));
   }
   Outcome<int> option(Handle socket, Option option) override {
-    const SocketOption number = number_of(option);
-    if (option == Option::linger) {
-      linger how{};
-      socklen_t length = sizeof how;
-      if (getsockopt(fd(socket), number.level, number.name, &how, &length) != 0) {
-        return unexpected(last_error());
-      }
-      return how.l_onoff != 0 ? how.l_linger : -1;
-    }
     int value = 0;
-    socklen_t length = sizeof value;
-    if (getsockopt(fd(socket), number.level, number.name, &value, &length) != 0) {
-      return unexpected(last_error());
-    }
+    if (get_kernel_option(fd(socket), option, value) != 0) return unexpected(last_error());
     return value;
   }
   Outcome<Err> take_error(Handle socket) override {

@@ -71,7 +71,8 @@ class Parser {
     return failure(fmt::format("at character {} of \"{}\": {}", at_ + 1, printable(text_), what));
   }
   void blanks() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n')) ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n'))
+      ++at_;
   }
   bool take(std::string_view token) {
     blanks();
@@ -107,9 +108,7 @@ class Parser {
   }
   Result<Node> either() { return chain(&Parser::both, {"or"}); }
   Result<Node> both() { return chain(&Parser::comparison, {"and"}); }
-  Result<Node> comparison() {
-    return chain(&Parser::sum, {"==", "!=", "<=", ">=", "<", ">"});
-  }
+  Result<Node> comparison() { return chain(&Parser::sum, {"==", "!=", "<=", ">=", "<", ">"}); }
   Result<Node> sum() { return chain(&Parser::product, {"+", "-"}); }
   Result<Node> product() { return chain(&Parser::leaf, {"*", "/"}); }
 
@@ -174,7 +173,8 @@ class Parser {
     std::size_t colon = std::string_view::npos;
     while (at_ < text_.size()) {
       const char c = text_[at_];
-      const bool more = at_ + 1 < text_.size() && (is_letter(text_[at_ + 1]) || is_digit(text_[at_ + 1]));
+      const bool more =
+          at_ + 1 < text_.size() && (is_letter(text_[at_ + 1]) || is_digit(text_[at_ + 1]));
       if (c == ':' && !dot && colon == std::string_view::npos && more) {
         colon = at_;
       } else if (c == '.' && more) {
@@ -310,9 +310,10 @@ std::string show_measure(const std::string& name, const Measure& measure) {
   if (const auto* word = std::get_if<std::string>(&measure)) return printable(*word);
   const double value = std::get<double>(measure);
   const std::size_t dot = name.rfind('.');
-  const std::string_view last = dot == std::string::npos ? std::string_view(name)
-                                                         : std::string_view(name).substr(dot + 1);
-  static constexpr std::array<std::string_view, 7> kTimes{"took", "p50", "p90", "p99", "longest", "at", "mean"};
+  const std::string_view last =
+      dot == std::string::npos ? std::string_view(name) : std::string_view(name).substr(dot + 1);
+  static constexpr std::array<std::string_view, 7> kTimes{"took",    "p50", "p90", "p99",
+                                                          "longest", "at",  "mean"};
   bool time = false;
   for (const std::string_view t : kTimes) time = time || last == t;
   if (time) {

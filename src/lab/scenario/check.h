@@ -30,7 +30,8 @@ class Check {
   enum class Verdict { Holds, Fails, Unknown };
   struct Answer {
     Verdict verdict = Verdict::Unknown;
-    std::string seen;  // "again.took = 1.003 s, first.took = 0.2 ms"; what is not there is "not measured"
+    std::string
+        seen;  // "again.took = 1.003 s, first.took = 0.2 ms"; what is not there is "not measured"
   };
   Answer ask(const Lookup& lookup) const;
 

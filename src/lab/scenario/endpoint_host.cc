@@ -8,7 +8,8 @@ namespace {
 
 class EndpointHost final : public LabHost {
  public:
-  EndpointHost(const HostSpec& spec, VirtualNetwork& network, std::uint64_t seed, HostObserver* observer)
+  EndpointHost(const HostSpec& spec, VirtualNetwork& network, std::uint64_t seed,
+               HostObserver* observer)
       : LabHost(spec), net_(network) {
     spec_.options.seed = seed;
     spec_.options.observer = observer;
@@ -16,22 +17,32 @@ class EndpointHost final : public LabHost {
   }
   ~EndpointHost() override { net_.remove(*host_); }
 
+  NodeId id() const override { return net_.id(*host_); }
+
   Outcome<Sock> open(bool v6, SocketUser& user) override {
     return keep(host_->open(v6 ? Host::Family::V6 : Host::Family::V4), user);
   }
-  Outcome<void> bind(Sock socket, const Endpoint& local) override { return host_->bind(id(socket), local); }
-  Outcome<void> listen(Sock socket, int backlog) override { return host_->listen(id(socket), backlog); }
+  Outcome<void> bind(Sock socket, const Endpoint& local) override {
+    return host_->bind(id(socket), local);
+  }
+  Outcome<void> listen(Sock socket, int backlog) override {
+    return host_->listen(id(socket), backlog);
+  }
   Outcome<void> connect(Sock socket, const Endpoint& remote) override {
     return host_->connect(id(socket), remote, net_.now());
   }
-  Outcome<Sock> accept(Sock listener, SocketUser& user) override { return keep(host_->accept(id(listener)), user); }
+  Outcome<Sock> accept(Sock listener, SocketUser& user) override {
+    return keep(host_->accept(id(listener)), user);
+  }
   Outcome<std::size_t> read(Sock socket, std::span<std::byte> out) override {
     return host_->read(id(socket), out, net_.now());
   }
   Outcome<std::size_t> write(Sock socket, std::span<const std::byte> data) override {
     return host_->write(id(socket), data, net_.now());
   }
-  Outcome<void> shutdown(Sock socket, ShutdownHow how) override { return host_->shutdown(id(socket), how, net_.now()); }
+  Outcome<void> shutdown(Sock socket, ShutdownHow how) override {
+    return host_->shutdown(id(socket), how, net_.now());
+  }
   Outcome<void> close(Sock socket) override {
     forget(socket);
     return host_->close(id(socket), net_.now());
@@ -49,7 +60,9 @@ class EndpointHost final : public LabHost {
   Outcome<Endpoint> local(Sock socket) override { return host_->local(id(socket)); }
   Readiness readiness(Sock socket) override { return host_->readiness(id(socket)); }
 
-  Result<void> set(const std::string& name, const std::string& value) override { return host_->set(name, value); }
+  Result<void> set(const std::string& name, const std::string& value) override {
+    return host_->set(name, value);
+  }
   HostCounts counts() override {
     HostCounts all;
     const HostSnapshot snapshot = host_->snapshot(net_.now());
@@ -111,8 +124,8 @@ IpAddress LabHost::address(std::optional<IpAddress> like) const {
   return spec_.addresses.front();
 }
 
-std::unique_ptr<LabHost> make_endpoint_host(const HostSpec& spec, VirtualNetwork& network, std::uint64_t seed,
-                                            HostObserver* observer) {
+std::unique_ptr<LabHost> make_endpoint_host(const HostSpec& spec, VirtualNetwork& network,
+                                            std::uint64_t seed, HostObserver* observer) {
   return std::make_unique<EndpointHost>(spec, network, seed, observer);
 }
 

@@ -11,7 +11,8 @@ FourTuple turned(const FourTuple& tuple) {
 
 }  // namespace
 
-Faults::Faults(const std::vector<FaultSpec>& specs, Instant began, const std::map<std::string, NodeId>& ids)
+Faults::Faults(const std::vector<FaultSpec>& specs, Instant began,
+               const std::map<std::string, NodeId>& ids)
     : struck_(specs.size()), began_(began) {
   const auto id = [&](const std::string& name) {
     const auto found = ids.find(name);
@@ -33,7 +34,8 @@ SegmentKind Faults::kind_of(const PacketView& segment, const Side* other) const 
   if (segment.syn()) return segment.ack_flag() ? SegmentKind::SynAck : SegmentKind::Syn;
   if (segment.fin()) return SegmentKind::Fin;
   if (!segment.payload.empty()) return SegmentKind::Data;
-  const bool last = other != nullptr && other->finished && segment.ack_flag() && segment.ack == other->fin_end;
+  const bool last =
+      other != nullptr && other->finished && segment.ack_flag() && segment.ack == other->fin_end;
   return last ? SegmentKind::LastAck : SegmentKind::Ack;
 }
 
@@ -62,7 +64,8 @@ void Faults::look_at(Passage& passage) {
     side.finished = true;
     side.fin_end = segment->seq + segment->length();
   }
-  const std::uint32_t connection = std::max(side.syns, other == sides_.end() ? 0 : other->second.syns);
+  const std::uint32_t connection =
+      std::max(side.syns, other == sides_.end() ? 0 : other->second.syns);
 
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     Rule& rule = rules_[i];

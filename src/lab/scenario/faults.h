@@ -15,7 +15,8 @@ namespace lastack::lab {
 class Faults {
  public:
   // `began`: the time from which FaultSpec::begins counts. `id_of` names hosts and NATs.
-  Faults(const std::vector<FaultSpec>& specs, Instant began, const std::map<std::string, NodeId>& ids);
+  Faults(const std::vector<FaultSpec>& specs, Instant began,
+         const std::map<std::string, NodeId>& ids);
 
   // A packet that has just been sent.
   void look_at(Passage& passage);

@@ -30,21 +30,13 @@ class SocketUser {
   ~SocketUser() = default;
 };
 
-// Told what programs do and what came of it, for the lifecycle log of hosts that do not tell by themselves.
-class CallObserver {
- public:
-  virtual void called(const std::string& host, const FourTuple& tuple, SeenCall call, Err outcome) = 0;
-
- protected:
-  ~CallObserver() = default;
-};
-
 // What there is at one moment.
 struct HostCounts {
   StateCounts states;
   Counters counters;
-  std::uint64_t ports_exhausted = 0;  // of connect(), counted by whoever called where the kernel does not
-  std::uint64_t descriptors = 0;      // sockets open
+  std::uint64_t ports_exhausted =
+      0;  // of connect(), counted by whoever called where the kernel does not
+  std::uint64_t descriptors = 0;  // sockets open
 };
 
 class LabHost {
@@ -52,6 +44,7 @@ class LabHost {
   virtual ~LabHost() = default;
   const HostSpec& spec() const { return spec_; }
   const std::string& name() const { return spec_.name; }
+  virtual NodeId id() const = 0;
   // The first of the family of `like`, or the first.
   IpAddress address(std::optional<IpAddress> like = {}) const;
 
@@ -86,15 +79,15 @@ class LabHost {
 };
 
 // An endpoint in `network`, which outlives it. `observer` may be null.
-std::unique_ptr<LabHost> make_endpoint_host(const HostSpec& spec, VirtualNetwork& network, std::uint64_t seed,
-                                            HostObserver* observer);
+std::unique_ptr<LabHost> make_endpoint_host(const HostSpec& spec, VirtualNetwork& network,
+                                            std::uint64_t seed, HostObserver* observer);
 
 // A kernel: a network namespace of its own, joined to `network` by a TUN device that is held here. The calling process
 // is in a private namespace already, as enter_private_namespace() leaves it, and has one thread.
 class KernelHost : public LabHost {
  public:
   static Result<std::unique_ptr<KernelHost>> make(const HostSpec& spec, VirtualNetwork& network,
-                                                  CallObserver* observer);
+                                                  HostObserver* observer);
   // Readable when wake() has something to do.
   virtual int descriptor() const = 0;
   // Takes packets from the device, and tells users what is ready.

@@ -27,7 +27,8 @@ void put_address(std::byte* at, const IpAddress& address, std::size_t length) {
 
 // TCP begins there; nothing for extension headers of IPv6, which no host of ours sends.
 std::optional<std::size_t> tcp_at(std::span<const std::byte> packet) {
-  if (std::to_integer<unsigned>(packet[0]) >> 4 == 4) return (std::to_integer<std::size_t>(packet[0]) & 15) * 4;
+  if (std::to_integer<unsigned>(packet[0]) >> 4 == 4)
+    return (std::to_integer<std::size_t>(packet[0]) & 15) * 4;
   if (packet.size() > 40 && std::to_integer<unsigned>(packet[6]) == 6) return 40;
   return std::nullopt;
 }

@@ -20,15 +20,17 @@ class Nat final : public PacketNode {
 
   void receive(std::span<const std::byte> packet, Instant now) override;
   std::span<const std::byte> next_packet() override;
-  Instant next_deadline() const override { return Instant::max(); }  // mappings are looked at when ports are short
+  Instant next_deadline() const override {
+    return Instant::max();
+  }  // mappings are looked at when ports are short
   void advance(Instant) override {}
   bool has_address(const IpAddress& address) const override { return address == spec_.address; }
 
   struct Counts {
-    std::uint64_t mapped = 0;    // mappings made
+    std::uint64_t mapped = 0;  // mappings made
     std::uint64_t expired = 0;
-    std::uint64_t no_port = 0;   // packets dropped: every port is taken
-    std::uint64_t unknown = 0;   // from outside to no mapping
+    std::uint64_t no_port = 0;  // packets dropped: every port is taken
+    std::uint64_t unknown = 0;  // from outside to no mapping
   };
   const Counts& counts() const { return counts_; }
   std::size_t mappings() const { return by_inside_.size(); }

@@ -37,7 +37,7 @@ struct NatSpec {
   std::string name;
   IpAddress address;
   Port first_port = 1024, last_port = 65535;
-  Duration closed_after = 4min;     // nothing came for so long after both FINs or a RST
+  Duration closed_after = 4min;       // nothing came for so long after both FINs or a RST
   Duration forget_after = 2h + 4min;  // nothing came for so long (RFC 5382, REQ-5)
 };
 
@@ -62,12 +62,12 @@ struct FaultSpec {
   std::string name;  // how often it struck is measured under this
   enum class Deed : std::uint8_t { Drop, Delay, Duplicate, Corrupt, Reject } deed = Deed::Drop;
   SegmentKind segment = SegmentKind::Any;
-  std::string from, to;           // empty: anybody
-  std::uint32_t connection = 0;   // only of the n-th SYN on a four-tuple; 0: all
-  std::uint64_t first = 1, last = 1;  // the n-th such segments, from 1
-  std::string after;              // counts only once this step has ended
+  std::string from, to;                       // empty: anybody
+  std::uint32_t connection = 0;               // only of the n-th SYN on a four-tuple; 0: all
+  std::uint64_t first = 1, last = 1;          // the n-th such segments, from 1
+  std::string after;                          // counts only once this step has ended
   Duration begins{}, ends = Duration::max();  // counts only then, from the start
-  Duration by{};                  // Delay: so long; Duplicate: the copy comes so much later
+  Duration by{};  // Delay: so long; Duplicate: the copy comes so much later
 };
 
 // --- Programs
@@ -84,9 +84,9 @@ struct ServerSpec {
   std::optional<IpAddress> address;
   Port port = 80;
   int backlog = 128;
-  std::size_t request = 1;  // bytes of a request
-  std::size_t answer = 1;   // and of its answer
-  Duration think{};         // between them
+  std::size_t request = 1;     // bytes of a request
+  std::size_t answer = 1;      // and of its answer
+  Duration think{};            // between them
   std::uint32_t requests = 1;  // of a connection; 0: as many as come
   Closing closes = Closing::After;
   Duration idle_limit = Duration::max();  // closes a connection on which nothing came for so long
@@ -100,7 +100,7 @@ struct ClientsSpec {
   std::string name, host;
   std::vector<std::pair<std::string, Port>> to;  // hosts and ports, in turn
   std::vector<IpAddress> sources;                // in turn; empty: the host's choice
-  double rate = 0;                               // connections a second; 0: as fast as `at_once` lets
+  double rate = 0;  // connections a second; 0: as fast as `at_once` lets
   std::uint32_t at_once = 1'000'000;
   std::uint64_t count = UINT64_MAX;
   std::size_t request = 1, answer = 1;
@@ -120,11 +120,11 @@ struct PoolSpec {
   double rate = 100;  // requests a second
   std::uint32_t size = 8;
   std::size_t request = 1, answer = 1;
-  Duration waiting = 1s;                   // how long a request waits for a free connection
-  Duration connecting = 1s;                // how long connect() may take
-  Duration reading = 1s;                   // how long an answer may take
-  Duration idle_limit = Duration::max();   // closes what has not been used for so long
-  Duration heartbeat = Duration::max();    // asks on what has not been used for so long
+  Duration waiting = 1s;                  // how long a request waits for a free connection
+  Duration connecting = 1s;               // how long connect() may take
+  Duration reading = 1s;                  // how long an answer may take
+  Duration idle_limit = Duration::max();  // closes what has not been used for so long
+  Duration heartbeat = Duration::max();   // asks on what has not been used for so long
   std::vector<std::pair<Option, int>> options;
   Duration begins{}, ends = Duration::max();
 };
@@ -147,7 +147,7 @@ struct StepSpec {
     Set,    // a sysctl
     Crash,  // an endpoint loses its memory, and begins anew
   } deed = Deed::Wait;
-  std::string name;    // what it measures goes by this name
+  std::string name;  // what it measures goes by this name
   std::string host;
   std::string socket;  // what it is called, or to be called
   std::string of;      // Accept: the listener
@@ -158,7 +158,7 @@ struct StepSpec {
   std::vector<std::pair<Option, int>> options;  // before bind()
   int backlog = 128;
   std::optional<std::uint64_t> bytes;
-  char fill = 'x';                // Write: what the bytes are; Read: what they ought to be
+  char fill = 'x';  // Write: what the bytes are; Read: what they ought to be
   bool check_fill = false;
   ShutdownHow how = ShutdownHow::Write;
   Option option{};

@@ -26,26 +26,41 @@ constexpr std::array<std::string_view, 3> kKinds{"either", "endpoint", "kernel"}
 constexpr std::array<std::string_view, 3> kProfiles{"linux", "rfc9293", "rfc793"};
 constexpr std::array<std::string_view, 4> kSynAnswers{"challenge", "by-window", "ignore", "reset"};
 constexpr std::array<std::string_view, 2> kPortChoices{"flat", "linux-walk"};
-constexpr std::array<std::string_view, 8> kSegments{"any", "SYN", "SYN+ACK", "FIN", "RST", "data", "ACK", "last ACK"};
-constexpr std::array<std::string_view, 5> kFaults{"drop", "delay", "duplicate", "corrupt", "reject"};
+constexpr std::array<std::string_view, 8> kSegments{"any", "SYN",  "SYN+ACK", "FIN",
+                                                    "RST", "data", "ACK",     "last ACK"};
+constexpr std::array<std::string_view, 5> kFaults{"drop", "delay", "duplicate", "corrupt",
+                                                  "reject"};
 constexpr std::array<std::string_view, 4> kClosings{"first", "after", "never", "reset"};
-constexpr std::array<std::string_view, 13> kDeeds{"listen", "connect", "accept", "read",  "write", "shutdown", "close",
-                                                  "abort",  "option",  "wait",   "until", "set",   "crash"};
+constexpr std::array<std::string_view, 13> kDeeds{
+    "listen", "connect", "accept", "read",  "write", "shutdown", "close",
+    "abort",  "option",  "wait",   "until", "set",   "crash"};
 constexpr std::array<std::string_view, 3> kHows{"read", "write", "both"};
 
 constexpr std::array<std::pair<std::string_view, Option>, 25> kOptions{{
-    {"reuse_address", Option::reuse_address}, {"reuse_port", Option::reuse_port},
-    {"keep_alive", Option::keep_alive},       {"linger", Option::linger},
-    {"send_buffer", Option::send_buffer},     {"receive_buffer", Option::receive_buffer},
-    {"no_delay", Option::no_delay},           {"cork", Option::cork},
-    {"max_segment", Option::max_segment},     {"keep_idle", Option::keep_idle},
-    {"keep_interval", Option::keep_interval}, {"keep_count", Option::keep_count},
-    {"syn_count", Option::syn_count},         {"linger2", Option::linger2},
-    {"defer_accept", Option::defer_accept},   {"window_clamp", Option::window_clamp},
-    {"quick_ack", Option::quick_ack},         {"user_timeout", Option::user_timeout},
-    {"not_sent_low", Option::not_sent_low},   {"bind_address_no_port", Option::bind_address_no_port},
-    {"local_port_range", Option::local_port_range}, {"traffic_class", Option::traffic_class},
-    {"hop_limit", Option::hop_limit},         {"urgent_inline", Option::urgent_inline},
+    {"reuse_address", Option::reuse_address},
+    {"reuse_port", Option::reuse_port},
+    {"keep_alive", Option::keep_alive},
+    {"linger", Option::linger},
+    {"send_buffer", Option::send_buffer},
+    {"receive_buffer", Option::receive_buffer},
+    {"no_delay", Option::no_delay},
+    {"cork", Option::cork},
+    {"max_segment", Option::max_segment},
+    {"keep_idle", Option::keep_idle},
+    {"keep_interval", Option::keep_interval},
+    {"keep_count", Option::keep_count},
+    {"syn_count", Option::syn_count},
+    {"linger2", Option::linger2},
+    {"defer_accept", Option::defer_accept},
+    {"window_clamp", Option::window_clamp},
+    {"quick_ack", Option::quick_ack},
+    {"user_timeout", Option::user_timeout},
+    {"not_sent_low", Option::not_sent_low},
+    {"bind_address_no_port", Option::bind_address_no_port},
+    {"local_port_range", Option::local_port_range},
+    {"traffic_class", Option::traffic_class},
+    {"hop_limit", Option::hop_limit},
+    {"urgent_inline", Option::urgent_inline},
     {"hears_icmp", Option::hears_icmp},
 }};
 
@@ -64,26 +79,38 @@ std::vector<std::string_view> option_names() {
 
 // Names are put together with dots and colons, and so have neither.
 std::string plain_name(TomlTable& table, std::string_view key, const std::string& name) {
-  const bool fine = !name.empty() && name.size() <= 40 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  }) && !(name[0] >= '0' && name[0] <= '9') && name[0] != '-';
+  const bool fine = !name.empty() && name.size() <= 40 &&
+                    std::all_of(name.begin(), name.end(),
+                                [](char c) {
+                                  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                         (c >= '0' && c <= '9') || c == '-' || c == '_';
+                                }) &&
+                    !(name[0] >= '0' && name[0] <= '9') && name[0] != '-';
   if (!fine) {
-    table.wrong(key, fmt::format("has to be of letters, digits, '-' and '_', and begins with a letter: \"{}\" does not", printable(name)));
+    table.wrong(
+        key,
+        fmt::format(
+            "has to be of letters, digits, '-' and '_', and begins with a letter: \"{}\" does not",
+            printable(name)));
   }
   return name;
 }
 
 // "server:80"
-std::pair<std::string, Port> host_and_port(TomlTable& table, std::string_view key, const std::string& written) {
+std::pair<std::string, Port> host_and_port(TomlTable& table, std::string_view key,
+                                           const std::string& written) {
   const std::size_t colon = written.rfind(':');
   unsigned port = 0;
-  bool good = colon != std::string::npos && colon > 0 && colon + 1 < written.size() && written.size() - colon <= 6;
+  bool good = colon != std::string::npos && colon > 0 && colon + 1 < written.size() &&
+              written.size() - colon <= 6;
   for (std::size_t i = colon + 1; good && i < written.size(); ++i) {
     good = written[i] >= '0' && written[i] <= '9';
     port = port * 10 + static_cast<unsigned>(written[i] - '0');
   }
   if (!good || port == 0 || port > 65535) {
-    table.wrong(key, fmt::format("has to be a host and a port, such as \"server:80\", and not \"{}\"", printable(written)));
+    table.wrong(key,
+                fmt::format("has to be a host and a port, such as \"server:80\", and not \"{}\"",
+                            printable(written)));
   }
   return {written.substr(0, colon), static_cast<Port>(port)};
 }
@@ -96,7 +123,8 @@ struct Names {
     if (with_nats) all.insert(all.end(), nats.begin(), nats.end());
     return all;
   }
-  std::string host(TomlTable& table, std::string_view key, const std::string& name, bool or_nat = false) const {
+  std::string host(TomlTable& table, std::string_view key, const std::string& name,
+                   bool or_nat = false) const {
     const auto known = views(or_nat);
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       table.wrong(key, fmt::format("names no host: \"{}\"{}", printable(name), hint(name, known)));
@@ -121,11 +149,13 @@ void read_link(TomlTable& t, LinkOptions& o) {
   if (const auto v = t.number("corrupt", 0, 1)) o.corrupt = *v;
   if (const auto v = t.number("replay", 0, 1)) o.replay = *v;
   if (const auto v = t.duration("replay_delay")) o.replay_delay = *v;
-  if (const auto v = t.number("rate", 0, 1e12)) o.rate = static_cast<std::uint64_t>(*v);  // bits a second
+  if (const auto v = t.number("rate", 0, 1e12))
+    o.rate = static_cast<std::uint64_t>(*v);  // bits a second
   if (const auto v = t.whole("queue", 0, 1 << 30)) o.queue = static_cast<std::size_t>(*v);
   if (const auto v = t.whole("mtu", 0, 65535)) o.mtu = static_cast<std::uint16_t>(*v);
   if (const auto v = t.flag("down")) o.down = *v;
-  if (const auto good = check(o); !good) t.wrong(static_cast<const toml::node*>(nullptr), good.error().message);
+  if (const auto good = check(o); !good)
+    t.wrong(static_cast<const toml::node*>(nullptr), good.error().message);
 }
 
 std::vector<std::pair<Option, int>> read_options(TomlTable& t) {
@@ -148,7 +178,8 @@ HostSpec read_host(TomlTable& t, const std::string& name, std::size_t number) {
   if (const auto v = t.word("kind", kKinds)) h.kind = static_cast<HostKind>(*v);
   h.addresses = t.addresses("address");
   if (h.addresses.empty()) {
-    h.addresses.push_back(IpAddress::v4(0x0a000001 + static_cast<std::uint32_t>(number)));  // 10.0.0.1 and up
+    h.addresses.push_back(
+        IpAddress::v4(0x0a000001 + static_cast<std::uint32_t>(number)));  // 10.0.0.1 and up
   }
   if (const auto v = t.text("behind")) h.behind = *v;
   if (auto settings = t.table("settings")) {
@@ -158,7 +189,8 @@ HostSpec read_host(TomlTable& t, const std::string& name, std::size_t number) {
   o.name = name;
   if (const auto v = t.word("profile", kProfiles)) o.profile = static_cast<Profile>(*v);
   if (const auto v = t.word("syn_answer", kSynAnswers)) o.syn_answer = static_cast<SynAnswer>(*v);
-  if (const auto v = t.word("port_choice", kPortChoices)) o.port_choice = static_cast<PortChoice>(*v);
+  if (const auto v = t.word("port_choice", kPortChoices))
+    o.port_choice = static_cast<PortChoice>(*v);
   o.msl = t.duration("msl");
   o.time_wait_length = t.duration("time_wait_length");
   if (const auto v = t.flag("evict_oldest_time_wait")) o.evict_oldest_time_wait = *v;
@@ -166,7 +198,9 @@ HostSpec read_host(TomlTable& t, const std::string& name, std::size_t number) {
     o.most_sockets = static_cast<std::uint32_t>(*v);
   }
   if (const auto v = t.whole("mtu", 68, 65535)) o.mtu = static_cast<std::uint16_t>(*v);
-  if (const auto good = check(o, h.addresses); !good) t.wrong(static_cast<const toml::node*>(nullptr), fmt::format("host {}: {}", name, good.error().message));
+  if (const auto good = check(o, h.addresses); !good)
+    t.wrong(static_cast<const toml::node*>(nullptr),
+            fmt::format("host {}: {}", name, good.error().message));
   Host trial(o);
   for (const auto& [key, value] : h.settings) {
     const auto set = trial.set(key, value);
@@ -204,14 +238,17 @@ FaultSpec read_fault(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.word("segment", kSegments)) f.segment = static_cast<SegmentKind>(*v);
   if (const auto v = t.text("from")) f.from = names.host(t, "from", *v, true);
   if (const auto v = t.text("to")) f.to = names.host(t, "to", *v, true);
-  if (const auto v = t.whole("connection", 1, UINT32_MAX)) f.connection = static_cast<std::uint32_t>(*v);
+  if (const auto v = t.whole("connection", 1, UINT32_MAX))
+    f.connection = static_cast<std::uint32_t>(*v);
   if (const toml::node* which = t.node("which")) {
     if (const auto* word = which->as_string(); word != nullptr && **word == "all") {
       f.last = UINT64_MAX;
     } else if (const auto* one = which->as_integer(); one != nullptr && **one > 0) {
       f.first = f.last = static_cast<std::uint64_t>(**one);
-    } else if (const auto* list = which->as_array(); list != nullptr && list->size() == 2 && list->is_homogeneous(toml::node_type::integer) &&
-               **list->get(0)->as_integer() > 0 && **list->get(1)->as_integer() >= **list->get(0)->as_integer()) {
+    } else if (const auto* list = which->as_array();
+               list != nullptr && list->size() == 2 &&
+               list->is_homogeneous(toml::node_type::integer) && **list->get(0)->as_integer() > 0 &&
+               **list->get(1)->as_integer() >= **list->get(0)->as_integer()) {
       f.first = static_cast<std::uint64_t>(**list->get(0)->as_integer());
       f.last = static_cast<std::uint64_t>(**list->get(1)->as_integer());
     } else {
@@ -247,7 +284,8 @@ ServerSpec read_server(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.whole("request", 0, 1 << 30)) s.request = static_cast<std::size_t>(*v);
   if (const auto v = t.whole("answer", 0, 1 << 30)) s.answer = static_cast<std::size_t>(*v);
   if (const auto v = t.duration("think")) s.think = *v;
-  if (const auto v = t.whole("requests", 0, UINT32_MAX)) s.requests = static_cast<std::uint32_t>(*v);
+  if (const auto v = t.whole("requests", 0, UINT32_MAX))
+    s.requests = static_cast<std::uint32_t>(*v);
   if (const auto v = t.word("closes", kClosings)) s.closes = static_cast<Closing>(*v);
   if (const auto v = t.duration("idle_limit")) s.idle_limit = *v;
   if (const auto v = t.flag("accepts")) s.accepts = *v;
@@ -255,7 +293,8 @@ ServerSpec read_server(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.duration("begins")) s.begins = *v;
   if (const auto v = t.duration("ends")) s.ends = *v;
   if (s.requests == 0 && s.closes == Closing::First && s.idle_limit == Duration::max()) {
-    t.wrong("closes", "cannot be \"first\" where requests = 0 (as many as come) and there is no idle_limit");
+    t.wrong("closes",
+            "cannot be \"first\" where requests = 0 (as many as come) and there is no idle_limit");
   }
   t.finish();
   return s;
@@ -277,7 +316,8 @@ ClientsSpec read_clients(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.whole("count", 1, INT64_MAX)) c.count = static_cast<std::uint64_t>(*v);
   if (const auto v = t.whole("request", 1, 1 << 30)) c.request = static_cast<std::size_t>(*v);
   if (const auto v = t.whole("answer", 0, 1 << 30)) c.answer = static_cast<std::size_t>(*v);
-  if (const auto v = t.whole("requests", 0, UINT32_MAX)) c.requests = static_cast<std::uint32_t>(*v);
+  if (const auto v = t.whole("requests", 0, UINT32_MAX))
+    c.requests = static_cast<std::uint32_t>(*v);
   if (const auto v = t.duration("pause")) c.pause = *v;
   if (const auto v = t.word("closes", kClosings)) c.closes = static_cast<Closing>(*v);
   if (const auto v = t.duration("patience")) c.patience = *v;
@@ -285,7 +325,8 @@ ClientsSpec read_clients(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.duration("ends")) c.ends = *v;
   c.options = read_options(t);
   if (c.rate == 0 && c.count == UINT64_MAX && !t.has("at_once")) {
-    t.wrong(static_cast<const toml::node*>(nullptr), fmt::format("{}: say rate, count or at_once, or it never ends", c.name));
+    t.wrong(static_cast<const toml::node*>(nullptr),
+            fmt::format("{}: say rate, count or at_once, or it never ends", c.name));
   }
   if (c.rate == 0 && !t.has("at_once")) c.at_once = 1;
   t.finish();
@@ -317,7 +358,8 @@ PoolSpec read_pool(TomlTable& t, const Names& names, std::size_t number) {
   return p;
 }
 
-StepSpec read_step(TomlTable& t, const Names& names, std::size_t number, std::set<std::string>& sockets) {
+StepSpec read_step(TomlTable& t, const Names& names, std::size_t number,
+                   std::set<std::string>& sockets) {
   StepSpec s;
   const auto deed = t.word("do", kDeeds);
   if (!deed) t.wrong("do", fmt::format("is missing: {}", fmt::join(kDeeds, ", ")));
@@ -333,7 +375,8 @@ StepSpec read_step(TomlTable& t, const Names& names, std::size_t number, std::se
     if (!name) t.wrong(key, "is missing: which socket?");
     if (!sockets.contains(*name)) {
       std::vector<std::string_view> known(sockets.begin(), sockets.end());
-      t.wrong(key, fmt::format("names no socket of a step before: \"{}\"{}", printable(*name), hint(*name, known)));
+      t.wrong(key, fmt::format("names no socket of a step before: \"{}\"{}", printable(*name),
+                               hint(*name, known)));
     }
     return *name;
   };
@@ -359,7 +402,7 @@ StepSpec read_step(TomlTable& t, const Names& names, std::size_t number, std::se
       const auto to = t.text("to");
       if (!to) t.wrong("to", "is missing: \"server:80\"");
       std::tie(s.to, s.port) = host_and_port(t, "to", *to);
-      names.host(t, "to", s.to, true);
+      names.host(t, "to", s.to);
       if (const auto v = t.whole("from_port", 1, 65535)) s.from_port = static_cast<Port>(*v);
       s.from_address = t.address("from_address");
       s.options = read_options(t);
@@ -372,7 +415,8 @@ StepSpec read_step(TomlTable& t, const Names& names, std::size_t number, std::se
     case Deed::Read:
     case Deed::Write: {
       s.socket = known_socket("socket");
-      if (const auto v = t.whole("bytes", 0, INT64_MAX / 2)) s.bytes = static_cast<std::uint64_t>(*v);
+      if (const auto v = t.whole("bytes", 0, INT64_MAX / 2))
+        s.bytes = static_cast<std::uint64_t>(*v);
       const auto fill = t.text("fill");
       if (fill && fill->size() != 1) t.wrong("fill", "has to be one character");
       if (fill) s.fill = (*fill)[0];
@@ -440,11 +484,14 @@ std::vector<std::string> parts_of(std::string_view key) {
 toml::node* in_array(toml::array& list, const std::string& part) {
   for (toml::node& one : list) {
     const toml::table* t = one.as_table();
-    if (t != nullptr && t->get_as<std::string>("name") != nullptr && **t->get_as<std::string>("name") == part) return &one;
+    if (t != nullptr && t->get_as<std::string>("name") != nullptr &&
+        **t->get_as<std::string>("name") == part)
+      return &one;
   }
   std::size_t index = 0;
   const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), index);
-  if (error != std::errc() || end != part.data() + part.size() || index >= list.size()) return nullptr;
+  if (error != std::errc() || end != part.data() + part.size() || index >= list.size())
+    return nullptr;
   return &list[index];
 }
 
@@ -458,20 +505,25 @@ void put(toml::table& root, std::string_view key, const toml::node& value) {
       next = t->get(parts[i]);
       for (const auto& [k, v] : *t) known.emplace_back(k.str());
       // Settings and the wire need not have been mentioned.
-      if (next == nullptr && (parts[i] == "settings" || parts[i] == "options" || parts[i] == "wire")) {
+      if (next == nullptr &&
+          (parts[i] == "settings" || parts[i] == "options" || parts[i] == "wire")) {
         t->insert(parts[i], toml::table{});
         next = t->get(parts[i]);
       }
     } else if (auto* list = at->as_array()) {
       next = in_array(*list, parts[i]);
       for (const toml::node& one : *list) {
-        const toml::table* t = one.as_table();
-        if (t != nullptr && t->get_as<std::string>("name") != nullptr) known.push_back(**t->get_as<std::string>("name"));
+        const toml::table* of = one.as_table();
+        if (of != nullptr && of->get_as<std::string>("name") != nullptr) {
+          known.push_back(**of->get_as<std::string>("name"));
+        }
       }
     }
     if (next == nullptr) {
       const std::vector<std::string_view> views(known.begin(), known.end());
-      throw Misread{{EINVAL, fmt::format("\"{}\": there is no \"{}\" in this scenario{}", printable(key), printable(parts[i]), hint(parts[i], views))}};
+      throw Misread{
+          {EINVAL, fmt::format("\"{}\": there is no \"{}\" in this scenario{}", printable(key),
+                               printable(parts[i]), hint(parts[i], views))}};
     }
     at = next;
   }
@@ -502,8 +554,10 @@ void put_all(toml::table& root, const toml::table& overrides) {
 // In the order of the file; a table of toml++ is in that of its keys.
 std::vector<std::string> in_file_order(const toml::table& table) {
   std::vector<std::pair<toml::source_position, std::string>> all;
-  for (const auto& [key, value] : table) all.emplace_back(key.source().begin, std::string(key.str()));
-  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [key, value] : table)
+    all.emplace_back(key.source().begin, std::string(key.str()));
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> names;
   for (auto& [place, name] : all) names.push_back(std::move(name));
   return names;
@@ -512,15 +566,17 @@ std::vector<std::string> in_file_order(const toml::table& table) {
 void check_unique(const std::string& file, const std::vector<std::string>& names) {
   std::set<std::string> seen;
   for (const std::string& name : names) {
-    if (!seen.insert(name).second) throw Misread{{EINVAL, fmt::format("{}: two things are called \"{}\"", file, name)}};
+    if (!seen.insert(name).second)
+      throw Misread{{EINVAL, fmt::format("{}: two things are called \"{}\"", file, name)}};
   }
 }
 
 Scenario read_scenario(const toml::table& root, const std::string& file) {
   Scenario s;
   TomlTable t(root, "", file);
-  // What scenario() has read already.
-  for (const std::string_view key : {"about", "claims", "not_on_kernel", "long_on_kernel", "variant", "on", "check", "verdict"}) {
+  // What ScenarioFile has read already.
+  for (const std::string_view key : {"about", "claims", "not_on_kernel", "long_on_kernel",
+                                     "variant", "on", "check", "verdict"}) {
     (void)t.node(key);
   }
   s.name = plain_name(t, "scenario", t.text("scenario").value_or(""));
@@ -536,13 +592,15 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
   auto hosts = t.table("host");
   if (!hosts) t.wrong("host", "is missing: a scenario has hosts, [host.client] and so on");
   names.hosts = in_file_order(hosts->raw());
-  if (names.hosts.size() > kMostHosts) t.wrong("host", fmt::format("has more than {} hosts", kMostHosts));
+  if (names.hosts.size() > kMostHosts)
+    t.wrong("host", fmt::format("has more than {} hosts", kMostHosts));
   auto nats = t.table("nat");
   if (nats) names.nats = in_file_order(nats->raw());
 
   std::set<IpAddress> addresses;
   const auto only_one = [&](TomlTable& in, const IpAddress& address) {
-    if (!addresses.insert(address).second) in.wrong("address", fmt::format("{} is another's already", address.to_string()));
+    if (!addresses.insert(address).second)
+      in.wrong("address", fmt::format("{} is another's already", address.to_string()));
   };
   if (nats) {
     for (const std::string& name : names.nats) {
@@ -556,7 +614,8 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
     s.hosts.push_back(read_host(*one, plain_name(*hosts, names.hosts[i], names.hosts[i]), i));
     for (const IpAddress& address : s.hosts.back().addresses) only_one(*one, address);
     const std::string& behind = s.hosts.back().behind;
-    if (!behind.empty() && std::find(names.nats.begin(), names.nats.end(), behind) == names.nats.end()) {
+    if (!behind.empty() &&
+        std::find(names.nats.begin(), names.nats.end(), behind) == names.nats.end()) {
       one->wrong("behind", fmt::format("names no NAT: \"{}\"", printable(behind)));
     }
   }
@@ -568,7 +627,8 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
   for (TomlTable& link : t.tables("link")) {
     const auto ends = link.texts("between");
     if (ends.size() != 2) link.wrong("between", "has to be a list of two");
-    LinkSpec l{names.host(link, "between", ends[0], true), names.host(link, "between", ends[1], true), s.wire};
+    LinkSpec l{names.host(link, "between", ends[0], true),
+               names.host(link, "between", ends[1], true), s.wire};
     read_link(link, l.options);
     link.finish();
     s.links.push_back(std::move(l));
@@ -583,9 +643,12 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
     }
     script->finish();
   }
-  for (TomlTable& fault : t.tables("fault")) s.faults.push_back(read_fault(fault, names, s.faults.size()));
-  for (TomlTable& one : t.tables("server")) s.servers.push_back(read_server(one, names, s.servers.size()));
-  for (TomlTable& one : t.tables("clients")) s.clients.push_back(read_clients(one, names, s.clients.size()));
+  for (TomlTable& fault : t.tables("fault"))
+    s.faults.push_back(read_fault(fault, names, s.faults.size()));
+  for (TomlTable& one : t.tables("server"))
+    s.servers.push_back(read_server(one, names, s.servers.size()));
+  for (TomlTable& one : t.tables("clients"))
+    s.clients.push_back(read_clients(one, names, s.clients.size()));
   for (TomlTable& one : t.tables("pool")) s.pools.push_back(read_pool(one, names, s.pools.size()));
   t.finish();
 
@@ -599,7 +662,10 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
   all.emplace_back("wire");
   check_unique(file, all);
   if (s.steps.empty() && s.clients.empty() && s.pools.empty()) {
-    throw Misread{{EINVAL, fmt::format("{}: nothing happens: there is neither [script] nor [[clients]] nor [[pool]]", file)}};
+    throw Misread{
+        {EINVAL,
+         fmt::format("{}: nothing happens: there is neither [script] nor [[clients]] nor [[pool]]",
+                     file)}};
   }
   if (s.steps.empty() && !s.programs_decide) s.programs_decide = true;
   return s;
@@ -654,7 +720,8 @@ struct ScenarioFile::Impl {
       if (!text) one.wrong("holds", "is missing: the condition");
       auto check = Check::parse(*text);
       if (!check) one.wrong("holds", "is no condition: " + check.error().message);
-      CheckSpec spec{*std::move(check), one.text("why").value_or(""), std::nullopt, one.texts("variant")};
+      CheckSpec spec{*std::move(check), one.text("why").value_or(""), std::nullopt,
+                     one.texts("variant")};
       if (const auto v = one.word("on", kWhere)) spec.only_on = static_cast<Where>(*v);
       for (const std::string& v : spec.only_in) known_variant(one, "variant", v);
       for (const auto& [variant, measure] : spec.check.names()) {
@@ -671,13 +738,17 @@ struct ScenarioFile::Impl {
       if (std::find(claims.begin(), claims.end(), v.claim) == claims.end()) {
         one.wrong("claim", fmt::format("is not among claims: \"{}\"", printable(v.claim)));
       }
-      if (v.verdict.empty()) one.wrong("verdict", "is missing: \"true\", \"false\", \"half true\" ...");
+      if (v.verdict.empty())
+        one.wrong("verdict", "is missing: \"true\", \"false\", \"half true\" ...");
       one.finish();
       verdicts.push_back(std::move(v));
     }
     for (const std::string& claim : claims) {
-      const bool decided = std::any_of(verdicts.begin(), verdicts.end(), [&](const VerdictSpec& v) { return v.claim == claim; });
-      if (!decided) t.wrong("claims", fmt::format("has \"{}\", on which no [[verdict]] is given", printable(claim)));
+      const bool decided = std::any_of(verdicts.begin(), verdicts.end(),
+                                       [&](const VerdictSpec& v) { return v.claim == claim; });
+      if (!decided)
+        t.wrong("claims",
+                fmt::format("has \"{}\", on which no [[verdict]] is given", printable(claim)));
     }
   }
 };
@@ -702,7 +773,9 @@ Result<ScenarioFile> ScenarioFile::parse(std::string_view text, std::string plac
     }
     return file;
   } catch (const toml::parse_error& e) {
-    return tl::unexpected(Error{EINVAL, fmt::format("{}:{}:{}: {}", impl->file, e.source().begin.line, e.source().begin.column, printable(e.description()))});
+    return tl::unexpected(
+        Error{EINVAL, fmt::format("{}:{}:{}: {}", impl->file, e.source().begin.line,
+                                  e.source().begin.column, printable(e.description()))});
   } catch (const Misread& m) {
     return tl::unexpected(m.error);
   }
@@ -714,17 +787,36 @@ Result<ScenarioFile> ScenarioFile::read(const std::string& path) {
   return parse(*text, path);
 }
 
-const std::string& ScenarioFile::name() const { return impl_->name; }
-const std::string& ScenarioFile::title() const { return impl_->title; }
-const std::string& ScenarioFile::about() const { return impl_->about; }
-const std::vector<std::string>& ScenarioFile::claims() const { return impl_->claims; }
-const std::vector<std::string>& ScenarioFile::variants() const { return impl_->variants; }
-const std::string& ScenarioFile::not_on_kernel() const { return impl_->not_on_kernel; }
-const std::string& ScenarioFile::long_on_kernel() const { return impl_->long_on_kernel; }
-const std::vector<CheckSpec>& ScenarioFile::checks() const { return impl_->checks; }
-const std::vector<VerdictSpec>& ScenarioFile::verdicts() const { return impl_->verdicts; }
+const std::string& ScenarioFile::name() const {
+  return impl_->name;
+}
+const std::string& ScenarioFile::title() const {
+  return impl_->title;
+}
+const std::string& ScenarioFile::about() const {
+  return impl_->about;
+}
+const std::vector<std::string>& ScenarioFile::claims() const {
+  return impl_->claims;
+}
+const std::vector<std::string>& ScenarioFile::variants() const {
+  return impl_->variants;
+}
+const std::string& ScenarioFile::not_on_kernel() const {
+  return impl_->not_on_kernel;
+}
+const std::string& ScenarioFile::long_on_kernel() const {
+  return impl_->long_on_kernel;
+}
+const std::vector<CheckSpec>& ScenarioFile::checks() const {
+  return impl_->checks;
+}
+const std::vector<VerdictSpec>& ScenarioFile::verdicts() const {
+  return impl_->verdicts;
+}
 
-Result<Scenario> ScenarioFile::scenario(std::string_view variant, Where where, const std::vector<Override>& overrides) const {
+Result<Scenario> ScenarioFile::scenario(std::string_view variant, Where where,
+                                        const std::vector<Override>& overrides) const {
   std::string part;  // of what an override is
   try {
     toml::table root = impl_->root;

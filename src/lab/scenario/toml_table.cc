@@ -48,8 +48,14 @@ std::optional<Duration> parse_duration(std::string_view text) {
   if (error != std::errc() || !(value >= 0)) return std::nullopt;
   std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   while (unit.starts_with(' ')) unit.remove_prefix(1);
-  static constexpr std::array<std::pair<std::string_view, double>, 8> kUnits{
-      {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 6e10}, {"h", 3.6e12}, {"d", 8.64e13}, {"", 1e9}}};
+  static constexpr std::array<std::pair<std::string_view, double>, 8> kUnits{{{"ns", 1},
+                                                                              {"us", 1e3},
+                                                                              {"ms", 1e6},
+                                                                              {"s", 1e9},
+                                                                              {"min", 6e10},
+                                                                              {"h", 3.6e12},
+                                                                              {"d", 8.64e13},
+                                                                              {"", 1e9}}};
   for (const auto& [name, ns] : kUnits) {
     if (unit != name) continue;
     const double all = value * ns;
@@ -66,7 +72,8 @@ std::string TomlTable::name_of(std::string_view key) const {
 void TomlTable::wrong(const toml::node* at, std::string_view what) const {
   const toml::source_position place = at != nullptr ? at->source().begin : table_.source().begin;
   // What an override put there has no place.
-  const std::string where = place.line > 0 ? fmt::format("{}:{}:{}", file_, place.line, place.column) : file_;
+  const std::string where =
+      place.line > 0 ? fmt::format("{}:{}:{}", file_, place.line, place.column) : file_;
   throw Misread{{EINVAL, fmt::format("{}: {}", where, what)}};
 }
 void TomlTable::wrong(std::string_view key, std::string_view what) {
@@ -92,7 +99,8 @@ std::optional<bool> TomlTable::flag(std::string_view key) {
   wrong(n, fmt::format("{} has to be true or false, and is {}", name_of(key), kind_of(*n)));
 }
 
-std::optional<std::int64_t> TomlTable::whole(std::string_view key, std::int64_t least, std::int64_t most) {
+std::optional<std::int64_t> TomlTable::whole(std::string_view key, std::int64_t least,
+                                             std::int64_t most) {
   const toml::node* n = node(key);
   if (n == nullptr) return std::nullopt;
   const auto* i = n->as_integer();
@@ -117,7 +125,8 @@ std::optional<double> TomlTable::number(std::string_view key, double least, doub
     wrong(n, fmt::format("{} has to be a number, and is {}", name_of(key), kind_of(*n)));
   }
   if (!(value >= least && value <= most)) {
-    wrong(n, fmt::format("{} has to be from {} to {}, and is {}", name_of(key), least, most, value));
+    wrong(n,
+          fmt::format("{} has to be from {} to {}, and is {}", name_of(key), least, most, value));
   }
   return value;
 }
@@ -134,7 +143,9 @@ std::optional<Duration> TomlTable::duration(std::string_view key) {
     value = parse_duration(fmt::format("{}", **f));
   }
   if (!value) {
-    wrong(n, fmt::format("{} has to be a time of at most a year, such as \"20 ms\", \"1.5 s\" or \"2 min\"", name_of(key)));
+    wrong(n, fmt::format(
+                 "{} has to be a time of at most a year, such as \"20 ms\", \"1.5 s\" or \"2 min\"",
+                 name_of(key)));
   }
   return value;
 }
@@ -144,7 +155,8 @@ std::optional<IpAddress> TomlTable::address(std::string_view key) {
   if (!written) return std::nullopt;
   const auto address = IpAddress::parse(*written);
   if (!address) {
-    wrong(table_.get(key), fmt::format("{} has to be an address, and is \"{}\"", name_of(key), printable(*written)));
+    wrong(table_.get(key),
+          fmt::format("{} has to be an address, and is \"{}\"", name_of(key), printable(*written)));
   }
   return address;
 }
@@ -158,7 +170,8 @@ std::vector<std::string> TomlTable::texts(std::string_view key) {
     return all;
   }
   const toml::array* list = n->as_array();
-  if (list == nullptr) wrong(n, fmt::format("{} has to be a text, or a list of texts", name_of(key)));
+  if (list == nullptr)
+    wrong(n, fmt::format("{} has to be a text, or a list of texts", name_of(key)));
   for (const toml::node& one : *list) {
     const auto* s = one.as_string();
     if (s == nullptr) wrong(&one, fmt::format("{} has to be a list of texts", name_of(key)));
@@ -177,13 +190,15 @@ std::vector<IpAddress> TomlTable::addresses(std::string_view key) {
   return all;
 }
 
-std::optional<std::size_t> TomlTable::word(std::string_view key, std::span<const std::string_view> words) {
+std::optional<std::size_t> TomlTable::word(std::string_view key,
+                                           std::span<const std::string_view> words) {
   const auto written = text(key);
   if (!written) return std::nullopt;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == *written) return i;
   }
-  wrong(table_.get(key), fmt::format("{} cannot be \"{}\"{}", name_of(key), printable(*written), hint(*written, words)));
+  wrong(table_.get(key), fmt::format("{} cannot be \"{}\"{}", name_of(key), printable(*written),
+                                     hint(*written, words)));
 }
 
 std::string TomlTable::scalar(std::string_view key) {
@@ -200,7 +215,8 @@ std::optional<TomlTable> TomlTable::table(std::string_view key) {
   const toml::node* n = node(key);
   if (n == nullptr) return std::nullopt;
   const toml::table* inner = n->as_table();
-  if (inner == nullptr) wrong(n, fmt::format("{} has to be a table, [{}]", name_of(key), name_of(key)));
+  if (inner == nullptr)
+    wrong(n, fmt::format("{} has to be a table, [{}]", name_of(key), name_of(key)));
   return TomlTable(*inner, name_of(key), file_);
 }
 
@@ -209,7 +225,8 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) {
   std::vector<TomlTable> all;
   if (n == nullptr) return all;
   const toml::array* list = n->as_array();
-  if (list == nullptr) wrong(n, fmt::format("{} has to be a list of tables, [[{}]]", name_of(key), name_of(key)));
+  if (list == nullptr)
+    wrong(n, fmt::format("{} has to be a list of tables, [[{}]]", name_of(key), name_of(key)));
   std::size_t number = 0;
   for (const toml::node& one : *list) {
     const toml::table* inner = one.as_table();
@@ -230,9 +247,10 @@ void TomlTable::finish() const {
     if (std::find(asked_.begin(), asked_.end(), key.str()) != asked_.end()) continue;
     std::vector<std::string_view> known(asked_.begin(), asked_.end());
     const toml::source_position place = key.source().begin;
-    const std::string where = place.line > 0 ? fmt::format("{}:{}:{}", file_, place.line, place.column) : file_;
-    throw Misread{{EINVAL, fmt::format("{}: {} is not known{}", where, name_of(printable(key.str())),
-                                       hint(key.str(), known))}};
+    const std::string where =
+        place.line > 0 ? fmt::format("{}:{}:{}", file_, place.line, place.column) : file_;
+    throw Misread{{EINVAL, fmt::format("{}: {} is not known{}", where,
+                                       name_of(printable(key.str())), hint(key.str(), known))}};
   }
 }
 

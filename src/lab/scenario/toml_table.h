@@ -2,13 +2,13 @@
 // with its place and, of a word, the nearest that there is.
 #pragma once
 
+#include <toml++/toml.h>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <toml++/toml.h>
 #include <utility>
 #include <vector>
 

@@ -1,0 +1,42 @@
+# lastack_embed_scenarios(<target> <folder>): compiles each <folder>/*.toml into the target, as lab/scenario/library.h
+# gives them out. A change of a file builds it anew; string literals are cut, since compilers need not take long ones.
+function(lastack_embed_scenarios target folder)
+  file(GLOB files CONFIGURE_DEPENDS ${folder}/*.toml)
+  list(SORT files)
+  set(texts "")
+  set(table "")
+  foreach(file IN LISTS files)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    get_filename_component(name ${file} NAME_WE)
+    string(MAKE_C_IDENTIFIER ${name} identifier)
+    file(READ ${file} text HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes "${text}")
+    string(APPEND texts "const char ${identifier}[] = {${bytes}};\n")
+    string(APPEND table "    {\"${name}\", {${identifier}, sizeof ${identifier}}},\n")
+  endforeach()
+  set(made ${CMAKE_CURRENT_BINARY_DIR}/library_texts.cc)
+  file(CONFIGURE OUTPUT ${made} @ONLY CONTENT [[// Made by cmake/LastackScenarios.cmake.
+#include "lab/scenario/library.h"
+
+namespace lastack::lab {
+namespace {
+
+@texts@
+const LibraryScenario kLibrary[] = {
+@table@};
+
+}  // namespace
+
+std::span<const LibraryScenario> library() { return kLibrary; }
+
+const LibraryScenario* find_in_library(std::string_view name) {
+  for (const LibraryScenario& scenario : kLibrary) {
+    if (scenario.name == name) return &scenario;
+  }
+  return nullptr;
+}
+
+}  // namespace lastack::lab
+]])
+  target_sources(${target} PRIVATE ${made})
+endfunction()

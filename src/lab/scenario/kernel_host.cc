@@ -1,0 +1,354 @@
+// A host of a scenario that is the running kernel: a network namespace whose only way out is a TUN device held here.
+// A socket belongs to the namespace in which it was made, and may be used from anywhere; so one thread does it all.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "kernel/file.h"
+#include "kernel/proc_net.h"
+#include "kernel/sock_diag.h"
+#include "lab/epoll_watch.h"
+#include "lab/kernel_option.h"
+#include "lab/scenario/lab_host.h"
+#include "lab/sysctl.h"
+#include "lab/tcp_socket.h"
+#include "lab/unique_fd.h"
+#include "lastack/tun_device.h"
+#include "net/rtnetlink.h"
+#include "wire/ip_packet.h"
+
+namespace lastack::lab {
+namespace {
+
+using tl::unexpected;
+
+constexpr std::uint64_t kDevice = UINT64_MAX;
+
+Err last_error() {
+  return static_cast<Err>(errno);
+}
+Outcome<void> outcome(int result) {
+  if (result != 0) return unexpected(last_error());
+  return {};
+}
+Outcome<std::size_t> transferred(ssize_t n) {
+  if (n < 0) return unexpected(last_error());
+  return static_cast<std::size_t>(n);
+}
+
+std::string path_of(const std::string& name) {
+  std::string path = (name == "rmem_max" || name == "wmem_max" ? "net.core." : "net.ipv4.") + name;
+  if (const SettingInfo* info = find_setting(name)) path = info->path;
+  std::replace(path.begin(), path.end(), '/', '.');
+  return path;
+}
+
+class Namespaced final : public KernelHost, private PacketNode {
+ public:
+  Namespaced(const HostSpec& spec, VirtualNetwork& network, HostObserver* observer, UniqueFd space,
+             TunDevice tun, SockDiag diag, UniqueFd epoll)
+      : KernelHost(spec),
+        net_(network),
+        observer_(observer),
+        space_(std::move(space)),
+        tun_(std::move(tun)),
+        diag_(std::move(diag)),
+        epoll_(std::move(epoll)) {
+    current_ = this;  // it has just been made here
+    net_.attach(*this);
+    (void)epoll_watch(epoll_.get(), EPOLL_CTL_ADD, tun_.descriptor(), EPOLLIN, kDevice);
+  }
+  ~Namespaced() override {
+    if (current_ == this) current_ = nullptr;
+  }
+
+  NodeId id() const override { return net_.id(static_cast<const PacketNode&>(*this)); }
+  int descriptor() const override { return epoll_.get(); }
+  void wake() override {
+    std::array<epoll_event, 256> room;
+    for (;;) {
+      const auto events = epoll_collect(epoll_.get(), room, Duration::zero());
+      for (const epoll_event& event : events) {
+        if (event.data.u64 == kDevice) {
+          touch();
+          continue;
+        }
+        const auto slot = static_cast<std::size_t>(event.data.u64);
+        if (slot < users_.size() && users_[slot] != nullptr) users_[slot]->ready();
+      }
+      // The device stays ready until the network has taken its packets.
+      if (events.size() < room.size()) return;
+    }
+  }
+
+  // --- PacketNode
+  void receive(std::span<const std::byte> packet, Instant) override { (void)tun_.write(packet); }
+  std::span<const std::byte> next_packet() override {
+    for (auto packet = tun_.read(); packet && *packet; packet = tun_.read()) {
+      const auto ip = parse_ip((*packet)->bytes);  // not neighbour discovery and the like
+      if (ip && (ip->header.protocol == kProtocolTcp || ip->header.protocol == 1 ||
+                 ip->header.protocol == 58)) {
+        return (*packet)->bytes;
+      }
+    }
+    return {};
+  }
+  Instant next_deadline() const override { return Instant::max(); }
+  void advance(Instant) override {}
+  bool has_address(const IpAddress& address) const override {
+    return std::find(spec_.addresses.begin(), spec_.addresses.end(), address) !=
+           spec_.addresses.end();
+  }
+
+  // --- Calls
+  Outcome<Sock> open(bool v6, SocketUser& user) override {
+    if (!enter()) return unexpected(last_error());
+    const DescriptorLimit limit(*this);
+    return keep(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+                user);
+  }
+  Outcome<void> bind(Sock socket, const Endpoint& local) override {
+    const SocketAddress address = socket_address(local);
+    return outcome(::bind(fd(socket), address.get(), address.length));
+  }
+  Outcome<void> listen(Sock socket, int backlog) override {
+    const auto listens = outcome(::listen(fd(socket), backlog));
+    tell(socket, SeenCall::Listen);
+    rewatch(socket);
+    return listens;
+  }
+  Outcome<void> connect(Sock socket, const Endpoint& remote) override {
+    const SocketAddress address = socket_address(remote);
+    const auto begun = outcome(::connect(fd(socket), address.get(), address.length));
+    if (!begun && begun.error() == Err::address_not_available) ++ports_exhausted_;
+    tell(socket, SeenCall::Connect);
+    // An epoll that was asked about a socket before connect() has told that it hangs up, and tells no more.
+    rewatch(socket);
+    return begun;
+  }
+  Outcome<Sock> accept(Sock listener, SocketUser& user) override {
+    const DescriptorLimit limit(*this);
+    const auto socket =
+        keep(accept4(fd(listener), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK), user);
+    if (socket) tell(*socket, SeenCall::Accept);
+    return socket;
+  }
+  Outcome<std::size_t> read(Sock socket, std::span<std::byte> out) override {
+    return transferred(::recv(fd(socket), out.data(), out.size(), 0));
+  }
+  Outcome<std::size_t> write(Sock socket, std::span<const std::byte> data) override {
+    return transferred(::send(fd(socket), data.data(), data.size(), MSG_NOSIGNAL));
+  }
+  Outcome<void> shutdown(Sock socket, ShutdownHow how) override {
+    tell(socket, SeenCall::Shutdown);
+    const int number = how == ShutdownHow::Read    ? SHUT_RD
+                       : how == ShutdownHow::Write ? SHUT_WR
+                                                   : SHUT_RDWR;
+    return outcome(::shutdown(fd(socket), number));
+  }
+  Outcome<void> close(Sock socket) override {
+    const auto slot = static_cast<std::size_t>(socket);
+    if (slot >= sockets_.size() || !sockets_[slot]) return unexpected(Err::bad_descriptor);
+    tell(socket, SeenCall::Close);
+    users_[slot] = nullptr;
+    const int closed = ::close(sockets_[slot].release());
+    --open_;
+    return outcome(closed);
+  }
+  Outcome<void> abort(Sock socket) override {
+    (void)set_option(socket, Option::linger, 0);
+    return close(socket);
+  }
+  Outcome<void> set_option(Sock socket, Option option, int value) override {
+    return outcome(set_kernel_option(fd(socket), option, value));
+  }
+  Outcome<Err> take_error(Sock socket) override {
+    int value = 0;
+    socklen_t length = sizeof value;
+    if (getsockopt(fd(socket), SOL_SOCKET, SO_ERROR, &value, &length) != 0)
+      return unexpected(last_error());
+    return static_cast<Err>(value);
+  }
+  Outcome<Endpoint> local(Sock socket) override { return local_endpoint(fd(socket)); }
+  Readiness readiness(Sock socket) override {
+    pollfd entry{fd(socket), POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0};
+    Readiness ready;
+    if (fd(socket) < 0 || ::poll(&entry, 1, 0) < 0) {
+      ready.error = true;
+      return ready;
+    }
+    ready.readable = (entry.revents & POLLIN) != 0;
+    ready.writable = (entry.revents & POLLOUT) != 0;
+    ready.hung_up = (entry.revents & POLLHUP) != 0;
+    ready.read_hung_up = (entry.revents & POLLRDHUP) != 0;
+    ready.error = (entry.revents & POLLERR) != 0;
+    ready.urgent = (entry.revents & POLLPRI) != 0;
+    return ready;
+  }
+
+  Result<void> set(const std::string& name, const std::string& value) override {
+    if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
+    return write_sysctl({path_of(name), value});
+  }
+  HostCounts counts() override {
+    HostCounts all;
+    DiagRequest request;
+    request.states = diag_states::kConnected | diag_states::kListen;
+    (void)diag_.dump(request, [&](const DiagRow& row) {
+      if (!row.bound_inactive) ++all.states[row.socket.state];
+      return true;
+    });
+    if (enter()) {
+      SocketTotals totals;
+      std::vector<NotRead> not_read;
+      (void)read_counters("/proc/thread-self/net", all.counters, totals, not_read);
+    }
+    all.ports_exhausted = ports_exhausted_;
+    all.descriptors = open_;
+    return all;
+  }
+  std::uint64_t time_waits() override {
+    SocketTotals totals;
+    if (!enter()) return 0;
+    const auto text = read_file("/proc/thread-self/net/sockstat", 65536);
+    if (text) (void)parse_sockstat(*text, totals);
+    return totals.tw;
+  }
+  std::uint64_t descriptors() override { return open_; }
+
+ private:
+  // A process has one limit for all its descriptors. While this host asks for one, it is such that the kernel refuses
+  // what would be beyond this host's.
+  class DescriptorLimit {
+   public:
+    explicit DescriptorLimit(const Namespaced& host) {
+      if (host.spec_.options.most_sockets >= HostOptions{}.most_sockets) return;
+      const UniqueFd probe(
+          ::dup(0));  // the lowest that is free, which is what the kernel would take
+      if (!probe || getrlimit(RLIMIT_NOFILE, &before_) != 0) return;
+      rlimit during = before_;
+      const bool full = host.open_ >= host.spec_.options.most_sockets;
+      during.rlim_cur = full ? static_cast<rlim_t>(probe.get()) : before_.rlim_cur;
+      limited_ = full && setrlimit(RLIMIT_NOFILE, &during) == 0;
+    }
+    ~DescriptorLimit() {
+      if (!limited_) return;
+      const int number = errno;
+      (void)setrlimit(RLIMIT_NOFILE, &before_);
+      errno = number;
+    }
+    DescriptorLimit(const DescriptorLimit&) = delete;
+
+   private:
+    rlimit before_{};
+    bool limited_ = false;
+  };
+
+  // The thread is in this host's namespace.
+  bool enter() {
+    if (current_ == this) return true;
+    if (setns(space_.get(), CLONE_NEWNET) != 0) return false;
+    current_ = this;
+    return true;
+  }
+  int fd(Sock socket) const {
+    const auto slot = static_cast<std::size_t>(socket);
+    return slot < sockets_.size() ? sockets_[slot].get() : -1;
+  }
+  Outcome<Sock> keep(int made, SocketUser& user) {
+    if (made < 0) return unexpected(last_error());
+    const auto slot = static_cast<std::size_t>(made);
+    if (slot >= sockets_.size()) {
+      sockets_.resize(slot + 1);
+      users_.resize(slot + 1, nullptr);
+    }
+    sockets_[slot] = UniqueFd(made);
+    users_[slot] = &user;
+    ++open_;
+    (void)epoll_watch(epoll_.get(), EPOLL_CTL_ADD, made, kEvents, slot);
+    return static_cast<Sock>(slot);
+  }
+  void rewatch(Sock socket) {
+    (void)epoll_watch(epoll_.get(), EPOLL_CTL_MOD, fd(socket), kEvents,
+                      static_cast<std::uint64_t>(socket));
+  }
+  // What the lifecycle log is told: the kernel does not say it by itself.
+  void tell(Sock socket, SeenCall call) {
+    if (observer_ == nullptr) return;
+    FourTuple tuple;
+    tuple.local = local_endpoint(fd(socket));
+    sockaddr_storage remote{};
+    socklen_t length = sizeof remote;
+    if (getpeername(fd(socket), reinterpret_cast<sockaddr*>(&remote), &length) == 0)
+      tuple.remote = endpoint_of(remote);
+    observer_->called(net_.now(), tuple, call);
+  }
+
+  static constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+  static Namespaced* current_;
+
+  VirtualNetwork& net_;
+  HostObserver* observer_;
+  UniqueFd space_;
+  TunDevice tun_;
+  SockDiag diag_;
+  UniqueFd epoll_;
+  std::vector<UniqueFd> sockets_;  // by descriptor
+  std::vector<SocketUser*> users_;
+  std::uint64_t open_ = 0;
+  std::uint64_t ports_exhausted_ = 0;
+};
+
+Namespaced* Namespaced::current_ = nullptr;
+
+}  // namespace
+
+Result<std::unique_ptr<KernelHost>> KernelHost::make(const HostSpec& spec, VirtualNetwork& network,
+                                                     HostObserver* observer) {
+  if (::unshare(CLONE_NEWNET) != 0) {
+    return unexpected(
+        system_error(errno, fmt::format("cannot make a network namespace for host {}", spec.name)));
+  }
+  UniqueFd space(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!space) return unexpected(system_error(errno, "cannot open a network namespace"));
+  auto tun = TunDevice::open("wire", {.create = true, .offloads = false});
+  if (!tun) return unexpected(tun.error());
+  auto links = Rtnetlink::open();
+  if (!links) return unexpected(links.error());
+  if (auto up = links->set_link_up("lo"); !up) return unexpected(up.error());
+  // No router solicitations nor addresses by itself.
+  (void)write_sysctl({"net.ipv6.conf.wire.router_solicitations", "0"});
+  (void)write_sysctl({"net.ipv6.conf.wire.addr_gen_mode", "1"});
+  std::vector<TunAddress> addresses;
+  for (const IpAddress& address : spec.addresses)
+    addresses.push_back({address, Rtnetlink::full_prefix(address)});
+  if (auto given = tun->configure(addresses); !given) return unexpected(given.error());
+  if (auto all = links->add_route(IpAddress::v4(0), 0, "wire"); !all)
+    return unexpected(all.error());
+  const bool v6 = std::any_of(spec.addresses.begin(), spec.addresses.end(),
+                              [](const auto& a) { return !a.is_v4(); });
+  if (v6) {
+    if (auto all = links->add_route(IpAddress::v6({}), 0, "wire"); !all)
+      return unexpected(all.error());
+  }
+  for (const auto& [name, value] : spec.settings) {
+    if (auto set = write_sysctl({path_of(name), value}); !set) return unexpected(set.error());
+  }
+  auto diag = SockDiag::open();
+  if (!diag) return unexpected(diag.error());
+  UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) return unexpected(system_error(errno, "cannot make an epoll"));
+  return std::make_unique<Namespaced>(spec, network, observer, std::move(space), *std::move(tun),
+                                      *std::move(diag), std::move(epoll));
+}
+
+}  // namespace lastack::lab

@@ -1,0 +1,384 @@
+#include "lab/scenario/play.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "lab/clock.h"
+#include "lab/lifecycle_recorder.h"
+#include "lab/scenario/faults.h"
+#include "lab/scenario/nat.h"
+#include "lab/scenario/stage.h"
+#include "lab/scenario/steps.h"
+
+namespace lastack::lab {
+namespace {
+
+constexpr std::size_t kSamples = 200;
+constexpr Duration kLeastSample = 1ms;
+// With nothing else to do a run in real time looks up now and then.
+constexpr Duration kLongestSleep = 100ms;
+
+HostKind kind_in(const HostSpec& spec, Where where, bool first) {
+  if (spec.kind != HostKind::Either) return spec.kind;
+  switch (where) {
+    case Where::Endpoint:
+      return HostKind::Endpoint;
+    case Where::Kernel:
+      return HostKind::Kernel;
+    case Where::Mixed:
+      return first ? HostKind::Kernel : HostKind::Endpoint;
+  }
+  return HostKind::Endpoint;
+}
+
+LifecycleHeader header_of(const Scenario& scenario, const PlayOptions& options) {
+  const Where where = options.where;
+  LifecycleHeader header;
+  header.tool_version = options.tool_version;
+  header.world = where == Where::Endpoint ? World::Endpoint
+                 : where == Where::Kernel ? World::Kernel
+                                          : World::Mixed;
+  header.vantage = scenario.name;
+  header.seed = options.seed;
+  for (const HostSpec& host : scenario.hosts) {
+    for (const auto& [name, value] : host.settings) header.settings[host.name + " " + name] = value;
+  }
+  const bool kernels = where != Where::Endpoint;
+  header.coverage["segment"] = Coverage::Complete;
+  header.coverage["state"] = kernels ? Coverage::Absent : Coverage::Complete;
+  header.coverage["timer"] = kernels ? Coverage::Absent : Coverage::Complete;
+  header.coverage["timewait"] = kernels ? Coverage::Absent : Coverage::Complete;
+  header.coverage["app"] = Coverage::Complete;
+  return header;
+}
+
+SeenSegment seen(const PacketView& view) {
+  SeenSegment segment{.seq = view.seq,
+                      .ack = view.ack,
+                      .length = static_cast<std::uint32_t>(view.payload.size()),
+                      .flags = view.flags,
+                      .window = view.window};
+  if (view.ts_value && view.ts_echo) segment.timestamps = {*view.ts_value, *view.ts_echo};
+  return segment;
+}
+
+class Play final : public Stage {
+ public:
+  Play(const Scenario& scenario, const PlayOptions& options)
+      : scenario_(scenario), options_(options), net_(options.seed, scenario.wire) {
+    if (options.log) recorder_.emplace(header_of(scenario, options), options.log);
+  }
+  ~Play() {
+    programs_.clear();
+    hosts_.clear();
+    for (const auto& nat : nats_) net_.detach(*nat);
+  }
+
+  Instant now() const override { return net_.now(); }
+
+  Result<PlayResult> run() {
+    began_ = net_.now();
+    if (auto made = make_hosts(); !made) return tl::unexpected(made.error());
+    make_wire();
+    make_programs();
+    for (const auto& host : in_order_) before_[host->name()] = host->counts();
+    sample();
+    const Instant end = later(began_, scenario_.duration);
+    if (kernels_.empty()) {
+      run_virtually(end);
+    } else if (auto ran = run_in_real_time(end); !ran) {
+      return tl::unexpected(ran.error());
+    }
+    sample_now();
+    measure();
+    result_.took = now() - began_;
+    return std::move(result_);
+  }
+
+ private:
+  Result<void> make_hosts() {
+    std::uint64_t number = 0;
+    for (const HostSpec& spec : scenario_.hosts) {
+      ++number;
+      const HostKind kind = kind_in(spec, options_.where, number == 1);
+      HostObserver* observer = recorder_ ? recorder_->observe(spec.name) : nullptr;
+      std::unique_ptr<LabHost> host;
+      if (kind == HostKind::Endpoint) {
+        host = make_endpoint_host(spec, net_, options_.seed * 1'000'003 + number, observer);
+      } else {
+        auto kernel = KernelHost::make(spec, net_, observer);
+        if (!kernel) return tl::unexpected(kernel.error());
+        kernels_.push_back(kernel->get());
+        if (observer != nullptr) observed_[(*kernel)->id()] = observer;
+        host = *std::move(kernel);
+      }
+      in_order_.push_back(host.get());
+      ids_[spec.name] = host->id();
+      hosts_[spec.name] = std::move(host);
+    }
+    return {};
+  }
+
+  void make_wire() {
+    for (const NatSpec& spec : scenario_.nats) {
+      nats_.push_back(std::make_unique<Nat>(spec));
+      net_.attach(*nats_.back());
+      ids_[spec.name] = net_.id(*nats_.back());
+    }
+    for (const HostSpec& spec : scenario_.hosts) {
+      if (!spec.behind.empty()) net_.set_gateway(ids_[spec.name], ids_[spec.behind]);
+    }
+    for (const LinkSpec& link : scenario_.links)
+      net_.link(ids_[link.from], ids_[link.to], link.options);
+    if (recorder_) {
+      // A kernel does not tell what it sends and gets: its device does. Before the wire, where something begins there;
+      // after it, where it ends.
+      if (!observed_.empty())
+        net_.add_tap([this](const WireNote& note) { tell_of(note, WireEvent::Sent, note.from); });
+      recorder_->watch(net_);
+      if (!observed_.empty())
+        net_.add_tap(
+            [this](const WireNote& note) { tell_of(note, WireEvent::Delivered, note.to); });
+    }
+    if (!scenario_.faults.empty()) {
+      faults_.emplace(scenario_.faults, began_, ids_);
+      net_.set_fault([this](Passage& passage) { faults_->look_at(passage); });
+    }
+  }
+
+  void tell_of(const WireNote& note, WireEvent event, NodeId whom) {
+    if (note.event != event) return;
+    const auto observed = observed_.find(whom);
+    if (observed == observed_.end()) return;
+    const auto view = PacketView::of(note.bytes);
+    if (!view) return;
+    if (event == WireEvent::Sent) {
+      observed->second->sent(note.at, view->tuple, seen(*view));
+    } else {
+      observed->second->received(note.at, {view->tuple.remote, view->tuple.local}, seen(*view));
+    }
+  }
+
+  void make_programs() {
+    for (const ServerSpec& spec : scenario_.servers) programs_.push_back(make_server(spec, *this));
+    for (const ClientsSpec& spec : scenario_.clients)
+      programs_.push_back(make_clients(spec, *this));
+    for (const PoolSpec& spec : scenario_.pools) programs_.push_back(make_pool(spec, *this));
+    for (const auto& program : programs_) program->start();
+    if (!scenario_.steps.empty()) {
+      steps_.emplace(
+          scenario_.steps, *this,
+          [this](const std::string& step) {
+            if (faults_) faults_->ended(step);
+          },
+          [this](std::string_view, std::string_view name) { return measure_now(name); });
+      steps_->start();
+    }
+  }
+
+  bool over() const {
+    if (scenario_.programs_decide) return false;
+    return (!steps_ || steps_->over()) &&
+           std::all_of(programs_.begin(), programs_.end(), [](const auto& p) { return p->over(); });
+  }
+
+  void tell_progress() {
+    if (!options_.progress) return;
+    options_.progress(seconds(now() - began_) / std::max(1e-9, seconds(scenario_.duration)));
+  }
+
+  void run_virtually(Instant end) {
+    while (now() < end && !over()) {
+      const Instant next = std::min(agenda_.next(), end);
+      net_.run_until(next);
+      agenda_.advance(net_.now());
+    }
+    net_.run_until(net_.now());  // what was done last is sent
+  }
+
+  // The wire's clock follows the real one.
+  Result<void> run_in_real_time(Instant end) {
+    const Instant started = monotonic_now();
+    const Instant base = net_.now();
+    std::vector<pollfd> waits;
+    for (KernelHost* kernel : kernels_) waits.push_back({kernel->descriptor(), POLLIN, 0});
+    while (now() < end && !over()) {
+      for (KernelHost* kernel : kernels_) kernel->wake();
+      net_.run_until(base + (monotonic_now() - started));
+      agenda_.advance(net_.now());
+      const Instant next = std::min({agenda_.next(), net_.next_time(), end});
+      const Instant here = base + (monotonic_now() - started);
+      const Duration sleep = std::clamp<Duration>(next - here, Duration::zero(), kLongestSleep);
+      const timespec time{sleep.count() / 1'000'000'000, sleep.count() % 1'000'000'000};
+      if (::ppoll(waits.data(), waits.size(), &time, nullptr) < 0 && errno != EINTR) {
+        return tl::unexpected(system_error(errno, "cannot wait for a device"));
+      }
+    }
+    return {};
+  }
+
+  void sample() {
+    Duration every = scenario_.sample;
+    if (every == Duration::zero())
+      every = std::max(kLeastSample, scenario_.duration / static_cast<Duration::rep>(kSamples));
+    sample_now();
+    tell_progress();
+    agenda_.at(later(now(), every), [this] { sample(); });
+  }
+  void sample_now() {
+    if (result_.series.empty()) {
+      for (const LabHost* host : in_order_) result_.series.push_back({host->name(), {}});
+      most_.resize(in_order_.size());
+    }
+    for (std::size_t i = 0; i < in_order_.size(); ++i) {
+      const Sample s{Instant(now() - began_), in_order_[i]->time_waits(),
+                     in_order_[i]->descriptors()};
+      most_[i].time_waits = std::max(most_[i].time_waits, s.time_waits);
+      most_[i].descriptors = std::max(most_[i].descriptors, s.descriptors);
+      result_.series[i].samples.push_back(s);
+    }
+  }
+
+  // "client.states.TIME_WAIT" and the like, as they are now.
+  static bool of_host(const std::string& name, std::string_view rest, const HostCounts& now,
+                      const HostCounts& before, Measures& into) {
+    const std::string full = fmt::format("{}.{}", name, rest);
+    if (rest.starts_with("states.")) {
+      const auto state = parse_tcp_state(rest.substr(7));
+      if (!state) return false;
+      into[full] = static_cast<double>(now.states[*state]);
+      return true;
+    }
+    if (rest.starts_with("counters.")) {
+      const auto counter = find_counter(rest.substr(9));
+      if (!counter) return false;
+      const auto member = counter_table()[*counter].member;
+      into[full] =
+          static_cast<double>(now.counters.*member) - static_cast<double>(before.counters.*member);
+      return true;
+    }
+    if (rest == "ports_exhausted") {
+      into[full] = static_cast<double>(now.ports_exhausted);
+      return true;
+    }
+    if (rest == "descriptors") {
+      into[full] = static_cast<double>(now.descriptors);
+      return true;
+    }
+    return false;
+  }
+
+  // For `until`: whatever is measured so far.
+  const Measure* measure_now(std::string_view name) {
+    const std::size_t dot = name.find('.');
+    if (dot == std::string_view::npos) return nullptr;
+    if (const auto host = hosts_.find(std::string(name.substr(0, dot))); host != hosts_.end()) {
+      if (!of_host(host->first, name.substr(dot + 1), host->second->counts(), before_[host->first],
+                   now_))
+        return nullptr;
+    } else {
+      for (const auto& program : programs_) program->measure(now_);
+      if (steps_) steps_->measure(now_);
+      measure_wire(now_);
+    }
+    const auto found = now_.find(name);
+    return found == now_.end() ? nullptr : &found->second;
+  }
+
+  void measure_wire(Measures& into) {
+    const auto& c = net_.counts();
+    into["wire.sent"] = static_cast<double>(c.sent);
+    into["wire.delivered"] = static_cast<double>(c.delivered);
+    into["wire.lost"] = static_cast<double>(c.lost + c.dropped + c.queue_full);
+    if (faults_) {
+      for (std::size_t i = 0; i < scenario_.faults.size(); ++i) {
+        into[scenario_.faults[i].name + ".struck"] = static_cast<double>(faults_->struck()[i]);
+      }
+    }
+    for (std::size_t i = 0; i < nats_.size(); ++i) {
+      const std::string& name = scenario_.nats[i].name;
+      into[name + ".mapped"] = static_cast<double>(nats_[i]->counts().mapped);
+      into[name + ".mappings"] = static_cast<double>(nats_[i]->mappings());
+      into[name + ".expired"] = static_cast<double>(nats_[i]->counts().expired);
+      into[name + ".no_port"] = static_cast<double>(nats_[i]->counts().no_port);
+      into[name + ".unknown"] = static_cast<double>(nats_[i]->counts().unknown);
+    }
+  }
+
+  void measure() {
+    Measures& all = result_.measures;
+    for (const auto& program : programs_) program->measure(all);
+    if (steps_) steps_->measure(all);
+    measure_wire(all);
+    for (std::size_t i = 0; i < in_order_.size(); ++i) {
+      LabHost& host = *in_order_[i];
+      const HostCounts now = host.counts();
+      const HostCounts& before = before_[host.name()];
+      for (const TcpState state : kAllTcpStates) {
+        of_host(host.name(), fmt::format("states.{}", to_string(state)), now, before, all);
+      }
+      for (std::size_t c = 0; c < counter_table().size(); ++c) {
+        if (!is_known(now.counters, c)) continue;
+        of_host(host.name(), fmt::format("counters.{}", counter_table()[c].name), now, before, all);
+      }
+      of_host(host.name(), "ports_exhausted", now, before, all);
+      of_host(host.name(), "descriptors", now, before, all);
+      all[host.name() + ".most.TIME_WAIT"] = static_cast<double>(most_[i].time_waits);
+      all[host.name() + ".most.descriptors"] = static_cast<double>(most_[i].descriptors);
+    }
+    all["run.took"] = seconds(now() - began_);
+  }
+
+  const Scenario& scenario_;
+  const PlayOptions& options_;
+  std::optional<LifecycleRecorder> recorder_;
+  VirtualNetwork net_;
+  std::vector<LabHost*> in_order_;
+  std::vector<KernelHost*> kernels_;
+  std::vector<std::unique_ptr<Nat>> nats_;
+  std::map<std::string, NodeId> ids_;
+  std::map<NodeId, HostObserver*> observed_;  // kernels
+  std::optional<Faults> faults_;
+  std::vector<std::unique_ptr<Program>> programs_;
+  std::optional<Steps> steps_;
+  std::map<std::string, HostCounts> before_;
+  std::vector<Sample> most_;
+  Measures now_;
+  PlayResult result_;
+};
+
+}  // namespace
+
+std::string cannot_play(const Scenario& scenario, Where where) {
+  bool first = true;
+  for (const HostSpec& spec : scenario.hosts) {
+    const bool kernel = kind_in(spec, where, first) == HostKind::Kernel;
+    first = false;
+    if (!kernel) continue;
+    const HostOptions& o = spec.options;
+    if (o.profile != Profile::Linux || o.msl || o.time_wait_length || o.syn_answer ||
+        o.evict_oldest_time_wait) {
+      return fmt::format(
+          "host {} has what only an endpoint can be given (profile, msl, time_wait_length, syn_answer)",
+          spec.name);
+    }
+  }
+  for (const StepSpec& step : scenario.steps) {
+    if (step.deed == StepSpec::Deed::Crash && where == Where::Kernel)
+      return "a kernel host cannot crash here";
+  }
+  return "";
+}
+
+Result<PlayResult> play(const Scenario& scenario, const PlayOptions& options) {
+  if (const std::string why = cannot_play(scenario, options.where); !why.empty())
+    return failure(why);
+  Play play(scenario, options);
+  return play.run();
+}
+
+}  // namespace lastack::lab

@@ -1,0 +1,51 @@
+// Plays a scenario: hosts of either kind, the wire between them, programs, and what is measured.
+//
+// All-endpoint scenarios run in virtual time and are the same to the byte for the same seed; with a kernel host time is
+// real, and the calling process has to be in a private namespace (enter_private_namespace()).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/scenario/measures.h"
+#include "lab/scenario/scenario.h"
+#include "lab/scenario/scenario_file.h"
+#include "lastack/result.h"
+
+namespace lastack::lab {
+
+struct PlayOptions {
+  Where where = Where::Endpoint;
+  std::uint64_t seed = 1;
+  std::string tool_version;  // for the log
+  // Takes the lifecycle log, whole lines; empty: none is made.
+  std::function<void(std::string_view)> log;
+  // Called now and then with how much of `duration` is over, 0 to 1.
+  std::function<void(double)> progress;
+};
+
+// What a host looked like over time.
+struct Sample {
+  Instant at{};  // from the start of the run
+  std::uint64_t time_waits = 0;
+  std::uint64_t descriptors = 0;
+};
+struct HostSeries {
+  std::string host;
+  std::vector<Sample> samples;
+};
+
+struct PlayResult {
+  Measures measures;
+  std::vector<HostSeries> series;
+  Duration took{};  // of the scenario's time
+};
+
+// What stands in the way of playing it here; empty: nothing.
+std::string cannot_play(const Scenario& scenario, Where where);
+
+Result<PlayResult> play(const Scenario& scenario, const PlayOptions& options);
+
+}  // namespace lastack::lab

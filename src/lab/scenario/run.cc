@@ -1,0 +1,301 @@
+#include "lab/scenario/run.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "lab/child_process.h"
+#include "lab/private_namespace.h"
+#include "lab/unique_fd.h"
+
+namespace lastack::lab {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kLargestResult = std::size_t{64} << 20;
+
+// Writes whole lines; the first error is kept.
+class LogFile {
+ public:
+  explicit LogFile(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "we")) {
+    if (file_ == nullptr) error_ = system_error(errno, "cannot write " + path).message;
+  }
+  ~LogFile() {
+    if (file_ != nullptr) std::fclose(file_);
+  }
+  LogFile(const LogFile&) = delete;
+  void write(std::string_view line) {
+    if (file_ == nullptr || !error_.empty()) return;
+    if (std::fwrite(line.data(), 1, line.size(), file_) != line.size()) fail();
+  }
+  // Empty: all of it is there.
+  const std::string& finish() {
+    if (file_ != nullptr && error_.empty() && std::fflush(file_) != 0) fail();
+    return error_;
+  }
+
+ private:
+  void fail() { error_ = system_error(errno, "cannot write " + path_).message; }
+  std::string path_;
+  std::FILE* file_;
+  std::string error_;
+};
+
+struct Played {
+  std::optional<PlayResult> result;
+  std::string why_not;
+  bool denied = false;
+};
+
+Played play_here(const Scenario& scenario, PlayOptions options, const std::string& log) {
+  std::unique_ptr<LogFile> file;
+  if (!log.empty()) {
+    file = std::make_unique<LogFile>(log);
+    if (!file->finish().empty()) return {std::nullopt, file->finish(), false};
+    options.log = [&](std::string_view line) { file->write(line); };
+  }
+  auto played = play(scenario, options);
+  if (!played) return {std::nullopt, played.error().message, false};
+  if (file && !file->finish().empty()) return {std::nullopt, file->finish(), false};
+  return {*std::move(played), "", false};
+}
+
+// --- Across a pipe
+
+std::string written(const Played& played) {
+  Json json;
+  json["why_not"] = played.why_not;
+  json["denied"] = played.denied;
+  if (played.result) {
+    json["took"] = played.result->took.count();
+    Json& measures = json["measures"] = Json::object();
+    for (const auto& [name, value] : played.result->measures) {
+      if (const double* number = std::get_if<double>(&value)) {
+        measures[name] = *number;
+      } else {
+        measures[name] = std::get<std::string>(value);
+      }
+    }
+    Json& series = json["series"] = Json::array();
+    for (const HostSeries& host : played.result->series) {
+      Json samples = Json::array();
+      for (const Sample& s : host.samples) {
+        samples.push_back({s.at.time_since_epoch().count(), s.time_waits, s.descriptors});
+      }
+      series.push_back({{"host", host.host}, {"samples", samples}});
+    }
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Played parsed(const std::string& text) {
+  Played played;
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return {std::nullopt, "the process that played it ended without a word", false};
+  played.why_not = json.value("why_not", "");
+  played.denied = json.value("denied", false);
+  if (!json.contains("measures")) return played;
+  PlayResult result;
+  result.took = Duration(json.value("took", std::int64_t{0}));
+  for (const auto& [name, value] : json["measures"].items()) {
+    if (value.is_number()) {
+      result.measures[name] = value.get<double>();
+    } else if (value.is_string()) {
+      result.measures[name] = value.get<std::string>();
+    }
+  }
+  for (const Json& host : json["series"]) {
+    HostSeries series{host.value("host", ""), {}};
+    for (const Json& s : host["samples"]) {
+      series.samples.push_back({Instant(Duration(s[0].get<std::int64_t>())), s[1].get<std::uint64_t>(), s[2].get<std::uint64_t>()});
+    }
+    result.series.push_back(std::move(series));
+  }
+  played.result = std::move(result);
+  return played;
+}
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+// In a process of its own, which dies with this one, in a namespace of its own, which dies with the process.
+Played play_privately(const Scenario& scenario, const PlayOptions& options, const std::string& log) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return {std::nullopt, system_error(errno, "cannot make a pipe").message, false};
+  UniqueFd out(ends[0]), in(ends[1]);
+  PlayOptions inside = options;
+  // Progress comes as lines before the result.
+  inside.progress = [&](double share) { write_all(in.get(), fmt::format("{:.3f}\n", share)); };
+  auto child = ChildProcess::start([&] {
+    out.reset();
+    Played played;
+    if (auto entered = enter_private_namespace({}); !entered) {
+      played.why_not = entered.error().message;
+      played.denied = is_denial(entered.error());
+    } else {
+      played = play_here(scenario, inside, log);
+    }
+    write_all(in.get(), written(played));
+    return 0;
+  });
+  in.reset();
+  if (!child) return {std::nullopt, child.error().message, false};
+  std::string text;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t n = ::read(out.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || text.size() > kLargestResult) break;
+    text.append(buffer, static_cast<std::size_t>(n));
+    for (std::size_t end = text.find('\n'); end != std::string::npos && text[0] != '{'; end = text.find('\n')) {
+      if (options.progress) options.progress(std::atof(text.substr(0, end).c_str()));
+      text.erase(0, end + 1);
+    }
+  }
+  const int status = child->wait();
+  if (text.empty() || text[0] != '{') {
+    return {std::nullopt, fmt::format("the process that played it ended with status {}", status), false};
+  }
+  return parsed(text);
+}
+
+bool has_kernel(const Scenario& scenario, Where where) {
+  if (where != Where::Endpoint) return true;
+  return std::any_of(scenario.hosts.begin(), scenario.hosts.end(), [](const HostSpec& h) { return h.kind == HostKind::Kernel; });
+}
+
+// {name} and {variant:name}
+std::string filled(const std::string& text, const RunReport& report) {
+  std::string all;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t end = text[i] == '{' ? text.find('}', i) : std::string::npos;
+    if (end == std::string::npos) {
+      all += text[i];
+      continue;
+    }
+    const std::string inside = text.substr(i + 1, end - i - 1);
+    const std::size_t colon = inside.find(':');
+    const bool prefixed = colon != std::string::npos && inside.find('.') > colon;
+    const std::string variant = prefixed ? inside.substr(0, colon) : "";
+    const std::string name = prefixed ? inside.substr(colon + 1) : inside;
+    const Measure* found = report.find(variant, name);
+    all += found == nullptr ? "(not measured)" : show_measure(name, *found);
+    i = end;
+  }
+  return all;
+}
+
+void ask(const ScenarioFile& file, RunReport& report) {
+  for (const CheckSpec& spec : file.checks()) {
+    if (spec.only_on && *spec.only_on != report.where) continue;
+    const auto names = spec.check.names();
+    const bool across = std::any_of(names.begin(), names.end(), [](const auto& n) { return !n.first.empty(); });
+    const auto once = [&](const std::string& variant) {
+      const auto answer = spec.check.ask([&](std::string_view v, std::string_view name) {
+        return report.find(v.empty() ? std::string_view(variant) : v, name);
+      });
+      report.checks.push_back({across ? "" : variant, spec.check.text(), spec.why, answer.verdict, answer.seen});
+    };
+    if (across) {
+      // With a variant left out there is nothing to compare.
+      const bool all_there = std::all_of(names.begin(), names.end(), [&](const auto& n) {
+        return std::any_of(report.variants.begin(), report.variants.end(), [&](const VariantRun& v) { return v.variant == n.first && v.result; });
+      });
+      if (all_there) once("");
+      continue;
+    }
+    for (const VariantRun& v : report.variants) {
+      const bool meant = spec.only_in.empty() || std::find(spec.only_in.begin(), spec.only_in.end(), v.variant) != spec.only_in.end();
+      if (meant && v.result) once(v.variant);
+    }
+  }
+  const bool all_hold = report.failures() == 0;
+  for (const VerdictSpec& spec : file.verdicts()) {
+    report.verdicts.push_back({spec.claim, spec.verdict, filled(spec.because, report), all_hold && !report.checks.empty()});
+  }
+}
+
+}  // namespace
+
+std::size_t RunReport::failures() const {
+  std::size_t n = 0;
+  for (const CheckOutcome& c : checks) n += c.verdict != Check::Verdict::Holds ? 1 : 0;
+  for (const VariantRun& v : variants) n += v.result ? 0 : 1;
+  return n;
+}
+
+const Measure* RunReport::find(std::string_view variant, std::string_view name) const {
+  for (const VariantRun& v : variants) {
+    if (!v.result || (!variant.empty() && v.variant != variant)) continue;
+    const auto found = v.result->measures.find(name);
+    if (found != v.result->measures.end()) return &found->second;
+    if (variant.empty() && variants.size() > 1) continue;
+    return nullptr;
+  }
+  return nullptr;
+}
+
+Result<RunReport> run(const ScenarioFile& file, const RunRequest& request) {
+  RunReport report;
+  report.where = request.where;
+  if (request.where != Where::Endpoint) {
+    if (!file.not_on_kernel().empty()) {
+      report.why_not = file.not_on_kernel();
+      report.skipped = true;
+      return report;
+    }
+    if (!file.long_on_kernel().empty() && !request.full) {
+      report.why_not = fmt::format("takes long on a kernel ({}); --full runs it", file.long_on_kernel());
+      report.skipped = true;
+      return report;
+    }
+  }
+  std::vector<std::string> variants = request.variants.empty() ? file.variants() : request.variants;
+  for (const std::string& variant : variants) {
+    auto scenario = file.scenario(variant, request.where, request.overrides);
+    if (!scenario) return tl::unexpected(scenario.error());
+    VariantRun one;
+    one.variant = variant;
+    one.seed = request.seed.value_or(scenario->seed);
+    if (!request.log.empty()) {
+      one.log = variants.size() > 1 ? fmt::format("{}-{}", request.log, variant) : request.log;
+    }
+    if (std::string why = cannot_play(*scenario, request.where); !why.empty()) {
+      one.why_not = std::move(why);
+      report.variants.push_back(std::move(one));
+      continue;
+    }
+    PlayOptions options;
+    options.where = request.where;
+    options.seed = one.seed;
+    options.tool_version = request.tool_version;
+    if (request.progress) options.progress = [&](double share) { request.progress(variant, share); };
+    Played played = has_kernel(*scenario, request.where) ? play_privately(*scenario, options, one.log)
+                                                         : play_here(*scenario, options, one.log);
+    if (played.denied) {
+      report.why_not = played.why_not;
+      report.skipped = true;
+      return report;
+    }
+    one.result = std::move(played.result);
+    one.why_not = std::move(played.why_not);
+    report.variants.push_back(std::move(one));
+  }
+  ask(file, report);
+  return report;
+}
+
+}  // namespace lastack::lab

@@ -1,0 +1,65 @@
+// Runs a scenario file: each of its variants in one world, then its conditions and what they decide.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/scenario/play.h"
+#include "lab/scenario/scenario_file.h"
+
+namespace lastack::lab {
+
+struct RunRequest {
+  Where where = Where::Endpoint;
+  std::optional<std::uint64_t> seed;  // else the scenario's
+  std::vector<Override> overrides;
+  std::vector<std::string> variants;  // empty: all
+  bool full = false;                  // also what takes long on a kernel
+  std::string tool_version;
+  // Where the lifecycle log goes; with several variants "-VARIANT" is added. Empty: none is made.
+  std::string log;
+  std::function<void(std::string_view variant, double share)> progress;
+};
+
+struct VariantRun {
+  std::string variant;
+  std::uint64_t seed = 0;
+  std::optional<PlayResult> result;
+  std::string why_not;  // it was not run, or ended early
+  std::string log;      // the file
+};
+
+struct CheckOutcome {
+  std::string variant;
+  std::string text, why;
+  Check::Verdict verdict = Check::Verdict::Unknown;
+  std::string seen;
+};
+
+struct VerdictOutcome {
+  std::string claim, verdict, because;
+  bool stands = false;  // every condition that was looked at here holds
+};
+
+struct RunReport {
+  Where where = Where::Endpoint;
+  std::string why_not;  // nothing was run, and why
+  bool skipped = false;  // because it cannot be there, or was not asked for; not because something failed
+  std::vector<VariantRun> variants;
+  std::vector<CheckOutcome> checks;
+  std::vector<VerdictOutcome> verdicts;
+
+  std::size_t failures() const;
+  const Measure* find(std::string_view variant, std::string_view name) const;
+};
+
+// An error is one of the request: an override that leads nowhere. What cannot be done here is told in the report.
+// With kernel hosts the work is done in a child process, in private namespaces that go with it; the calling process must
+// have one thread only.
+Result<RunReport> run(const ScenarioFile& file, const RunRequest& request);
+
+}  // namespace lastack::lab

@@ -1,0 +1,48 @@
+// What programs of a scenario have around them: the time, the hosts by name, and where they put what they measure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lab/latency_histogram.h"
+#include "lab/scenario/agenda.h"
+#include "lab/scenario/lab_host.h"
+#include "lab/scenario/measures.h"
+
+namespace lastack::lab {
+
+class Stage {
+ public:
+  virtual Instant now() const = 0;
+  // When it began.
+  Instant began() const { return began_; }
+  Agenda& agenda() { return agenda_; }
+  LabHost& host(const std::string& name) { return *hosts_.at(name); }
+
+ protected:
+  ~Stage() = default;
+  Instant began_{};
+  Agenda agenda_;
+  std::map<std::string, std::unique_ptr<LabHost>> hosts_;
+};
+
+// A program that runs by itself beside others.
+class Program {
+ public:
+  virtual ~Program() = default;
+  // Nothing can be done before this; it is told on the stage's agenda.
+  virtual void start() = 0;
+  // Whether it will do anything more. A server never has.
+  virtual bool over() const = 0;
+  virtual void measure(Measures& into) const = 0;
+};
+
+std::unique_ptr<Program> make_server(const ServerSpec& spec, Stage& stage);
+std::unique_ptr<Program> make_clients(const ClientsSpec& spec, Stage& stage);
+std::unique_ptr<Program> make_pool(const PoolSpec& spec, Stage& stage);
+
+// Counts of errors by name, and how long things took.
+void put_latency(Measures& into, const std::string& name, const LatencyHistogram& histogram);
+
+}  // namespace lastack::lab

@@ -1,0 +1,72 @@
+// One thing after the other: the [script] of a scenario. A step is over when its call has come to something, and the
+// next begins then; one in the background goes on beside the next.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <map>
+#include <string>
+
+#include "lab/scenario/stage.h"
+
+namespace lastack::lab {
+
+class Steps {
+ public:
+  // `ended` is told of each step that is over; `measures` looks up what is measured now, for `until`.
+  Steps(const std::vector<StepSpec>& specs, Stage& stage,
+        std::function<void(const std::string&)> ended, Check::Lookup measures);
+
+  void start();
+  bool over() const { return next_ >= specs_.size() && active_.empty(); }
+  void measure(Measures& into) const;
+
+ private:
+  struct Socket final : SocketUser {
+    explicit Socket(Steps& of) : steps(of) {}
+    void ready() override { steps.look(); }
+    Steps& steps;
+    LabHost* host = nullptr;
+    Sock sock{};
+    bool open = false;
+  };
+  struct Active {
+    const StepSpec* spec;
+    Instant begun{};
+    std::uint64_t turn = 0;
+    std::uint64_t done = 0;     // bytes
+    std::uint64_t foreign = 0;  // bytes that ought to be others
+    bool called = false;        // connect() has been
+  };
+  void begin_next();
+  // Gives each step under way a chance to go on.
+  void look();
+  // The result, if it is over.
+  std::optional<std::string> attempt(Active& active);
+  std::optional<std::string> connect(Active& active);
+  std::optional<std::string> read(Active& active);
+  std::optional<std::string> write(Active& active);
+  std::string listen(const StepSpec& spec);
+  std::optional<std::string> accept(const StepSpec& spec);
+  void end(std::list<Active>::iterator active, const std::string& result);
+  Socket& socket_of(const std::string& name, LabHost& host);
+  std::list<Active>::iterator find(std::uint64_t turn);
+  // It gives up then.
+  void limit(const Active& active);
+  // Nothing announces that a condition holds.
+  void look_again(const Active& active);
+
+  const std::vector<StepSpec>& specs_;
+  Stage& stage_;
+  std::function<void(const std::string&)> ended_;
+  Check::Lookup measures_;
+  std::map<std::string, Socket> sockets_;  // where they are they stay
+  std::list<Active> active_;
+  std::size_t next_ = 0;
+  std::uint64_t turns_ = 0;
+  const Active* foreground_ = nullptr;
+  bool looking_ = false, again_ = false;
+  Measures measured_;
+};
+
+}  // namespace lastack::lab
