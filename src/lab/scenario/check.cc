@@ -314,7 +314,7 @@ std::string show_measure(const std::string& name, const Measure& measure) {
       dot == std::string::npos ? std::string_view(name) : std::string_view(name).substr(dot + 1);
   static constexpr std::array<std::string_view, 7> kTimes{"took",    "p50", "p90", "p99",
                                                           "longest", "at",  "mean"};
-  bool time = false;
+  bool time = name.find(".left.") != std::string::npos;
   for (const std::string_view t : kTimes) time = time || last == t;
   if (time) {
     if (std::abs(value) >= 1) return fmt::format("{:.6g} s", value);

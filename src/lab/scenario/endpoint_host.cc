@@ -65,8 +65,7 @@ class EndpointHost final : public LabHost {
   }
   HostCounts counts() override {
     HostCounts all;
-    const HostSnapshot snapshot = host_->snapshot(net_.now());
-    if (!snapshot.namespaces.empty()) all.states = snapshot.namespaces[0].sockets.states;
+    for (const SocketRecord& row : host_->sockets(net_.now())) all.add(row);
     all.counters = host_->counters();
     all.ports_exhausted = host_->ports_exhausted();
     all.descriptors = open_;

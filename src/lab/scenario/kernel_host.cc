@@ -204,7 +204,7 @@ class Namespaced final : public KernelHost, private PacketNode {
     DiagRequest request;
     request.states = diag_states::kConnected | diag_states::kListen;
     (void)diag_.dump(request, [&](const DiagRow& row) {
-      if (!row.bound_inactive) ++all.states[row.socket.state];
+      if (!row.bound_inactive) all.add(row.socket);
       return true;
     });
     if (enter()) {

@@ -2,8 +2,10 @@
 // kernel have the same face, in the words of lastack/host.h, so that no program can tell which one it runs on.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,10 +35,17 @@ class SocketUser {
 // What there is at one moment.
 struct HostCounts {
   StateCounts states;
+  // Of small records (TIME_WAIT, orphans in FIN_WAIT_2): the longest time that one of them has left.
+  std::map<TcpState, Duration> left;
   Counters counters;
   std::uint64_t ports_exhausted =
       0;  // of connect(), counted by whoever called where the kernel does not
   std::uint64_t descriptors = 0;  // sockets open
+
+  void add(const SocketRecord& row) {
+    ++states[row.state];
+    if (row.compact) left[row.state] = std::max(left[row.state], row.timer_remaining);
+  }
 };
 
 class LabHost {

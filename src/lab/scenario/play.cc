@@ -253,6 +253,13 @@ class Play final : public Stage {
       into[full] = static_cast<double>(now.states[*state]);
       return true;
     }
+    if (rest.starts_with("left.")) {
+      const auto state = parse_tcp_state(rest.substr(5));
+      if (!state) return false;
+      const auto left = now.left.find(*state);
+      into[full] = left == now.left.end() ? 0 : seconds(left->second);
+      return true;
+    }
     if (rest.starts_with("counters.")) {
       const auto counter = find_counter(rest.substr(9));
       if (!counter) return false;
@@ -320,6 +327,9 @@ class Play final : public Stage {
       const HostCounts& before = before_[host.name()];
       for (const TcpState state : kAllTcpStates) {
         of_host(host.name(), fmt::format("states.{}", to_string(state)), now, before, all);
+      }
+      for (const TcpState state : {TcpState::TimeWait, TcpState::FinWait2}) {
+        of_host(host.name(), fmt::format("left.{}", to_string(state)), now, before, all);
       }
       for (std::size_t c = 0; c < counter_table().size(); ++c) {
         if (!is_known(now.counters, c)) continue;

@@ -1,5 +1,6 @@
 #include "lab/scenario/run.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
@@ -98,7 +99,8 @@ std::string written(const Played& played) {
 Played parsed(const std::string& text) {
   Played played;
   const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) return {std::nullopt, "the process that played it ended without a word", false};
+  if (!json.is_object())
+    return {std::nullopt, "the process that played it ended without a word", false};
   played.why_not = json.value("why_not", "");
   played.denied = json.value("denied", false);
   if (!json.contains("measures")) return played;
@@ -114,7 +116,8 @@ Played parsed(const std::string& text) {
   for (const Json& host : json["series"]) {
     HostSeries series{host.value("host", ""), {}};
     for (const Json& s : host["samples"]) {
-      series.samples.push_back({Instant(Duration(s[0].get<std::int64_t>())), s[1].get<std::uint64_t>(), s[2].get<std::uint64_t>()});
+      series.samples.push_back({Instant(Duration(s[0].get<std::int64_t>())),
+                                s[1].get<std::uint64_t>(), s[2].get<std::uint64_t>()});
     }
     result.series.push_back(std::move(series));
   }
@@ -132,9 +135,11 @@ void write_all(int fd, std::string_view text) {
 }
 
 // In a process of its own, which dies with this one, in a namespace of its own, which dies with the process.
-Played play_privately(const Scenario& scenario, const PlayOptions& options, const std::string& log) {
+Played play_privately(const Scenario& scenario, const PlayOptions& options,
+                      const std::string& log) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return {std::nullopt, system_error(errno, "cannot make a pipe").message, false};
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return {std::nullopt, system_error(errno, "cannot make a pipe").message, false};
   UniqueFd out(ends[0]), in(ends[1]);
   PlayOptions inside = options;
   // Progress comes as lines before the result.
@@ -160,21 +165,24 @@ Played play_privately(const Scenario& scenario, const PlayOptions& options, cons
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0 || text.size() > kLargestResult) break;
     text.append(buffer, static_cast<std::size_t>(n));
-    for (std::size_t end = text.find('\n'); end != std::string::npos && text[0] != '{'; end = text.find('\n')) {
+    for (std::size_t end = text.find('\n'); end != std::string::npos && text[0] != '{';
+         end = text.find('\n')) {
       if (options.progress) options.progress(std::atof(text.substr(0, end).c_str()));
       text.erase(0, end + 1);
     }
   }
   const int status = child->wait();
   if (text.empty() || text[0] != '{') {
-    return {std::nullopt, fmt::format("the process that played it ended with status {}", status), false};
+    return {std::nullopt, fmt::format("the process that played it ended with status {}", status),
+            false};
   }
   return parsed(text);
 }
 
 bool has_kernel(const Scenario& scenario, Where where) {
   if (where != Where::Endpoint) return true;
-  return std::any_of(scenario.hosts.begin(), scenario.hosts.end(), [](const HostSpec& h) { return h.kind == HostKind::Kernel; });
+  return std::any_of(scenario.hosts.begin(), scenario.hosts.end(),
+                     [](const HostSpec& h) { return h.kind == HostKind::Kernel; });
 }
 
 // {name} and {variant:name}
@@ -202,29 +210,34 @@ void ask(const ScenarioFile& file, RunReport& report) {
   for (const CheckSpec& spec : file.checks()) {
     if (spec.only_on && *spec.only_on != report.where) continue;
     const auto names = spec.check.names();
-    const bool across = std::any_of(names.begin(), names.end(), [](const auto& n) { return !n.first.empty(); });
+    const bool across =
+        std::any_of(names.begin(), names.end(), [](const auto& n) { return !n.first.empty(); });
     const auto once = [&](const std::string& variant) {
       const auto answer = spec.check.ask([&](std::string_view v, std::string_view name) {
         return report.find(v.empty() ? std::string_view(variant) : v, name);
       });
-      report.checks.push_back({across ? "" : variant, spec.check.text(), spec.why, answer.verdict, answer.seen});
+      report.checks.push_back(
+          {across ? "" : variant, spec.check.text(), spec.why, answer.verdict, answer.seen});
     };
     if (across) {
       // With a variant left out there is nothing to compare.
       const bool all_there = std::all_of(names.begin(), names.end(), [&](const auto& n) {
-        return std::any_of(report.variants.begin(), report.variants.end(), [&](const VariantRun& v) { return v.variant == n.first && v.result; });
+        return std::any_of(report.variants.begin(), report.variants.end(),
+                           [&](const VariantRun& v) { return v.variant == n.first && v.result; });
       });
       if (all_there) once("");
       continue;
     }
     for (const VariantRun& v : report.variants) {
-      const bool meant = spec.only_in.empty() || std::find(spec.only_in.begin(), spec.only_in.end(), v.variant) != spec.only_in.end();
+      const bool meant = spec.only_in.empty() || std::find(spec.only_in.begin(), spec.only_in.end(),
+                                                           v.variant) != spec.only_in.end();
       if (meant && v.result) once(v.variant);
     }
   }
   const bool all_hold = report.failures() == 0;
   for (const VerdictSpec& spec : file.verdicts()) {
-    report.verdicts.push_back({spec.claim, spec.verdict, filled(spec.because, report), all_hold && !report.checks.empty()});
+    report.verdicts.push_back({spec.claim, spec.verdict, filled(spec.because, report),
+                               all_hold && !report.checks.empty()});
   }
 }
 
@@ -258,7 +271,8 @@ Result<RunReport> run(const ScenarioFile& file, const RunRequest& request) {
       return report;
     }
     if (!file.long_on_kernel().empty() && !request.full) {
-      report.why_not = fmt::format("takes long on a kernel ({}); --full runs it", file.long_on_kernel());
+      report.why_not =
+          fmt::format("takes long on a kernel ({}); --full runs it", file.long_on_kernel());
       report.skipped = true;
       return report;
     }
@@ -282,9 +296,11 @@ Result<RunReport> run(const ScenarioFile& file, const RunRequest& request) {
     options.where = request.where;
     options.seed = one.seed;
     options.tool_version = request.tool_version;
-    if (request.progress) options.progress = [&](double share) { request.progress(variant, share); };
-    Played played = has_kernel(*scenario, request.where) ? play_privately(*scenario, options, one.log)
-                                                         : play_here(*scenario, options, one.log);
+    if (request.progress)
+      options.progress = [&](double share) { request.progress(variant, share); };
+    Played played = has_kernel(*scenario, request.where)
+                        ? play_privately(*scenario, options, one.log)
+                        : play_here(*scenario, options, one.log);
     if (played.denied) {
       report.why_not = played.why_not;
       report.skipped = true;

@@ -48,7 +48,8 @@ struct VerdictOutcome {
 struct RunReport {
   Where where = Where::Endpoint;
   std::string why_not;  // nothing was run, and why
-  bool skipped = false;  // because it cannot be there, or was not asked for; not because something failed
+  bool skipped =
+      false;  // because it cannot be there, or was not asked for; not because something failed
   std::vector<VariantRun> variants;
   std::vector<CheckOutcome> checks;
   std::vector<VerdictOutcome> verdicts;

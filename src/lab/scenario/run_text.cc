@@ -1,0 +1,112 @@
+#include "lab/scenario/run_text.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "model/printable.h"
+
+namespace lastack::lab {
+namespace {
+
+std::string_view mark(Check::Verdict verdict) {
+  switch (verdict) {
+    case Check::Verdict::Holds:
+      return "holds";
+    case Check::Verdict::Fails:
+      return "FAILS";
+    case Check::Verdict::Unknown:
+      return "NOT MEASURED";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string run_text(const ScenarioFile& file, const RunReport& report,
+                     const RunTextOptions& options) {
+  std::string out = fmt::format("{}: {}\n", file.name(), printable(file.title()));
+  if (!report.why_not.empty()) {
+    out += fmt::format("not run on {}: {}\n", to_string(report.where), printable(report.why_not));
+    return out;
+  }
+  for (const VariantRun& v : report.variants) {
+    out += fmt::format("\n{}{}on {}, seed {}", v.variant, v.variant.empty() ? "" : ": ",
+                       to_string(report.where), v.seed);
+    if (!v.result) {
+      out += fmt::format(": not run: {}\n", printable(v.why_not));
+      continue;
+    }
+    out += fmt::format(", {:.6g} s\n", seconds(v.result->took));
+    if (!v.log.empty()) out += fmt::format("  lifecycle log in {}\n", v.log);
+    for (const CheckOutcome& c : report.checks) {
+      if (c.variant != v.variant) continue;
+      out += fmt::format("  {:<6} {}\n         {}{}{}\n", mark(c.verdict), printable(c.text),
+                         c.seen, c.why.empty() ? "" : "; ", printable(c.why));
+    }
+    if (options.measures) {
+      for (const auto& [name, value] : v.result->measures)
+        out += fmt::format("  {:<44} {}\n", name, show_measure(name, value));
+    }
+  }
+  bool head = false;
+  for (const CheckOutcome& c : report.checks) {
+    if (!c.variant.empty() || (report.variants.size() == 1 && report.variants[0].variant.empty()))
+      continue;
+    if (!head) out += "\nvariants compared\n";
+    head = true;
+    out += fmt::format("  {:<6} {}\n         {}{}{}\n", mark(c.verdict), printable(c.text), c.seen,
+                       c.why.empty() ? "" : "; ", printable(c.why));
+  }
+  if (!report.verdicts.empty()) out += "\n";
+  for (const VerdictOutcome& v : report.verdicts) {
+    out += fmt::format("{:<4} {}: {}\n", v.claim,
+                       v.stands ? printable(v.verdict) : "NOT CONFIRMED, a condition does not hold",
+                       printable(v.because));
+  }
+  if (!options.replay.empty()) out += fmt::format("\nreplay  {}\n", options.replay);
+  return out;
+}
+
+std::string run_json(const ScenarioFile& file, const RunReport& report, const std::string& replay) {
+  using Json = nlohmann::ordered_json;
+  Json json;
+  json["scenario"] = file.name();
+  json["on"] = to_string(report.where);
+  json["not_run"] = report.why_not.empty() ? Json() : Json(report.why_not);
+  json["holds"] = report.why_not.empty() && report.failures() == 0;
+  json["variants"] = Json::array();
+  for (const VariantRun& v : report.variants) {
+    Json one;
+    one["variant"] = v.variant;
+    one["seed"] = v.seed;
+    if (v.result) {
+      one["took_ns"] = v.result->took.count();
+      Json& measures = one["measures"] = Json::object();
+      for (const auto& [name, value] : v.result->measures) {
+        if (const double* number = std::get_if<double>(&value)) {
+          measures[name] = *number;
+        } else {
+          measures[name] = std::get<std::string>(value);
+        }
+      }
+    } else {
+      one["not_run"] = v.why_not;
+    }
+    json["variants"].push_back(std::move(one));
+  }
+  json["checks"] = Json::array();
+  for (const CheckOutcome& c : report.checks) {
+    json["checks"].push_back(
+        {{"variant", c.variant}, {"holds", c.text}, {"result", mark(c.verdict)}, {"seen", c.seen}});
+  }
+  json["verdicts"] = Json::array();
+  for (const VerdictOutcome& v : report.verdicts) {
+    json["verdicts"].push_back(
+        {{"claim", v.claim}, {"stands", v.stands}, {"verdict", v.verdict}, {"because", v.because}});
+  }
+  json["replay"] = replay;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace lastack::lab
