@@ -29,31 +29,38 @@ class EndpointHost final : public LabHost {
     return host_->listen(id(socket), backlog);
   }
   Outcome<void> connect(Sock socket, const Endpoint& remote) override {
+    touch();
     return host_->connect(id(socket), remote, net_.now());
   }
   Outcome<Sock> accept(Sock listener, SocketUser& user) override {
     return keep(host_->accept(id(listener)), user);
   }
   Outcome<std::size_t> read(Sock socket, std::span<std::byte> out) override {
+    touch();
     return host_->read(id(socket), out, net_.now());
   }
   Outcome<std::size_t> write(Sock socket, std::span<const std::byte> data) override {
+    touch();
     return host_->write(id(socket), data, net_.now());
   }
   Outcome<void> shutdown(Sock socket, ShutdownHow how) override {
+    touch();
     return host_->shutdown(id(socket), how, net_.now());
   }
   Outcome<void> close(Sock socket) override {
+    touch();
     forget(socket);
     return host_->close(id(socket), net_.now());
   }
   Outcome<void> abort(Sock socket) override {
+    touch();
     forget(socket);
     const auto aborted = host_->abort(id(socket), net_.now());
     (void)host_->close(id(socket), net_.now());
     return aborted;
   }
   Outcome<void> set_option(Sock socket, Option option, int value) override {
+    touch();
     return host_->set_option(id(socket), option, value, net_.now());
   }
   Outcome<Err> take_error(Sock socket) override { return host_->take_error(id(socket)); }
@@ -83,6 +90,8 @@ class EndpointHost final : public LabHost {
   }
 
  private:
+  // Steps and programs call one host when another has something to tell: the network has to look at this one too.
+  void touch() { net_.touch(*host_); }
   static SocketId id(Sock socket) { return static_cast<SocketId>(socket); }
   void begin() {
     host_ = &net_.add_host(spec_.options, {});
