@@ -167,9 +167,7 @@ int run_run(const LabArguments& arguments) {
   }
   request.variants = arguments.variants;
   Progress progress;
-  request.progress = [&](std::string_view variant, double share) {
-    progress(variant.empty() ? file->name() : std::string(variant), share);
-  };
+  request.progress = [&](double share) { progress(file->name(), share); };
   const auto report = lab::run(*file, request);
   if (!report) {
     complain(kName, report.error().message);
@@ -187,11 +185,11 @@ int run_run(const LabArguments& arguments) {
 
 int run_claims(const LabArguments& arguments) {
   Progress progress;
-  const auto rows = lab::settle_claims(
-      {.full = arguments.full,
-       .only = arguments.variants,
-       .tool_version = LASTACK_VERSION,
-       .progress = [&](std::string_view what, double share) { progress(what, share); }});
+  const auto rows =
+      lab::settle_claims({.full = arguments.full,
+                          .only = arguments.variants,
+                          .tool_version = LASTACK_VERSION,
+                          .progress = [&](double share) { progress("claims", share); }});
   if (!rows) {
     complain(kName, rows.error().message);
     return exit_code::kUsage;

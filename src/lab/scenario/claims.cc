@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <deque>
 #include <nlohmann/json.hpp>
 
 #include "lab/scenario/library.h"
@@ -81,6 +82,28 @@ std::string verdict_of(const ClaimRow& row) {
   return "open";
 }
 
+ClaimEvidence evidence_of(const ScenarioFile& file, const RunReport& report,
+                          const VerdictSpec& spec) {
+  ClaimEvidence evidence{file.name(), report.where, "", report.why_not, false, false};
+  for (const VerdictOutcome& v : report.verdicts) {
+    if (v.claim != spec.claim) continue;
+    evidence.ran = true;
+    evidence.stands = v.stands;
+    evidence.verdict = v.verdict;
+    evidence.because = v.because;
+  }
+  if (!evidence.ran || evidence.stands) return evidence;
+  for (const CheckOutcome& c : report.checks) {
+    if (c.verdict == Check::Verdict::Holds) continue;
+    evidence.because = fmt::format("does not hold: {} ({})", c.text, c.seen);
+    break;
+  }
+  for (const VariantRun& v : report.variants) {
+    if (!v.result) evidence.because = fmt::format("{}: {}", v.variant, v.why_not);
+  }
+  return evidence;
+}
+
 }  // namespace
 
 std::span<const ClaimInfo> claims() {
@@ -107,46 +130,31 @@ Result<std::vector<ClaimRow>> settle_claims(const ClaimsRequest& request) {
     return std::find_if(rows.begin(), rows.end(),
                         [&](const ClaimRow& r) { return r.claim.row == name; });
   };
-  std::size_t done = 0;
+  std::deque<ScenarioFile> files;
+  std::vector<std::pair<const ScenarioFile*, RunRequest>> runs;
   for (const LibraryScenario& one : library()) {
-    const double share = static_cast<double>(done++) / static_cast<double>(library().size());
-    const auto file = ScenarioFile::parse(one.text, std::string(one.name));
+    auto file = ScenarioFile::parse(one.text, std::string(one.name));
     if (!file) return tl::unexpected(file.error());
     const bool wanted = std::any_of(file->claims().begin(), file->claims().end(),
                                     [&](const std::string& c) { return row_of(c) != rows.end(); });
     if (!wanted) continue;
+    files.push_back(*std::move(file));
     for (const Where where : kWorlds) {
-      if (request.progress)
-        request.progress(fmt::format("{} on {}", file->name(), to_string(where)), share);
       RunRequest play;
       play.where = where;
       play.full = request.full;
       play.tool_version = request.tool_version;
-      const auto report = run(*file, play);
-      if (!report) return tl::unexpected(report.error());
-      for (const VerdictSpec& spec : file->verdicts()) {
-        const auto row = row_of(spec.claim);
-        if (row == rows.end()) continue;
-        ClaimEvidence evidence{file->name(), where, "", report->why_not, false, false};
-        for (const VerdictOutcome& v : report->verdicts) {
-          if (v.claim != spec.claim) continue;
-          evidence.ran = true;
-          evidence.stands = v.stands;
-          evidence.verdict = v.verdict;
-          evidence.because = v.because;
-        }
-        if (evidence.ran && !evidence.stands) {
-          for (const CheckOutcome& c : report->checks) {
-            if (c.verdict == Check::Verdict::Holds) continue;
-            evidence.because = fmt::format("does not hold: {} ({})", c.text, c.seen);
-            break;
-          }
-          for (const VariantRun& v : report->variants) {
-            if (!v.result) evidence.because = fmt::format("{}: {}", v.variant, v.why_not);
-          }
-        }
-        row->evidence.push_back(std::move(evidence));
-      }
+      runs.emplace_back(&files.back(), std::move(play));
+    }
+  }
+  const auto reports = run_all(runs, request.progress);
+  if (!reports) return tl::unexpected(reports.error());
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const ScenarioFile& file = *runs[i].first;
+    const RunReport& report = (*reports)[i];
+    for (const VerdictSpec& spec : file.verdicts()) {
+      const auto row = row_of(spec.claim);
+      if (row != rows.end()) row->evidence.push_back(evidence_of(file, report, spec));
     }
   }
   return rows;

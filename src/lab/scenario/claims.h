@@ -20,7 +20,7 @@ struct ClaimsRequest {
   bool full = false;
   std::vector<std::string> only;  // rows; empty: all
   std::string tool_version;
-  std::function<void(std::string_view what, double share)> progress;
+  std::function<void(double share)> progress;
 };
 
 // What one scenario says about one claim, in one world.

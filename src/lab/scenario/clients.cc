@@ -3,6 +3,7 @@
 
 #include <deque>
 
+#include "lab/clock.h"
 #include "lab/scenario/exchange.h"
 #include "lab/scenario/stage.h"
 
@@ -49,6 +50,7 @@ class Clients final : public Program {
         begun_ == 0 ? 0 : static_cast<double>(done_) / static_cast<double>(begun_);
     put_latency(into, n + ".connect", connect_took_);
     put_latency(into, n + ".answer", answer_took_);
+    put_latency(into, n + ".call", call_took_);
     if (first_failure_) into[n + ".first_failure.at"] = seconds(*first_failure_);
   }
 
@@ -108,11 +110,7 @@ class Clients final : public Program {
     ++in_flight_;
     for (const auto& [option, value] : spec_.options)
       (void)host().set_option(c.socket, option, value);
-    Outcome<void> begun;
-    if (!spec_.sources.empty()) {
-      begun = host().bind(c.socket, {spec_.sources[number % spec_.sources.size()], 0});
-    }
-    if (begun) begun = host().connect(c.socket, to);
+    const Outcome<void> begun = connect(c, to, number);
     if (!begun && begun.error() != Err::in_progress) {
       fail(c, to_string(begun.error()));
       return false;
@@ -122,6 +120,18 @@ class Clients final : public Program {
     if (limits_.size() == 1) watch_limits();
     if (begun) go_on(c);
     return true;
+  }
+  Outcome<void> connect(Connection& c, const Endpoint& to, std::uint64_t number) {
+    if (!spec_.sources.empty()) {
+      const auto bound = host().bind(c.socket, {spec_.sources[number % spec_.sources.size()], 0});
+      if (!bound) return bound;
+    }
+    // What it costs is the kernel's, in real time; virtual time knows no cost.
+    if (!host().is_kernel()) return host().connect(c.socket, to);
+    const Instant called = monotonic_now();
+    const auto begun = host().connect(c.socket, to);
+    call_took_.add(monotonic_now() - called);
+    return begun;
   }
   void watch_limits() {
     while (!limits_.empty() && (limits_.front().connection->turn != limits_.front().turn))
@@ -267,7 +277,7 @@ class Clients final : public Program {
   std::uint64_t owed_ = 0, offered_ = 0;
   std::uint64_t begun_ = 0, connected_ = 0, done_ = 0, answered_ = 0, in_flight_ = 0;
   std::map<std::string, std::uint64_t> failed_;
-  LatencyHistogram connect_took_, answer_took_;
+  LatencyHistogram connect_took_, answer_took_, call_took_;
   std::optional<Duration> first_failure_;
   bool pumping_ = false;
   bool ended_ = false;

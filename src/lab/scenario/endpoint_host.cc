@@ -80,6 +80,7 @@ class EndpointHost final : public LabHost {
   }
   std::uint64_t time_waits() override { return host_->time_waits(); }
   std::uint64_t descriptors() override { return open_; }
+  Result<HostSnapshot> snapshot() override { return host_->snapshot(net_.now()); }
   bool crash() override {
     net_.remove(*host_);
     spec_.options.lost_memory_at = net_.now();

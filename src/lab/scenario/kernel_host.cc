@@ -22,6 +22,7 @@
 #include "lab/sysctl.h"
 #include "lab/tcp_socket.h"
 #include "lab/unique_fd.h"
+#include "lastack/kernel.h"
 #include "lastack/tun_device.h"
 #include "net/rtnetlink.h"
 #include "wire/ip_packet.h"
@@ -224,6 +225,10 @@ class Namespaced final : public KernelHost, private PacketNode {
     return totals.tw;
   }
   std::uint64_t descriptors() override { return open_; }
+  Result<HostSnapshot> snapshot() override {
+    if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
+    return look({});
+  }
 
  private:
   // A process has one limit for all its descriptors. While this host asks for one, it is such that the kernel refuses

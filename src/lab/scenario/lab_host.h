@@ -78,6 +78,8 @@ class LabHost {
   virtual HostCounts counts() = 0;
   virtual std::uint64_t time_waits() = 0;
   virtual std::uint64_t descriptors() = 0;
+  // As the doctor looks at it.
+  virtual Result<HostSnapshot> snapshot() = 0;
   // Loses its memory, as by a crash, and is there again at once. False: this kind cannot.
   virtual bool crash() { return false; }
   virtual bool is_kernel() const { return false; }

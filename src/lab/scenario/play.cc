@@ -13,6 +13,7 @@
 #include "lab/scenario/nat.h"
 #include "lab/scenario/stage.h"
 #include "lab/scenario/steps.h"
+#include "lastack/doctor.h"
 
 namespace lastack::lab {
 namespace {
@@ -341,6 +342,14 @@ class Play final : public Stage {
       all[host.name() + ".most.descriptors"] = static_cast<double>(most_[i].descriptors);
     }
     all["run.took"] = seconds(now() - began_);
+    for (LabHost* host : in_order_) {
+      const auto snapshot = host->snapshot();
+      if (!snapshot) continue;
+      for (const Finding& finding : diagnose({std::nullopt, *snapshot}).findings) {
+        all[fmt::format("{}.findings.{}", host->name(), finding.id)] =
+            std::string(to_string(finding.severity));
+      }
+    }
   }
 
   const Scenario& scenario_;

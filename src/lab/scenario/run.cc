@@ -134,49 +134,128 @@ void write_all(int fd, std::string_view text) {
   }
 }
 
-// In a process of its own, which dies with this one, in a namespace of its own, which dies with the process.
-Played play_privately(const Scenario& scenario, const PlayOptions& options,
-                      const std::string& log) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
-    return {std::nullopt, system_error(errno, "cannot make a pipe").message, false};
-  UniqueFd out(ends[0]), in(ends[1]);
-  PlayOptions inside = options;
-  // Progress comes as lines before the result.
-  inside.progress = [&](double share) { write_all(in.get(), fmt::format("{:.3f}\n", share)); };
-  auto child = ChildProcess::start([&] {
-    out.reset();
-    Played played;
-    if (auto entered = enter_private_namespace({}); !entered) {
-      played.why_not = entered.error().message;
-      played.denied = is_denial(entered.error());
+// A run that is prepared, under way, or over.
+struct Job {
+  std::size_t report = 0;
+  std::size_t variant = 0;
+  Scenario scenario;
+  PlayOptions options;
+  std::string log;
+  bool privately = false;  // it has kernel hosts
+  double share = 0;        // of it that is over
+  Played played;
+};
+
+// A job in a process of its own, which dies with this one, in namespaces of its own, which die with the process.
+class PrivatePlay {
+ public:
+  static Result<PrivatePlay> start(Job& job) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+      return tl::unexpected(system_error(errno, "cannot make a pipe"));
+    }
+    UniqueFd out(ends[0]), in(ends[1]);
+    auto child = ChildProcess::start([&] {
+      out.reset();
+      Played played;
+      PlayOptions inside = job.options;
+      // Progress comes as lines before the result.
+      inside.progress = [&](double share) { write_all(in.get(), fmt::format("{:.3f}\n", share)); };
+      if (auto entered = enter_private_namespace({}); !entered) {
+        played.why_not = entered.error().message;
+        played.denied = is_denial(entered.error());
+      } else {
+        played = play_here(job.scenario, inside, job.log);
+      }
+      write_all(in.get(), written(played));
+      return 0;
+    });
+    if (!child) return tl::unexpected(child.error());
+    return PrivatePlay(job, *std::move(child), std::move(out));
+  }
+
+  int descriptor() const { return out_.get(); }
+  // Takes what has come. Whether it is over.
+  bool go_on() {
+    char buffer[65536];
+    const ssize_t n = ::read(out_.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) return false;
+    if (n > 0 && text_.size() <= kLargestResult) {
+      text_.append(buffer, static_cast<std::size_t>(n));
+      for (std::size_t end = text_.find('\n'); end != std::string::npos && text_[0] != '{';
+           end = text_.find('\n')) {
+        job_->share = std::atof(text_.substr(0, end).c_str());
+        text_.erase(0, end + 1);
+      }
+      return false;
+    }
+    const int status = child_.wait();
+    if (text_.empty() || text_[0] != '{') {
+      job_->played.why_not = fmt::format("the process that played it ended with status {}", status);
     } else {
-      played = play_here(scenario, inside, log);
+      job_->played = parsed(text_);
     }
-    write_all(in.get(), written(played));
-    return 0;
-  });
-  in.reset();
-  if (!child) return {std::nullopt, child.error().message, false};
-  std::string text;
-  char buffer[65536];
+    job_->share = 1;
+    return true;
+  }
+
+ private:
+  PrivatePlay(Job& job, ChildProcess child, UniqueFd out)
+      : job_(&job), child_(std::move(child)), out_(std::move(out)) {}
+  Job* job_;
+  ChildProcess child_;
+  UniqueFd out_;
+  std::string text_;
+};
+
+// Kernels wait more than they work: several at once, beside the endpoints, which work here.
+void play_all(std::vector<Job>& jobs, const std::function<void(double)>& progress) {
+  const std::size_t at_once =
+      2 * static_cast<std::size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+  std::vector<PrivatePlay> running;
+  std::size_t next_private = 0, next_here = 0;
+  const auto tell = [&] {
+    if (!progress || jobs.empty()) return;
+    double sum = 0;
+    for (const Job& job : jobs) sum += job.share;
+    progress(sum / static_cast<double>(jobs.size()));
+  };
   for (;;) {
-    const ssize_t n = ::read(out.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0 || text.size() > kLargestResult) break;
-    text.append(buffer, static_cast<std::size_t>(n));
-    for (std::size_t end = text.find('\n'); end != std::string::npos && text[0] != '{';
-         end = text.find('\n')) {
-      if (options.progress) options.progress(std::atof(text.substr(0, end).c_str()));
-      text.erase(0, end + 1);
+    while (running.size() < at_once) {
+      while (next_private < jobs.size() && !jobs[next_private].privately) ++next_private;
+      if (next_private == jobs.size()) break;
+      Job& job = jobs[next_private++];
+      auto started = PrivatePlay::start(job);
+      if (started) {
+        running.push_back(*std::move(started));
+      } else {
+        job.played.why_not = started.error().message;
+      }
+    }
+    while (next_here < jobs.size() && jobs[next_here].privately) ++next_here;
+    const bool work_here = next_here < jobs.size();
+    if (work_here) {
+      Job& job = jobs[next_here++];
+      job.options.progress = [&](double share) {
+        job.share = share;
+        tell();
+      };
+      job.played = play_here(job.scenario, job.options, job.log);
+      job.share = 1;
+    }
+    tell();
+    if (running.empty()) {
+      if (!work_here && next_private == jobs.size()) return;
+      continue;
+    }
+    std::vector<pollfd> waits;
+    for (const PrivatePlay& one : running) waits.push_back({one.descriptor(), POLLIN, 0});
+    if (::poll(waits.data(), waits.size(), work_here ? 0 : 500) <= 0) continue;
+    for (std::size_t i = waits.size(); i-- > 0;) {
+      if (waits[i].revents != 0 && running[i].go_on())
+        running.erase(running.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
-  const int status = child->wait();
-  if (text.empty() || text[0] != '{') {
-    return {std::nullopt, fmt::format("the process that played it ended with status {}", status),
-            false};
-  }
-  return parsed(text);
 }
 
 bool has_kernel(const Scenario& scenario, Where where) {
@@ -261,7 +340,10 @@ const Measure* RunReport::find(std::string_view variant, std::string_view name) 
   return nullptr;
 }
 
-Result<RunReport> run(const ScenarioFile& file, const RunRequest& request) {
+namespace {
+
+Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, std::size_t number,
+                          std::vector<Job>& jobs) {
   RunReport report;
   report.where = request.where;
   if (request.where != Where::Endpoint) {
@@ -277,7 +359,8 @@ Result<RunReport> run(const ScenarioFile& file, const RunRequest& request) {
       return report;
     }
   }
-  std::vector<std::string> variants = request.variants.empty() ? file.variants() : request.variants;
+  const std::vector<std::string> variants =
+      request.variants.empty() ? file.variants() : request.variants;
   for (const std::string& variant : variants) {
     auto scenario = file.scenario(variant, request.where, request.overrides);
     if (!scenario) return tl::unexpected(scenario.error());
@@ -287,31 +370,56 @@ Result<RunReport> run(const ScenarioFile& file, const RunRequest& request) {
     if (!request.log.empty()) {
       one.log = variants.size() > 1 ? fmt::format("{}-{}", request.log, variant) : request.log;
     }
-    if (std::string why = cannot_play(*scenario, request.where); !why.empty()) {
-      one.why_not = std::move(why);
-      report.variants.push_back(std::move(one));
-      continue;
+    one.why_not = cannot_play(*scenario, request.where);
+    if (one.why_not.empty()) {
+      Job job;
+      job.report = number;
+      job.variant = report.variants.size();
+      job.privately = has_kernel(*scenario, request.where);
+      job.scenario = *std::move(scenario);
+      job.options.where = request.where;
+      job.options.seed = one.seed;
+      job.options.tool_version = request.tool_version;
+      job.log = one.log;
+      jobs.push_back(std::move(job));
     }
-    PlayOptions options;
-    options.where = request.where;
-    options.seed = one.seed;
-    options.tool_version = request.tool_version;
-    if (request.progress)
-      options.progress = [&](double share) { request.progress(variant, share); };
-    Played played = has_kernel(*scenario, request.where)
-                        ? play_privately(*scenario, options, one.log)
-                        : play_here(*scenario, options, one.log);
-    if (played.denied) {
-      report.why_not = played.why_not;
-      report.skipped = true;
-      return report;
-    }
-    one.result = std::move(played.result);
-    one.why_not = std::move(played.why_not);
     report.variants.push_back(std::move(one));
   }
-  ask(file, report);
   return report;
+}
+
+}  // namespace
+
+Result<std::vector<RunReport>> run_all(
+    const std::vector<std::pair<const ScenarioFile*, RunRequest>>& requests,
+    const std::function<void(double)>& progress) {
+  std::vector<Job> jobs;
+  std::vector<RunReport> reports;
+  for (const auto& [file, request] : requests) {
+    auto report = prepare(*file, request, reports.size(), jobs);
+    if (!report) return tl::unexpected(report.error());
+    reports.push_back(*std::move(report));
+  }
+  play_all(jobs, progress);
+  for (Job& job : jobs) {
+    RunReport& report = reports[job.report];
+    if (job.played.denied) {
+      report.why_not = job.played.why_not;
+      report.skipped = true;
+    }
+    report.variants[job.variant].result = std::move(job.played.result);
+    report.variants[job.variant].why_not = std::move(job.played.why_not);
+  }
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    if (reports[i].why_not.empty()) ask(*requests[i].first, reports[i]);
+  }
+  return reports;
+}
+
+Result<RunReport> run(const ScenarioFile& file, const RunRequest& request) {
+  auto reports = run_all({{&file, request}}, request.progress);
+  if (!reports) return tl::unexpected(reports.error());
+  return std::move(reports->front());
 }
 
 }  // namespace lastack::lab

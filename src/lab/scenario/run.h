@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lab/scenario/play.h"
@@ -22,7 +23,7 @@ struct RunRequest {
   std::string tool_version;
   // Where the lifecycle log goes; with several variants "-VARIANT" is added. Empty: none is made.
   std::string log;
-  std::function<void(std::string_view variant, double share)> progress;
+  std::function<void(double share)> progress;
 };
 
 struct VariantRun {
@@ -62,5 +63,10 @@ struct RunReport {
 // With kernel hosts the work is done in a child process, in private namespaces that go with it; the calling process must
 // have one thread only.
 Result<RunReport> run(const ScenarioFile& file, const RunRequest& request);
+
+// Several, those with kernel hosts side by side: they wait more than they work. `progress` of the requests is not asked.
+Result<std::vector<RunReport>> run_all(
+    const std::vector<std::pair<const ScenarioFile*, RunRequest>>& requests,
+    const std::function<void(double share)>& progress);
 
 }  // namespace lastack::lab
