@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "bundle/json_text.h"
+#include "report/log_columns.h"
 #include "report/log_selection.h"
 #include "report/log_text.h"
 #include "report/log_words.h"
@@ -21,89 +21,24 @@ constexpr std::size_t kMostColumns = 8;
 constexpr std::size_t kMostInLegend = 12;
 constexpr std::string_view kRed = "\x1b[31m", kYellow = "\x1b[33m", kPlain = "\x1b[0m";
 
-struct Column {
-  std::string name;
-  std::optional<std::uint16_t> host;  // nothing: an address whose host is not in the log
-  std::size_t x = 0;
-};
-
-// Who takes part, from left to right.
-class Columns {
- public:
-  Columns(const LogTrace& trace, const LogSelection& selection) : trace_(trace) {
-    std::set<std::uint16_t> hosts;
-    std::vector<bool> seen(trace.connections().size());
-    std::set<IpAddress> opening, answering;
-    for (const TraceEvent& e : trace.events()) {
-      if (!selection.takes(e)) continue;
-      if (e.host != kWireHost) hosts.insert(e.host);
-      if (e.connection == kNoConnection || !e.is_segment() || seen[e.connection]) continue;
-      seen[e.connection] = true;
-      const TraceConnection& c = trace.connections()[e.connection];
-      for (const Endpoint& endpoint : {c.opener, c.other}) {
-        if (const auto host = trace.host_of(endpoint)) {
-          hosts.insert(*host);
-        } else {
-          (endpoint == c.opener ? opening : answering).insert(endpoint.address);
-        }
-      }
-    }
-    // Openers to the left, also where they are not in the log.
-    const std::vector<std::uint16_t> order = trace.drawing_order();
-    const auto add_host = [&](std::uint16_t host) {
-      if (hosts.contains(host)) add(trace.hosts()[host], host, {});
-    };
-    const std::size_t openers = trace.openers();
-    for (std::size_t i = 0; i < openers; ++i) add_host(order[i]);
-    for (const IpAddress& address : opening) add(address.to_string(), {}, address);
-    for (std::size_t i = openers; i < order.size(); ++i) add_host(order[i]);
-    for (const IpAddress& address : answering) {
-      if (!opening.contains(address)) add(address.to_string(), {}, address);
-    }
-    if (list.empty()) list.push_back({});
-  }
-
-  std::size_t of(std::uint16_t host) const {
-    const auto found = of_host_.find(host);
-    return found == of_host_.end() ? list.size() - 1 : found->second;
-  }
-  std::size_t of(const Endpoint& endpoint) const {
-    if (const auto host = trace_.host_of(endpoint)) return of(*host);
-    const auto found = of_address_.find(endpoint.address);
-    return found == of_address_.end() ? list.size() - 1 : found->second;
-  }
-  std::size_t hosts() const {
-    return static_cast<std::size_t>(std::count_if(
-        list.begin(), list.end(), [](const Column& c) { return c.host.has_value(); }));
-  }
-
-  std::vector<Column> list;
-
- private:
-  void add(const std::string& name, std::optional<std::uint16_t> host,
-           std::optional<IpAddress> address) {
-    if (list.size() == kMostColumns) list.back() = {"others", {}, 0};
-    const std::size_t at = std::min(list.size(), kMostColumns - 1);
-    if (list.size() < kMostColumns) list.push_back({shown(name, 40), host, 0});
-    if (host) of_host_.emplace(*host, at);
-    if (address) of_address_.emplace(*address, at);
-  }
-
-  const LogTrace& trace_;
-  std::map<std::uint16_t, std::size_t> of_host_;
-  std::map<IpAddress, std::size_t> of_address_;
-};
-
 class Diagram {
  public:
   Diagram(const LogTrace& trace, const LogTextOptions& options)
-      : trace_(trace), options_(options), selection_(trace, options), columns_(trace, selection_) {}
+      : trace_(trace),
+        options_(options),
+        selection_(trace, options),
+        columns_(trace, selection_, kMostColumns) {}
 
   std::string draw() {
     lay_out();
     head();
     for (const TraceEvent& e : trace_.events()) {
-      if (selection_.takes(e)) take(e);
+      if (selection_.takes(e)) {
+        take(e);
+      } else if (e.what == Happening::StateChanged && e.connection != kNoConnection) {
+        // Of before what is drawn, and of other uses of the same ports.
+        states_[{trace_.connections()[e.connection].pair, e.host}] = e.to;
+      }
     }
     flush();
     if (rows_ == 0) out_ += "nothing of the log is within what was asked for\n";
@@ -160,6 +95,11 @@ class Diagram {
   }
 
   void take(const TraceEvent& e) {
+    if (e.is_segment() && e.connection == kNoConnection) {
+      begin(e);  // has no ends to draw it between
+      row_.other = &e;
+      return;
+    }
     switch (e.what) {
       case Happening::SegmentSent:
         begin(e);
@@ -279,7 +219,7 @@ class Diagram {
     const std::size_t width = std::max<std::size_t>(options_.width, 60);
     std::size_t gap = 0;
     if (n == 2) {
-      gap = std::clamp<std::size_t>(width < left_ + 54 ? 0 : width - left_ - 54, 34, 48);
+      gap = std::clamp<std::size_t>(width < left_ + 58 ? 0 : width - left_ - 58, 34, 48);
     } else if (n > 2) {
       gap =
           std::clamp<std::size_t>((width < left_ + 34 ? 0 : width - left_ - 34) / (n - 1), 14, 34);
@@ -292,7 +232,7 @@ class Diagram {
   void head() {
     std::string names;
     for (std::size_t i = 0; i < columns_.list.size(); ++i) {
-      const Column& c = columns_.list[i];
+      const LogColumn& c = columns_.list[i];
       const bool last = i + 1 == columns_.list.size() && i > 0;
       const std::size_t room = last                           ? lane_ - columns(names) - 1
                                : i + 1 < columns_.list.size() ? columns_.list[i + 1].x - c.x - 1
@@ -316,7 +256,7 @@ class Diagram {
 
   std::string lifelines() const {
     std::string lane(lane_, ' ');
-    for (const Column& c : columns_.list) lane[c.x] = '|';
+    for (const LogColumn& c : columns_.list) lane[c.x] = '|';
     return lane;
   }
 
@@ -386,16 +326,6 @@ class Diagram {
     }
   }
 
-  // The ends of a segment.
-  std::pair<std::size_t, std::size_t> ends(const TraceEvent& e) const {
-    const TraceConnection& c = trace_.connections()[e.connection];
-    const Endpoint& from = e.sender_is_opener ? c.opener : c.other;
-    const Endpoint& to = e.sender_is_opener ? c.other : c.opener;
-    std::size_t a = columns_.of(from), b = columns_.of(to);
-    if (e.what == Happening::SegmentSent && e.host != kWireHost) a = columns_.of(e.host);
-    if (e.what == Happening::SegmentReceived && e.host != kWireHost) b = columns_.of(e.host);
-    return {a, b};
-  }
   bool in_log(const TraceEvent& e, bool sender) const {
     const TraceConnection& c = trace_.connections()[e.connection];
     return trace_.host_of(e.sender_is_opener == sender ? c.opener : c.other).has_value();
@@ -405,8 +335,8 @@ class Diagram {
     const TraceEvent& e = row_.sent != nullptr      ? *row_.sent
                           : row_.arrived != nullptr ? *row_.arrived
                                                     : *row_.lost;
-    auto [from, to] = ends(e);
-    if (row_.sent != nullptr && row_.arrived != nullptr) to = ends(*row_.arrived).second;
+    auto [from, to] = columns_.ends(e);
+    if (row_.sent != nullptr && row_.arrived != nullptr) to = columns_.ends(*row_.arrived).second;
     std::string words = segment_words(e);
     Shape shape = Shape::Whole;
     if (row_.lost != nullptr) {
@@ -436,7 +366,7 @@ class Diagram {
     if (!row_.states || row_.connection == kNoConnection || columns_.hosts() > 2) return "";
     const std::uint32_t pair = trace_.connections()[row_.connection].pair;
     std::string text;
-    for (const Column& c : columns_.list) {
+    for (const LogColumn& c : columns_.list) {
       if (!c.host) continue;
       const auto state = states_.find({pair, *c.host});
       const std::string name = state == states_.end() ? "-" : std::string(to_string(state->second));
@@ -533,7 +463,7 @@ class Diagram {
   const LogTrace& trace_;
   const LogTextOptions& options_;
   LogSelection selection_;
-  Columns columns_;
+  LogColumns columns_;
   std::string out_;
   Row row_;
   bool late_ = false;  // the wire holds it back

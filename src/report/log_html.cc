@@ -1,0 +1,408 @@
+#include "report/log_html.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <map>
+#include <unordered_map>
+
+#include "bundle/json_text.h"
+#include "report/log_columns.h"
+#include "report/log_page.h"
+#include "report/log_selection.h"
+#include "report/log_states.h"
+#include "report/log_text.h"
+#include "report/log_words.h"
+
+namespace lastack {
+namespace {
+
+constexpr std::size_t kMostColumns = 12;
+constexpr std::size_t kMostText = 400;
+constexpr std::size_t kWithoutProgram = 200;  // rows of the diagram for whoever runs no programs
+
+// JSON within <script>: no character that could end it.
+void append_script_text(std::string& out, std::string_view text) {
+  std::string quoted;
+  append_json_string(quoted, shown(text, kMostText));
+  for (const char c : quoted) {
+    if (c == '<' || c == '>' || c == '&' || c == '\'') {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+}
+
+// Each text once.
+class Texts {
+ public:
+  std::size_t of(const std::string& text) {
+    const auto [at, fresh] = index_.try_emplace(text, list_.size());
+    if (fresh) list_.push_back(text);
+    return at->second;
+  }
+  const std::vector<std::string>& list() const { return list_; }
+
+ private:
+  std::unordered_map<std::string, std::size_t> index_;
+  std::vector<std::string> list_;
+};
+
+// As log_page.js has it.
+int kind_of(Happening what) {
+  switch (what) {
+    case Happening::SegmentSent:
+      return 0;
+    case Happening::SegmentReceived:
+      return 1;
+    case Happening::SegmentDropped:
+      return 2;
+    case Happening::SegmentDelayed:
+    case Happening::SegmentDuplicated:
+    case Happening::SegmentCorrupted:
+      return 3;
+    case Happening::StateChanged:
+      return 4;
+    case Happening::TimerFired:
+      return 5;
+    case Happening::AppListen:
+    case Happening::AppConnect:
+    case Happening::AppAccept:
+    case Happening::AppRead:
+    case Happening::AppWrite:
+    case Happening::AppShutdown:
+    case Happening::AppClose:
+    case Happening::AppAbort:
+      return 6;
+    case Happening::IcmpReceived:
+    case Happening::PathDoubted:
+      return 7;
+    case Happening::TimeWaitEntered:
+    case Happening::TimeWaitEnded:
+    case Happening::TimeWaitOverflowed:
+    case Happening::TimeWaitSkipped:
+    case Happening::TimeWaitEvicted:
+    case Happening::TimeWaitAssassinated:
+    case Happening::TimeWaitReused:
+    case Happening::TimeWaitReopened:
+    case Happening::TimeWaitAborted:
+      return 8;
+  }
+  return 7;
+}
+
+class Page {
+ public:
+  Page(const LogTrace& trace, const ReportText& text, const std::vector<ReportSeries>& series,
+       const std::vector<ReportBand>& bands, const LogHtmlOptions& options)
+      : trace_(trace), text_(text), series_(series), bands_(bands), options_(options) {
+    which_.connections = options.connections;
+    which_.from = options.from;
+    which_.to = options.to;
+  }
+
+  std::string write() {
+    const std::string data = data_json();
+    head();
+    summary();
+    body();
+    out_ += "<script type=\"application/json\" id=\"log\">" + data + "</script>\n<script>\n";
+    out_ += kLogPageProgram;
+    out_ += "</script>\n</body>\n</html>\n";
+    return std::move(out_);
+  }
+
+ private:
+  void line(const std::string& text) { out_ += text + "\n"; }
+
+  std::string title() const { return text_.title.empty() ? "A lifecycle log" : text_.title; }
+
+  void head() {
+    line("<!DOCTYPE html>");
+    line("<html lang=\"en\">");
+    line("<head>");
+    line("<meta charset=\"utf-8\">");
+    line("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+    // Nothing is fetched, whatever the log says.
+    line(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+        "'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">");
+    line("<link rel=\"icon\" href=\"data:,\">");
+    line("<title>" + escaped_html(title()) + "</title>");
+    out_ += "<style>\n";
+    out_ += kLogPageStyle;
+    line("</style>\n</head>\n<body>");
+  }
+
+  std::string about() const {
+    const LifecycleHeader& h = trace_.header();
+    std::string text = fmt::format("{}, seen from {}", to_string(h.world), h.vantage);
+    if (!h.profile.empty()) text += fmt::format(" · profile {}", h.profile);
+    if (h.seed) text += fmt::format(" · seed {}", *h.seed);
+    for (const auto& [name, value] : h.settings) text += fmt::format(" · {}={}", name, value);
+    text += fmt::format(" · {} events, {} connections", grouped(trace_.events().size()),
+                        grouped(trace_.connections().size()));
+    for (const auto& [category, how] : h.coverage) {
+      if (how == Coverage::Sampled) text += " · " + category + " events: a sample";
+    }
+    return text;
+  }
+
+  void summary() {
+    line("<header><div class=\"top\"><h1>" + escaped_html(title()) +
+         "</h1><div class=\"screen\"><button id=\"theme\" title=\"t\">light / dark</button> "
+         "<button id=\"question\" title=\"?\">keys</button></div></div>");
+    line("<p class=\"meta\">" + escaped_html(about()) + "</p></header>");
+    if (!text_.verdict.empty())
+      line("<p class=\"verdict\">" + escaped_html(text_.verdict) + "</p>");
+    if (!text_.cause.empty()) line("<h2>Cause</h2>\n<p>" + escaped_html(text_.cause) + "</p>");
+    if (!text_.evidence.empty()) {
+      line("<h2>Evidence</h2>\n<table class=\"facts\">");
+      for (const ReportText::Row& row : text_.evidence) {
+        line("<tr><th scope=\"row\">" + escaped_html(row.name) + "</th><td>" +
+             escaped_html(row.value) + "</td></tr>");
+      }
+      line("</table>");
+    }
+    if (!text_.change.empty()) {
+      line("<h2>What to change</h2>\n<ol>");
+      for (const ReportText::Remedy& one : text_.change) {
+        line("<li>" + escaped_html(one.what) +
+             (one.command.empty() ? "" : "<pre>" + escaped_html(one.command) + "</pre>") + "</li>");
+      }
+      line("</ol>");
+    }
+    if (!text_.proof.empty()) {
+      line(
+          "<h2>Proof</h2>\n<table class=\"facts\"><tr><th></th><th>before</th><th>after</th></tr>");
+      for (const ReportText::Proof& row : text_.proof) {
+        line("<tr><th scope=\"row\">" + escaped_html(row.name) + "</th><td>" +
+             escaped_html(row.before) + "</td><td>" + escaped_html(row.after) + "</td></tr>");
+      }
+      line("</table>");
+    }
+    if (!text_.replay.empty())
+      line("<h2>Replay</h2>\n<pre>" + escaped_html(text_.replay) + "</pre>");
+  }
+
+  void body() {
+    line("<h2>Over time</h2>\n<div class=\"charts\" id=\"charts\"></div>");
+    line("<h2>Sequence</h2>");
+    if (left_out_ > 0) {
+      line(fmt::format("<p class=\"meta\">The first {} of {} events; the charts show all.</p>",
+                       grouped(taken_), grouped(taken_ + left_out_)));
+    }
+    line(
+        "<div class=\"bar\"><input type=\"search\" id=\"filter\" placeholder=\"filter: every word, anywhere ( / )\" "
+        "aria-label=\"filter of events\"><select id=\"connection\" aria-label=\"connection\"></select>"
+        "<button id=\"out\" title=\"-\" aria-label=\"smaller\">&minus;</button><button id=\"in\" title=\"+\" "
+        "aria-label=\"larger\">+</button><span class=\"meta\" id=\"count\"></span></div>");
+    line(
+        "<div class=\"scroll screen\" id=\"diagram\" tabindex=\"0\" aria-label=\"sequence diagram\"><div "
+        "class=\"head\" id=\"heads\"></div><div class=\"spacer\" id=\"lane\"></div></div>");
+    line("<div class=\"printed\" id=\"paper\"></div>");
+    line("<pre class=\"screen\" id=\"detail\" aria-live=\"polite\"></pre>");
+    line(
+        "<p class=\"meta\">SEQ+LENGTH and ACK count from the SYN of each direction, whose number is 0; ' after "
+        "one: by the count of the use before.</p>");
+    line("<h2 class=\"screen\">Events</h2>");
+    line(
+        "<div class=\"scroll screen\" id=\"events\" tabindex=\"0\" aria-label=\"events\"><div class=\"spacer\" "
+        "id=\"lines\"></div></div>");
+    out_ +=
+        "<noscript><p>Without its program the page shows the beginning only.</p><pre class=\"wide\">";
+    LogTextOptions plain = which_;
+    plain.rows = kWithoutProgram;
+    plain.width = 130;
+    out_ += escaped_html(sequence_diagram(trace_, plain));
+    line("</pre></noscript>");
+    line(
+        "<dialog id=\"help\"><h2>Keys</h2><table>"
+        "<tr><td><kbd>&uarr;</kbd> <kbd>&darr;</kbd> <kbd>PgUp</kbd> <kbd>PgDn</kbd> <kbd>Home</kbd> <kbd>End</kbd></td><td>choose an event</td></tr>"
+        "<tr><td><kbd>&rarr;</kbd> <kbd>&larr;</kbd></td><td>to where the segment arrives, or was sent</td></tr>"
+        "<tr><td><kbd>+</kbd> <kbd>-</kbd> <kbd>0</kbd></td><td>larger, smaller, as it was</td></tr>"
+        "<tr><td><kbd>[</kbd> <kbd>]</kbd> <kbd>,</kbd> <kbd>.</kbd></td><td>charts: shorter time, longer, earlier, later</td></tr>"
+        "<tr><td><kbd>/</kbd></td><td>filter; <kbd>Esc</kbd> empties it</td></tr>"
+        "<tr><td><kbd>t</kbd></td><td>light or dark</td></tr>"
+        "<tr><td><kbd>?</kbd></td><td>this</td></tr></table>"
+        "<p class=\"meta\">In a chart: a click goes to that time, dragging looks closer, a double click shows all.</p>"
+        "<p><button id=\"closer\">Close</button></p></dialog>");
+  }
+
+  // --- What the program of the page reads
+
+  std::string data_json() {
+    const LogSelection selection(trace_, which_);
+    const LogColumns columns(trace_, selection, kMostColumns);
+    Texts texts;
+    texts.of("");
+    // Connections of what is in the file, by their number there.
+    std::map<std::uint32_t, std::size_t> connections;
+    std::vector<std::uint32_t> connection_list;
+    std::string events;
+    std::int64_t first = INT64_MAX, last = 0;
+    for (const TraceEvent& e : trace_.events()) {
+      if (!selection.takes(e)) continue;
+      first = std::min(first, e.at);
+      last = std::max(last, e.at);
+      if (options_.rows != 0 && taken_ == options_.rows) {
+        ++left_out_;
+        continue;
+      }
+      ++taken_;
+      long connection = -1;
+      if (e.connection != kNoConnection) {
+        const auto [at, fresh] = connections.try_emplace(e.connection, connection_list.size());
+        if (fresh) connection_list.push_back(e.connection);
+        connection = static_cast<long>(at->second);
+      }
+      long from = -1, to = -1;
+      std::string words;
+      if (e.is_segment() && e.connection != kNoConnection) {
+        const auto ends = columns.ends(e);
+        from = static_cast<long>(ends.first);
+        to = static_cast<long>(ends.second);
+        words = segment_words(e);
+        if (e.sack != 0) words += ", SACK " + trace_.text(e.sack);
+        if (e.again) words += ", again";
+      }
+      std::string what = event_words(trace_, e);
+      if (e.what == Happening::StateChanged) words = std::string(to_string(e.to));
+      std::string rule = trace_.text(e.rule);
+      if (e.is_segment() && e.detail != 0) {
+        rule += (rule.empty() ? "" : "; ") + trace_.text(e.detail);
+      }
+      fmt::format_to(std::back_inserter(events), "{}[{},{},{},{},{},{},{},{},{},{},{},{}",
+                     events.empty() ? "" : ",", e.line, e.at,
+                     e.host == kWireHost ? -1L : static_cast<long>(columns.of(e.host)),
+                     kind_of(e.what), connection, from, to, texts.of(what), texts.of(words),
+                     texts.of(cause_words(trace_, e)), texts.of(rule), e.id);
+      if (e.what == Happening::StateChanged) {
+        fmt::format_to(std::back_inserter(events), ",{}", static_cast<int>(e.to));
+      }
+      events += ']';
+    }
+    if (first > last) first = last;
+
+    std::string out = "{\"events\":[" + events + "],\"texts\":";
+    list(out, texts.list());
+    out += ",\"columns\":";
+    std::vector<std::string> names;
+    for (const LogColumn& column : columns.list) names.push_back(column.name);
+    list(out, names);
+    out += ",\"connections\":";
+    names.clear();
+    for (const std::uint32_t one : connection_list) names.push_back(trace_.describe(one));
+    list(out, names);
+    out += ",\"state_names\":";
+    names.clear();
+    for (const TcpState state : kAllTcpStates) names.emplace_back(to_string(state));
+    list(out, names);
+    fmt::format_to(std::back_inserter(out), ",\"range\":[{},{}],\"states\":[", first, last);
+    bool begun = false;
+    for (const StatesOverTime& host : states_over_time(trace_, options_)) {
+      out += std::exchange(begun, true) ? ",{\"name\":" : "{\"name\":";
+      append_script_text(out, trace_.hosts()[host.host]);
+      out += ",\"points\":[";
+      for (std::size_t i = 0; i < host.points.size(); ++i) {
+        fmt::format_to(std::back_inserter(out), "{}[{},[", i == 0 ? "" : ",", host.points[i].at);
+        for (const TcpState state : kAllTcpStates) {
+          fmt::format_to(std::back_inserter(out), "{}{}", state == kAllTcpStates[0] ? "" : ",",
+                         host.points[i].counts[state]);
+        }
+        out += "]]";
+      }
+      out += "]}";
+    }
+    out += "],\"series\":[";
+    begun = false;
+    for (const ReportSeries& one : series_) {
+      out += std::exchange(begun, true) ? ",{\"name\":" : "{\"name\":";
+      append_script_text(out, one.name);
+      out += ",\"unit\":";
+      append_script_text(out, one.unit);
+      out += ",\"points\":[";
+      for (std::size_t i = 0; i < one.points.size(); ++i) {
+        // JSON has neither infinity nor not-a-number.
+        const double value = std::isfinite(one.points[i].second) ? one.points[i].second : 0;
+        fmt::format_to(std::back_inserter(out), "{}[{},{:.9g}]", i == 0 ? "" : ",",
+                       one.points[i].first, value);
+      }
+      out += "]}";
+    }
+    out += "],\"bands\":[";
+    begun = false;
+    for (const ReportBand& band : bands_) {
+      fmt::format_to(std::back_inserter(out), "{}[{},{},", std::exchange(begun, true) ? "," : "",
+                     band.from, band.to);
+      append_script_text(out, band.label);
+      out += ']';
+    }
+    out += "]}";
+    return out;
+  }
+  static void list(std::string& out, const std::vector<std::string>& texts) {
+    out += '[';
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      if (i > 0) out += ',';
+      append_script_text(out, texts[i]);
+    }
+    out += ']';
+  }
+
+  const LogTrace& trace_;
+  const ReportText& text_;
+  const std::vector<ReportSeries>& series_;
+  const std::vector<ReportBand>& bands_;
+  const LogHtmlOptions& options_;
+  LogTextOptions which_;
+  std::string out_;
+  std::size_t taken_ = 0, left_out_ = 0;
+};
+
+}  // namespace
+
+std::string escaped_html(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t start = 0; start <= text.size();) {
+    // Line by line: the ends of lines are the only controls that stay.
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    for (const char c : shown(text.substr(start, end - start), 1U << 20)) {
+      switch (c) {
+        case '&':
+          out += "&amp;";
+          break;
+        case '<':
+          out += "&lt;";
+          break;
+        case '>':
+          out += "&gt;";
+          break;
+        case '"':
+          out += "&quot;";
+          break;
+        case '\'':
+          out += "&#39;";
+          break;
+        default:
+          out += c;
+      }
+    }
+    if (end < text.size()) out += '\n';
+    start = end + 1;
+  }
+  return out;
+}
+
+std::string log_html(const LogTrace& trace, const ReportText& text,
+                     const std::vector<ReportSeries>& series, const std::vector<ReportBand>& bands,
+                     const LogHtmlOptions& options) {
+  return Page(trace, text, series, bands, options).write();
+}
+
+}  // namespace lastack

@@ -1,0 +1,78 @@
+#include "report/log_states.h"
+
+#include <algorithm>
+#include <map>
+
+#include "report/log_selection.h"
+#include "report/log_words.h"
+
+namespace lastack {
+
+std::vector<StatesOverTime> states_over_time(const LogTrace& trace, const LogHtmlOptions& options,
+                                             std::size_t points) {
+  LogTextOptions which;
+  which.connections = options.connections;
+  const LogSelection selection(trace, which);
+  // All changes first: how many there are says how they are thinned out.
+  std::map<std::uint16_t, std::size_t> changes;
+  std::int64_t first = INT64_MAX, last = 0;
+  const auto counts = [](TcpState s) { return s != TcpState::Closed && s != TcpState::Listen; };
+  for (const TraceEvent& e : trace.events()) {
+    if (!selection.takes_connection(e.connection)) continue;
+    first = std::min(first, e.at);
+    last = std::max(last, e.at);
+    if (e.what == Happening::StateChanged && e.connection != kNoConnection && e.host != kWireHost) {
+      ++changes[e.host];
+    }
+  }
+  std::vector<StatesOverTime> hosts;
+  std::map<std::uint16_t, std::size_t> place;
+  for (const std::uint16_t host : trace.drawing_order()) {
+    if (!changes.contains(host)) continue;
+    place[host] = hosts.size();
+    hosts.push_back({host, {{first, {}}}});
+  }
+  const auto part = static_cast<std::uint64_t>(last > first ? last - first : 0) / points + 1;
+  std::vector<StateCounts> now(hosts.size());
+  for (const TraceEvent& e : trace.events()) {
+    if (e.what != Happening::StateChanged || e.connection == kNoConnection || e.host == kWireHost ||
+        !selection.takes_connection(e.connection)) {
+      continue;
+    }
+    const std::size_t at = place[e.host];
+    if (counts(e.from) && now[at][e.from] > 0) --now[at][e.from];
+    if (counts(e.to)) ++now[at][e.to];
+    std::vector<StatesOverTime::Point>& list = hosts[at].points;
+    const bool thinned = changes[e.host] > points;
+    const auto part_of = [&](std::int64_t t) {
+      return static_cast<std::uint64_t>(t > first ? t - first : 0) / part;
+    };
+    if (list.back().at == e.at || (thinned && part_of(list.back().at) == part_of(e.at))) {
+      list.back().counts = now[at];
+    } else {
+      list.push_back({std::max(e.at, list.back().at), now[at]});
+    }
+  }
+  return hosts;
+}
+
+std::vector<ReportSeries> series_of(const LogTrace& trace, const LogHtmlOptions& options) {
+  std::vector<ReportSeries> all;
+  for (const StatesOverTime& host : states_over_time(trace, options)) {
+    ReportSeries waiting{"TIME_WAIT at " + shown(trace.hosts()[host.host], 60), "records", {}};
+    ReportSeries open{
+        "open connections of " + shown(trace.hosts()[host.host], 60), "connections", {}};
+    double most = 0;
+    for (const StatesOverTime::Point& point : host.points) {
+      const auto records = static_cast<double>(point.counts[TcpState::TimeWait]);
+      waiting.points.emplace_back(point.at, records);
+      open.points.emplace_back(point.at, static_cast<double>(point.counts.total()) - records);
+      most = std::max(most, records);
+    }
+    if (most > 0) all.push_back(std::move(waiting));
+    all.push_back(std::move(open));
+  }
+  return all;
+}
+
+}  // namespace lastack
