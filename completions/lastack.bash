@@ -50,6 +50,39 @@ _lastack_endpoint() {
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 
+# _lastack_log <index of the word log>
+_lastack_log() {
+  local part='' i
+  for ((i = $1 + 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      show | html | diff)
+        part=${COMP_WORDS[i]}
+        break
+        ;;
+    esac
+  done
+  local options='' words=''
+  case $part in
+    '') options='show html diff' ;;
+    show) options='--list --diagram --connection --from --to --rows --width --color' ;;
+    html) options='--output -o --title --connection --from --to --rows' ;;
+    diff) options='--tolerance --share --ignore-times --context --width' ;;
+  esac
+  case $previous in
+    --color) words='auto always never' ;;
+    --connection | --from | --to | --rows | --width | --title | --tolerance | --share | --context) return ;;
+    *)
+      if [[ -n $part && $current != -* ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+      fi
+      words="$options --help -h"
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
 _lastack() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   COMPREPLY=()
@@ -57,7 +90,7 @@ _lastack() {
   local command='' i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      doctor | snapshot | explain | demo | endpoint)
+      doctor | snapshot | explain | demo | endpoint | log)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -65,7 +98,7 @@ _lastack() {
   done
 
   if [[ -z $command ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo endpoint --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo endpoint log --help --version' -- "$current")
     return
   fi
 
@@ -97,6 +130,11 @@ _lastack() {
 
   if [[ $command == endpoint ]]; then
     _lastack_endpoint "$i"
+    return
+  fi
+
+  if [[ $command == log ]]; then
+    _lastack_log "$i"
     return
   fi
 

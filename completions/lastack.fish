@@ -1,6 +1,6 @@
 # fish completion for lastack
 
-set -l commands doctor snapshot explain demo endpoint
+set -l commands doctor snapshot explain demo endpoint log
 set -l parts serve fetch churn
 set -l looking '__fish_seen_subcommand_from doctor snapshot'
 set -l doctor '__fish_seen_subcommand_from doctor'
@@ -14,6 +14,7 @@ complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a snapshot -
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a explain -d 'What is a finding about?'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a demo -d 'An incident: shown, diagnosed and cured'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a endpoint -d 'A TCP endpoint of our own on a TUN device'
+complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a log -d 'A lifecycle log: as text, as a page, beside another'
 
 complete -c lastack -n $looking -l netns -r -F -a '(ip netns list 2>/dev/null | string split -f1 " ")' -d 'Network namespace'
 complete -c lastack -n $looking -l pid -x -a '(__fish_complete_pids)' -d 'Namespace of this process'
@@ -75,3 +76,23 @@ complete -c lastack -n $churn -l path -x -d 'What is asked for'
 complete -c lastack -n $churn -l first -x -a 'us peer' -d 'Who closes first'
 complete -c lastack -n $churn -l end -x -a 'close shutdown reset vanish' -d 'How we end'
 complete -c lastack -n $churn -l json -d 'The summary as JSON'
+
+set -l log '__fish_seen_subcommand_from log'
+complete -c lastack -n "$log; and not __fish_seen_subcommand_from show html diff" -a show -d 'Draw it'
+complete -c lastack -n "$log; and not __fish_seen_subcommand_from show html diff" -a html -d 'One HTML file that needs no other'
+complete -c lastack -n "$log; and not __fish_seen_subcommand_from show html diff" -a diff -d 'Where two logs first tell different stories'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show html diff" -F
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show html" -l connection -x -d 'Only these'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show html" -l from -x -d 'From this time on, in ms'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show html" -l to -x -d 'Until this time, in ms'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show html" -l rows -x -d 'At most so many, 0 for all'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show" -l list -d 'Every event on a line of its own'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show" -l diagram -d 'A sequence diagram'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show" -l color -x -a 'auto always never' -d Colour
+complete -c lastack -n "$log; and __fish_seen_subcommand_from show diff" -l width -x -d 'Columns'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from html" -s o -l output -r -F -d 'Where to; - is standard output'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from html" -l title -x -d 'What stands above'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from diff" -l tolerance -x -d 'Times may differ by so many ms'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from diff" -l share -x -d 'And by so many per cent'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from diff" -l ignore-times -d 'Compare no times'
+complete -c lastack -n "$log; and __fish_seen_subcommand_from diff" -l context -x -d 'Events before and after'

@@ -12,6 +12,7 @@
 #include "bundle/decode.h"
 #include "bundle/encode.h"
 #include "bundle/gzip.h"
+#include "bundle/whole_file.h"
 #include "lastack/bundle.h"
 
 namespace lastack {
@@ -97,13 +98,19 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-Result<void> write_beside_and_rename(const std::string& path, std::string_view bytes) {
+Result<void> write_beside_and_rename(const std::string& path, std::string_view bytes,
+                                     unsigned mode) {
   const std::string folder = folder_of(path);
   std::string temporary;
   const auto opened = new_file(folder, temporary);
   if (!opened) return tl::unexpected(opened.error());
   Descriptor fd(*opened);
   Result<void> done = write_all(fd.get(), bytes, path);
+  if (done && mode != kOwnerOnly) {
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    (void)::fchmod(fd.get(), mode & ~mask);  // else it stays the owner's
+  }
   if (done && ::fsync(fd.get()) != 0 && errno != EINVAL && errno != EROFS) {
     done = tl::unexpected(system_error(errno, "cannot write " + path));
   }
@@ -153,6 +160,10 @@ Result<void> write_bundle(const Observation& observation, const std::string& pat
                    "); look at fewer namespaces: --netns, --pid");
   }
   const std::string bytes = gzip(text);
+  return write_whole_file(path, bytes);
+}
+
+Result<void> write_whole_file(const std::string& path, std::string_view bytes, unsigned mode) {
   if (path == "-") return write_all(STDOUT_FILENO, bytes, "standard output");
 
   struct stat status {};
@@ -164,9 +175,9 @@ Result<void> write_bundle(const Observation& observation, const std::string& pat
     // A symbolic link stays one: what it points to is replaced.
     std::error_code unresolved;
     const std::filesystem::path target = std::filesystem::canonical(path, unresolved);
-    if (!unresolved) return write_beside_and_rename(target.string(), bytes);
+    if (!unresolved) return write_beside_and_rename(target.string(), bytes, mode);
   }
-  return write_beside_and_rename(path, bytes);
+  return write_beside_and_rename(path, bytes, mode);
 }
 
 Result<void> check_bundle_path(const std::string& path) {

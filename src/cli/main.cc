@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   lastack::add_demo_command(app, run);
   lastack::add_endpoint_command(app, run);
   lastack::add_lab_command(app, run);
+  lastack::add_log_command(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {

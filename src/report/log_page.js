@@ -91,7 +91,7 @@
   const arrivals = (i) => (events[i][ID] && arrived_at.get(events[i][ID])) || [];
 
   // --- The diagram
-  const TIME = 110, SIDE = 350, LEAST_GAP = 170;
+  const TIME = 110, SIDE = 350, SIDE_GAP = 44, LEAST_GAP = 170;
   let gap = 300;
   const x_of = (column) => TIME + 30 + column * gap;
   const lay_out = (width) => {
@@ -107,8 +107,10 @@
     const at = (d, a) => (x2 - d * Math.cos(angle + a)) + "," + (y2 - d * Math.sin(angle + a));
     layer.append(svg("polygon", {class: "tip" + kind, points: x2 + "," + y2 + " " + at(s, 0.4) + " " + at(s, -0.4)}));
     if (label && row_height >= 11) {
-      const from_left = x1 < x2, y = y1 + (y2 - y1) * 0.03;
-      layer.append(svg("text", {class: "halo" + kind, x: x1 + (from_left ? 8 : -8), y: y - 3, "font-size": size(),
+      // On the line, near the sender.
+      const from_left = x1 < x2, along = Math.min(22, Math.abs(x2 - x1) / 4);
+      const y = y1 + (y2 - y1) * along / Math.abs(x2 - x1) + size() * 0.35;
+      layer.append(svg("text", {class: "halo" + kind, x: x1 + (from_left ? along : -along), y, "font-size": size(),
                                 "text-anchor": from_left ? "start" : "end"}, label));
     }
   };
@@ -180,7 +182,7 @@
       if (e[KIND] === WIRE) side = text[e[WHAT]] + " #" + e[ID] + " " + text[e[WHY]];
       if (e[KIND] === LOST) side = "lost" + (e[ID] ? " #" + e[ID] : "") + ": " + text[e[WHY]];
       if (row_height >= 11 && side) {
-        over.append(svg("text", {class: e[KIND] === LOST ? "bad" : "soft", x: x_of(Math.max(columns - 1, 0)) + 26,
+        over.append(svg("text", {class: e[KIND] === LOST ? "bad" : "soft", x: x_of(Math.max(columns - 1, 0)) + SIDE_GAP,
                                  y: y + size() * 0.35, "font-size": size()}, side));
       }
     }
@@ -197,7 +199,7 @@
       head.append(label);
     });
     head.append(svg("text", {class: "soft", x: TIME, y: 18, "text-anchor": "end", "font-size": 12}, "ms"));
-    head.append(svg("text", {class: "soft", x: x_of(Math.max(columns - 1, 0)) + 26, y: 18, "font-size": 12}, "rule, fault"));
+    head.append(svg("text", {class: "soft", x: x_of(Math.max(columns - 1, 0)) + SIDE_GAP, y: 18, "font-size": 12}, "rule, fault"));
     return head;
   };
 
@@ -295,7 +297,7 @@
   // --- Charts: one axis of time for all
   let range = [log.range[0], Math.max(log.range[1], log.range[0] + 1)];
   const charts = [];
-  const H = 150, LEFT = 58, BELOW = 20, ABOVE = 8;
+  const H = 160, LEFT = 58, BELOW = 20, ABOVE = 20;
   const nice = (top) => {
     if (!(top > 0)) return 1;
     const power = Math.pow(10, Math.floor(Math.log10(top)));
@@ -331,16 +333,19 @@
       s.append(clip);
       const inside = svg("g", {"clip-path": "url(#" + id + ")"});
       for (const [from, to, label] of log.bands) {
-        const band = svg("rect", {class: "faultband", x: x(from), y: ABOVE, width: Math.max(1.5, x(to) - x(from)), height: H - ABOVE - BELOW});
-        band.append(svg("title", {}, label));
-        inside.append(band);
+        const width_of = Math.max(1.5, x(to) - x(from));
+        for (const [top, height] of [[2, 13], [ABOVE, H - ABOVE - BELOW]]) {
+          const band = svg("rect", {class: "faultband", x: x(from), y: top, width: width_of, height});
+          band.append(svg("title", {}, label));
+          inside.append(band);
+        }
       }
       draw_into(inside, x, y);
       for (const [from, , label] of log.bands) {
-        inside.append(svg("text", {class: "soft halo", x: Math.max(LEFT, x(from)) + 3, y: ABOVE + 10, "font-size": 10}, label));
+        inside.append(svg("text", {class: "soft", x: Math.max(LEFT, x(from)) + 3, y: 12, "font-size": 10}, label));
       }
       s.append(inside);
-      for (const v of [0, most / 2, most]) {
+      for (const v of most > 1 ? [0, most / 2, most] : [0, most]) {
         s.append(svg("line", {class: "axis", x1: LEFT, x2: width - 6, y1: y(v), y2: y(v)}));
         s.append(svg("text", {class: "soft", x: LEFT - 5, y: y(v) + 4, "text-anchor": "end", "font-size": 10.5}, number(v)));
       }

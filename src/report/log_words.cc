@@ -51,12 +51,6 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
-std::string grouped(std::uint64_t number) {
-  std::string text = std::to_string(number);
-  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
-}
-
 std::string milliseconds(std::int64_t nanoseconds) {
   const auto ns = static_cast<std::uint64_t>(nanoseconds);
   const std::uint64_t us = ns / 1000 + (ns % 1000 >= 500 ? 1 : 0);

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "doctor/text.h"  // grouped(): "1,234"
 #include "report/log_trace.h"
 
 namespace lastack {
@@ -19,8 +20,6 @@ std::string padded(std::string text, std::size_t width);
 
 // "60,021.340": milliseconds.
 std::string milliseconds(std::int64_t nanoseconds);
-// "1,234"
-std::string grouped(std::uint64_t number);
 
 // "SYN 0, ACK 1", "PSH 1+100, ACK 1", "ACK 101"
 std::string segment_words(const TraceEvent& event);

@@ -13,12 +13,12 @@ import unittest
 
 LASTACK = ""
 SOURCE = ""
-COMMANDS = ("doctor", "snapshot", "explain", "demo", "endpoint")
+COMMANDS = ("doctor", "snapshot", "explain", "demo", "endpoint", "log")
 # Commands of a command; one page is for all of them.
-PARTS = {"endpoint": ("serve", "fetch", "churn")}
+PARTS = {"endpoint": ("serve", "fetch", "churn"), "log": ("show", "html", "diff")}
 # explain has a paragraph in the page of the program itself.
 PAGES = {"doctor": "lastack-doctor.1", "snapshot": "lastack-snapshot.1", "demo": "lastack-demo.1",
-         "endpoint": "lastack-endpoint.1"}
+         "endpoint": "lastack-endpoint.1", "log": "lastack-log.1"}
 
 
 def read(*path):
