@@ -23,6 +23,13 @@ Faults::Faults(const std::vector<FaultSpec>& specs, Instant began,
   }
 }
 
+void Faults::moved(NodeId before, NodeId now) {
+  for (Rule& rule : rules_) {
+    if (rule.from == before) rule.from = now;
+    if (rule.to == before) rule.to = now;
+  }
+}
+
 void Faults::ended(const std::string& step) {
   for (Rule& rule : rules_) {
     if (rule.spec.after == step) rule.waits = false;

@@ -20,6 +20,8 @@ class Faults {
 
   // A packet that has just been sent.
   void look_at(Passage& passage);
+  // A host that has crashed is another node of the network.
+  void moved(NodeId before, NodeId now);
   // This step is over.
   void ended(const std::string& step);
   // How often each has struck, in the order of the specs.

@@ -80,6 +80,14 @@ class Play final : public Stage {
   }
 
   Instant now() const override { return net_.now(); }
+  bool crash(const std::string& name) override {
+    const NodeId before = ids_[name];
+    if (!hosts_[name]->crash()) return false;
+    ids_[name] = hosts_[name]->id();
+    lay_links();
+    if (faults_) faults_->moved(before, ids_[name]);
+    return true;
+  }
 
   Result<PlayResult> run() {
     began_ = net_.now();
@@ -130,11 +138,7 @@ class Play final : public Stage {
       net_.attach(*nats_.back());
       ids_[spec.name] = net_.id(*nats_.back());
     }
-    for (const HostSpec& spec : scenario_.hosts) {
-      if (!spec.behind.empty()) net_.set_gateway(ids_[spec.name], ids_[spec.behind]);
-    }
-    for (const LinkSpec& link : scenario_.links)
-      net_.link(ids_[link.from], ids_[link.to], link.options);
+    lay_links();
     if (recorder_) {
       // A kernel does not tell what it sends and gets: its device does. Before the wire, where something begins there;
       // after it, where it ends.
@@ -149,6 +153,14 @@ class Play final : public Stage {
       faults_.emplace(scenario_.faults, began_, ids_);
       net_.set_fault([this](Passage& passage) { faults_->look_at(passage); });
     }
+  }
+
+  void lay_links() {
+    for (const HostSpec& spec : scenario_.hosts) {
+      if (!spec.behind.empty()) net_.set_gateway(ids_[spec.name], ids_[spec.behind]);
+    }
+    for (const LinkSpec& link : scenario_.links)
+      net_.link(ids_[link.from], ids_[link.to], link.options);
   }
 
   void tell_of(const WireNote& note, WireEvent event, NodeId whom) {
@@ -194,8 +206,8 @@ class Play final : public Stage {
 
   void run_virtually(Instant end) {
     while (now() < end && !over()) {
-      const Instant next = std::min(agenda_.next(), end);
-      net_.run_until(next);
+      // One instant after the other: what happens in it may put something on the agenda that is due before the next.
+      net_.step(std::min(agenda_.next(), end));
       agenda_.advance(net_.now());
     }
     net_.run_until(net_.now());  // what was done last is sent

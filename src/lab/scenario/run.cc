@@ -264,6 +264,17 @@ bool has_kernel(const Scenario& scenario, Where where) {
                      [](const HostSpec& h) { return h.kind == HostKind::Kernel; });
 }
 
+// Why this variant is not run in this world. Empty: it is.
+std::string not_there(const ScenarioFile& file, const std::string& variant,
+                      const Scenario& scenario, const RunRequest& request) {
+  if (request.where != Where::Endpoint) {
+    if (std::string why = file.not_on_kernel(variant); !why.empty()) return why;
+    if (const std::string why = file.long_on_kernel(variant); !why.empty() && !request.full)
+      return fmt::format("takes long on a kernel ({}); --full runs it", why);
+  }
+  return cannot_play(scenario, request.where);
+}
+
 // {name} and {variant:name}
 std::string filled(const std::string& text, const RunReport& report) {
   std::string all;
@@ -279,7 +290,14 @@ std::string filled(const std::string& text, const RunReport& report) {
     const std::string variant = prefixed ? inside.substr(0, colon) : "";
     const std::string name = prefixed ? inside.substr(colon + 1) : inside;
     const Measure* found = report.find(variant, name);
-    all += found == nullptr ? "(not measured)" : show_measure(name, *found);
+    const auto skipped = [&](const VariantRun& v) { return v.variant == variant && v.skipped; };
+    if (found != nullptr) {
+      all += show_measure(name, *found);
+    } else if (std::any_of(report.variants.begin(), report.variants.end(), skipped)) {
+      all += "(not here)";
+    } else {
+      all += "(not measured)";
+    }
     i = end;
   }
   return all;
@@ -325,7 +343,7 @@ void ask(const ScenarioFile& file, RunReport& report) {
 std::size_t RunReport::failures() const {
   std::size_t n = 0;
   for (const CheckOutcome& c : checks) n += c.verdict != Check::Verdict::Holds ? 1 : 0;
-  for (const VariantRun& v : variants) n += v.result ? 0 : 1;
+  for (const VariantRun& v : variants) n += v.result || v.skipped ? 0 : 1;
   return n;
 }
 
@@ -346,19 +364,6 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
                           std::vector<Job>& jobs) {
   RunReport report;
   report.where = request.where;
-  if (request.where != Where::Endpoint) {
-    if (!file.not_on_kernel().empty()) {
-      report.why_not = file.not_on_kernel();
-      report.skipped = true;
-      return report;
-    }
-    if (!file.long_on_kernel().empty() && !request.full) {
-      report.why_not =
-          fmt::format("takes long on a kernel ({}); --full runs it", file.long_on_kernel());
-      report.skipped = true;
-      return report;
-    }
-  }
   const std::vector<std::string> variants =
       request.variants.empty() ? file.variants() : request.variants;
   for (const std::string& variant : variants) {
@@ -370,8 +375,9 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
     if (!request.log.empty()) {
       one.log = variants.size() > 1 ? fmt::format("{}-{}", request.log, variant) : request.log;
     }
-    one.why_not = cannot_play(*scenario, request.where);
-    if (one.why_not.empty()) {
+    one.why_not = not_there(file, variant, *scenario, request);
+    one.skipped = !one.why_not.empty();
+    if (!one.skipped) {
       Job job;
       job.report = number;
       job.variant = report.variants.size();
@@ -384,6 +390,11 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
       jobs.push_back(std::move(job));
     }
     report.variants.push_back(std::move(one));
+  }
+  if (std::all_of(report.variants.begin(), report.variants.end(),
+                  [](const VariantRun& v) { return v.skipped; })) {
+    report.why_not = report.variants.front().why_not;
+    report.skipped = true;
   }
   return report;
 }

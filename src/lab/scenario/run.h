@@ -30,8 +30,9 @@ struct VariantRun {
   std::string variant;
   std::uint64_t seed = 0;
   std::optional<PlayResult> result;
-  std::string why_not;  // it was not run, or ended early
-  std::string log;      // the file
+  std::string why_not;   // it was not run, or ended early
+  bool skipped = false;  // it cannot be there, or was not asked for
+  std::string log;       // the file
 };
 
 struct CheckOutcome {

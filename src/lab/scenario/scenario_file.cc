@@ -685,10 +685,16 @@ std::optional<Where> where_from(std::string_view name) {
 
 struct ScenarioFile::Impl {
   toml::table root;
-  std::string file, name, title, about, not_on_kernel, long_on_kernel;
+  std::string file, name, title, about;
   std::vector<std::string> claims, variants;
   std::vector<CheckSpec> checks;
   std::vector<VerdictSpec> verdicts;
+
+  // A variant's own word, or that of the whole file.
+  std::string said(std::string_view key, std::string_view variant) const {
+    const toml::node_view<const toml::node> own = root["variant"][variant][key];
+    return own.value<std::string>().value_or(root[key].value<std::string>().value_or(""));
+  }
 
   void read() {
     TomlTable t(root, "", file);
@@ -696,12 +702,15 @@ struct ScenarioFile::Impl {
     title = t.text("title").value_or(name);
     about = t.text("about").value_or("");
     claims = t.texts("claims");
-    not_on_kernel = t.text("not_on_kernel").value_or("");
-    long_on_kernel = t.text("long_on_kernel").value_or("");
+    (void)t.text("not_on_kernel");
+    (void)t.text("long_on_kernel");
     if (auto all = t.table("variant")) {
       for (const std::string& v : in_file_order(all->raw())) {
         variants.push_back(plain_name(*all, v, v));
-        (void)all->table(v);
+        if (auto one = all->table(v)) {
+          (void)one->text("not_on_kernel");
+          (void)one->text("long_on_kernel");
+        }
       }
     }
     if (auto on = t.table("on")) {
@@ -802,11 +811,11 @@ const std::vector<std::string>& ScenarioFile::claims() const {
 const std::vector<std::string>& ScenarioFile::variants() const {
   return impl_->variants;
 }
-const std::string& ScenarioFile::not_on_kernel() const {
-  return impl_->not_on_kernel;
+std::string ScenarioFile::not_on_kernel(std::string_view variant) const {
+  return impl_->said("not_on_kernel", variant);
 }
-const std::string& ScenarioFile::long_on_kernel() const {
-  return impl_->long_on_kernel;
+std::string ScenarioFile::long_on_kernel(std::string_view variant) const {
+  return impl_->said("long_on_kernel", variant);
 }
 const std::vector<CheckSpec>& ScenarioFile::checks() const {
   return impl_->checks;

@@ -55,9 +55,9 @@ class ScenarioFile {
   const std::vector<std::string>& claims() const;
   // At least one: "" where there are none.
   const std::vector<std::string>& variants() const;
-  // Why not on a kernel at all; or what takes long there. Empty: nothing is in the way.
-  const std::string& not_on_kernel() const;
-  const std::string& long_on_kernel() const;
+  // Why not on a kernel at all; or what takes long there: of one variant, or of all. Empty: nothing is in the way.
+  std::string not_on_kernel(std::string_view variant = {}) const;
+  std::string long_on_kernel(std::string_view variant = {}) const;
   const std::vector<CheckSpec>& checks() const;
   const std::vector<VerdictSpec>& verdicts() const;
 

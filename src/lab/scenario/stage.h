@@ -19,6 +19,8 @@ class Stage {
   Instant began() const { return began_; }
   Agenda& agenda() { return agenda_; }
   LabHost& host(const std::string& name) { return *hosts_.at(name); }
+  // It loses its memory. False: it cannot.
+  virtual bool crash(const std::string& host) = 0;
 
  protected:
   ~Stage() = default;

@@ -167,7 +167,7 @@ std::optional<std::string> Steps::attempt(Active& active) {
       for (auto& [name, one] : sockets_) {
         if (one.host == &host) one.open = false;
       }
-      return host.crash() ? "ok" : "cannot";
+      return stage_.crash(spec.host) ? "ok" : "cannot";
     }
   }
   return "ok";
