@@ -74,6 +74,8 @@ class EndpointHost final : public LabHost {
     HostCounts all;
     for (const SocketRecord& row : host_->sockets(net_.now())) all.add(row);
     all.counters = host_->counters();
+    // It has them all: what it never does, it never counts.
+    all.counters.known = (std::uint64_t{1} << counter_table().size()) - 1;
     all.ports_exhausted = host_->ports_exhausted();
     all.descriptors = open_;
     return all;
