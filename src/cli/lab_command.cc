@@ -5,10 +5,14 @@
 #include <CLI/CLI.hpp>
 
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "bundle/whole_file.h"
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
@@ -16,10 +20,12 @@
 #include "lab/scenario/claims.h"
 #include "lab/scenario/library.h"
 #include "lab/scenario/run.h"
+#include "lab/scenario/run_page.h"
 #include "lab/scenario/run_text.h"
 #include "model/nearest_word.h"
 #include "model/printable.h"
 #include "model/shell_word.h"
+#include "report/log_text.h"
 
 namespace lastack {
 namespace {
@@ -36,6 +42,8 @@ struct LabArguments {
   std::vector<std::string> settings;
   std::vector<std::string> variants;
   std::string log;
+  std::string html;
+  bool diagram = false;
   std::string format = "text";
   bool full = false;
   bool json = false;
@@ -135,6 +143,82 @@ std::string replay_line(const LabArguments& arguments, std::uint64_t seed) {
   return line;
 }
 
+// Where a variant's file goes: with several, "-VARIANT" is put before the ending.
+std::string file_of(const std::string& path, const std::string& variant, bool several) {
+  if (!several || variant.empty()) return path;
+  const std::size_t slash = path.rfind('/');
+  const std::size_t dot = path.rfind('.');
+  const bool ending =
+      dot != std::string::npos && dot != 0 && (slash == std::string::npos || dot > slash + 1);
+  return ending ? fmt::format("{}-{}{}", path.substr(0, dot), variant, path.substr(dot))
+                : fmt::format("{}-{}", path, variant);
+}
+
+std::optional<LogTrace> read_trace(const std::string& path) {
+  std::ifstream in(path);
+  LogTrace trace;
+  LifecycleReader reader;
+  bool begun = false;
+  for (std::string line; std::getline(in, line);) {
+    const auto event = reader.read(line);
+    if (!event) {
+      complain(kName, fmt::format("{}: {}", path, event.error().message));
+      return std::nullopt;
+    }
+    if (!begun && reader.header()) {
+      trace.begin(*reader.header());
+      begun = true;
+    }
+    if (*event) trace.add(**event, reader.lines());
+  }
+  return trace;
+}
+
+// Diagrams and pages, out of the logs.
+int draw(const LabArguments& arguments, const ScenarioFile& file, const lab::RunReport& report,
+         const std::string& replay) {
+  for (const lab::VariantRun& v : report.variants) {
+    if (!v.result || v.log.empty()) continue;
+    const auto trace = read_trace(v.log);
+    if (!trace) return exit_code::kInternal;
+    if (arguments.diagram) {
+      LogTextOptions options;
+      options.rows = 200;
+      const std::string text = fmt::format("{}{}{}\n", v.variant, v.variant.empty() ? "" : ":\n",
+                                           sequence_diagram(*trace, options));
+      if (!print(kName, text)) return exit_code::kCannotWrite;
+    }
+    if (!arguments.html.empty()) {
+      const std::string path = file_of(arguments.html, v.variant, report.variants.size() > 1);
+      const std::string page = log_html(*trace, lab::page_text(file, report, v, replay),
+                                        lab::page_series(v, Instant(1s)));
+      if (const auto written = write_whole_file(path, page); !written) {
+        complain(kName, written.error().message);
+        return exit_code::kCannotWrite;
+      }
+    }
+  }
+  return 0;
+}
+
+// A folder that goes when this does: for logs that nobody asked for.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "lastack-lab-XXXXXX").string();
+    if (::mkdtemp(name.data()) != nullptr) path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 int run_run(const LabArguments& arguments) {
   int code = 0;
   const auto file = find_scenario(arguments.scenario, code);
@@ -144,6 +228,11 @@ int run_run(const LabArguments& arguments) {
   request.seed = arguments.seed;
   request.full = arguments.full;
   request.log = arguments.log;
+  std::optional<TemporaryFolder> folder;
+  if (request.log.empty() && (arguments.diagram || !arguments.html.empty())) {
+    folder.emplace();
+    request.log = folder->path() + "/log";
+  }
   request.tool_version = LASTACK_VERSION;
   for (const std::string& set : arguments.settings) {
     const std::size_t equals = set.find('=');
@@ -168,13 +257,17 @@ int run_run(const LabArguments& arguments) {
   request.variants = arguments.variants;
   Progress progress;
   request.progress = [&](double share) { progress(file->name(), share); };
-  const auto report = lab::run(*file, request);
+  auto report = lab::run(*file, request);
   if (!report) {
     complain(kName, report.error().message);
     return exit_code::kUsage;
   }
   const std::string replay =
       report->variants.empty() ? "" : replay_line(arguments, report->variants.front().seed);
+  if (const int drawn = draw(arguments, *file, *report, replay); drawn != 0) return drawn;
+  if (folder) {
+    for (lab::VariantRun& v : report->variants) v.log.clear();
+  }
   const std::string out = arguments.json
                               ? lab::run_json(*file, *report, replay)
                               : lab::run_text(*file, *report, {arguments.measures, replay});
@@ -235,6 +328,11 @@ void add_lab_command(CLI::App& app, Run& run) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   play->add_option("--log", a.log, "write the lifecycle log: one JSON object a line")
+      ->type_name("FILE")
+      ->check(not_empty());
+  play->add_flag("--diagram", a.diagram, "draw what was sent and what states there were");
+  play->add_option("--html", a.html,
+                   "write a page: verdict, evidence, sequence diagram, what there was over time")
       ->type_name("FILE")
       ->check(not_empty());
   play->add_flag("--full", a.full, "also what takes minutes on a real kernel");
