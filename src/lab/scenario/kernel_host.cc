@@ -2,9 +2,11 @@
 // A socket belongs to the namespace in which it was made, and may be used from anywhere; so one thread does it all.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -51,6 +53,16 @@ std::string path_of(const std::string& name) {
   if (const SettingInfo* info = find_setting(name)) path = info->path;
   std::replace(path.begin(), path.end(), '/', '.');
   return path;
+}
+
+Result<void> set_mtu(std::string_view device, std::uint16_t mtu) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  device.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  request.ifr_mtu = mtu;
+  if (!socket || ioctl(socket.get(), SIOCSIFMTU, &request) != 0)
+    return unexpected(system_error(errno, "cannot give a device an MTU"));
+  return {};
 }
 
 class Namespaced final : public KernelHost, private PacketNode {
@@ -327,6 +339,7 @@ Result<std::unique_ptr<KernelHost>> KernelHost::make(const HostSpec& spec, Virtu
   if (!space) return unexpected(system_error(errno, "cannot open a network namespace"));
   auto tun = TunDevice::open("wire", {.create = true, .offloads = false});
   if (!tun) return unexpected(tun.error());
+  if (auto set = set_mtu("wire", spec.options.mtu); !set) return unexpected(set.error());
   auto links = Rtnetlink::open();
   if (!links) return unexpected(links.error());
   if (auto up = links->set_link_up("lo"); !up) return unexpected(up.error());
