@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::size_t kLargestFile = 1 << 20;
 constexpr std::size_t kMostHosts = 1000;
+// Where no duration is given: how often hosts are looked at, and an end at last.
+constexpr Duration kSampleOfSteps = 50ms;
+constexpr Duration kLongestSteps = 24h;
 
 using Words = std::span<const std::string_view>;
 
@@ -666,6 +669,11 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
         {EINVAL,
          fmt::format("{}: nothing happens: there is neither [script] nor [[clients]] nor [[pool]]",
                      file)}};
+  }
+  if (!s.programs_decide && !s.steps.empty()) {
+    // It ends with its last step, each of which has its own limit.
+    if (s.sample == Duration::zero()) s.sample = kSampleOfSteps;
+    s.duration = kLongestSteps;
   }
   if (s.steps.empty() && !s.programs_decide) s.programs_decide = true;
   return s;
