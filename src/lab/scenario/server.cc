@@ -93,7 +93,13 @@ class Server final : public Program {
         fail_accept(socket.error());
         if (socket.error() != Err::too_many_files) continue;
         // Nothing tells when there is a descriptor again.
-        stage_.agenda().at(later(stage_.now(), 10ms), [this] { accept_all(); });
+        if (!tries_again_) {
+          tries_again_ = true;
+          stage_.agenda().at(later(stage_.now(), 10ms), [this] {
+            tries_again_ = false;
+            accept_all();
+          });
+        }
         return;
       }
       ++accepted_;
@@ -207,6 +213,7 @@ class Server final : public Program {
   Listener listening_{*this};
   Sock listener_{};
   bool listens_ = false;
+  bool tries_again_ = false;            // for a descriptor
   std::deque<Connection> connections_;  // where they are they stay
   std::vector<Connection*> free_;
   std::uint64_t accepted_ = 0, answered_ = 0, open_ = 0;
