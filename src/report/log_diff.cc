@@ -51,6 +51,7 @@ struct Views {
       const std::string host = e.host == kWireHost ? "wire" : log.hosts()[e.host];
       const Key key = e.connection == kNoConnection ? Key{} : keys[e.connection];
       of[key][host].events.push_back(i);
+      all[key].push_back(i);
     }
     for (std::uint32_t i = 0; i < log.connections().size(); ++i) {
       began[keys[i]] = log.events()[log.connections()[i].first_event].at;
@@ -62,6 +63,7 @@ struct Views {
   const LogTrace& trace;
   std::vector<Key> keys;  // by connection
   std::map<Key, std::map<std::string, Stream>> of;
+  std::map<Key, std::vector<std::uint32_t>> all;  // of a connection, whoever saw it
   std::map<Key, std::int64_t> began;
   std::int64_t start = 0;
 };
@@ -195,21 +197,67 @@ class Comparison {
     first.host = shown(host, 40);
     if (at < a.events.size()) first.line_a = at_a(a, at).line;
     if (at < b.events.size()) first.line_b = at_b(b, at).line;
-    const std::size_t begin = at > options_.context ? at - options_.context : 0;
-    const std::size_t end =
-        std::min(std::max(a.events.size(), b.events.size()), at + options_.context + 1);
-    for (std::size_t i = begin; i < end; ++i) {
-      LogDiff::First::Row row;
-      if (i < a.events.size()) row.a = side(a_, at_a(a, i), key);
-      if (i < b.events.size()) row.b = side(b_, at_b(b, i), key);
-      row.diverges = i == at;
-      first.rows.push_back(std::move(row));
+    // The whole connection around it, in either log.
+    const std::int64_t since = at < a.events.size() ? at_a(a, at).at - a_.began.at(key)
+                                                    : at_b(b, at).at - b_.began.at(key);
+    const Around in_a = around(a_, a, key, at, since), in_b = around(b_, b, key, at, since);
+    for (std::size_t back = options_.context; back > 0; --back) {
+      add_row(first, key, in_a.before(back), in_b.before(back), false);
+    }
+    add_row(first, key, in_a.itself, in_b.itself, true);
+    for (std::size_t on = 0; on < options_.context; ++on) {
+      add_row(first, key, in_a.after(on), in_b.after(on), false);
     }
     result.first = std::move(first);
   }
 
+  // A place among the events of a connection: of an event, or of the time where there is none.
+  struct Around {
+    const std::vector<std::uint32_t>* events = nullptr;
+    std::optional<std::uint32_t> itself;
+    std::size_t next = 0;  // the first one after it
+    std::optional<std::uint32_t> before(std::size_t back) const {
+      const std::size_t at = next - (itself ? 1 : 0);
+      if (events == nullptr || back > at) return std::nullopt;
+      return (*events)[at - back];
+    }
+    std::optional<std::uint32_t> after(std::size_t on) const {
+      if (events == nullptr || on >= events->size() - next) return std::nullopt;
+      return (*events)[next + on];
+    }
+  };
+  static Around around(const Views& views, const Stream& stream, const Key& key, std::size_t at,
+                       std::int64_t since) {
+    Around place;
+    const auto found = views.all.find(key);
+    if (found == views.all.end()) return place;
+    place.events = &found->second;
+    if (at < stream.events.size()) place.itself = stream.events[at];
+    if (place.itself) {
+      place.next = static_cast<std::size_t>(
+          std::upper_bound(found->second.begin(), found->second.end(), *place.itself) -
+          found->second.begin());
+    } else {
+      while (place.next < found->second.size() &&
+             views.trace.events()[found->second[place.next]].at - views.began.at(key) <= since) {
+        ++place.next;
+      }
+    }
+    return place;
+  }
+
+  void add_row(LogDiff::First& first, const Key& key, std::optional<std::uint32_t> a,
+               std::optional<std::uint32_t> b, bool diverges) const {
+    if (!a && !b) return;
+    LogDiff::First::Row row;
+    row.diverges = diverges;
+    if (a) row.a = side(a_, a_.trace.events()[*a], key);
+    if (b) row.b = side(b_, b_.trace.events()[*b], key);
+    first.rows.push_back(std::move(row));
+  }
   static LogDiff::First::Row::Side side(const Views& views, const TraceEvent& e, const Key& key) {
-    return {e.line, e.at - views.began.at(key), words_of(views.trace, e)};
+    const std::string host = e.host == kWireHost ? "wire" : shown(views.trace.hosts()[e.host], 16);
+    return {e.line, e.at - views.began.at(key), padded(host, 7) + " " + words_of(views.trace, e)};
   }
 
   const Views& a_;

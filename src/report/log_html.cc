@@ -8,6 +8,7 @@
 #include <iterator>
 #include <map>
 #include <unordered_map>
+#include <utility>
 
 #include "bundle/json_text.h"
 #include "report/log_columns.h"
@@ -130,7 +131,7 @@ class Page {
     // Nothing is fetched, whatever the log says.
     line(
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-        "'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">");
+        "'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">");
     line("<link rel=\"icon\" href=\"data:,\">");
     line("<title>" + escaped_html(title()) + "</title>");
     out_ += "<style>\n";
@@ -271,7 +272,7 @@ class Page {
         if (e.again) words += ", again";
       }
       std::string what = event_words(trace_, e);
-      if (e.what == Happening::StateChanged) words = std::string(to_string(e.to));
+      if (e.what == Happening::StateChanged) words = std::exchange(what, "state");
       std::string rule = trace_.text(e.rule);
       if (e.is_segment() && e.detail != 0) {
         rule += (rule.empty() ? "" : "; ") + trace_.text(e.detail);

@@ -100,7 +100,7 @@
   const full_width = () => x_of(Math.max(columns - 1, 0)) + 30 + SIDE;
   const size = () => Math.min(13, Math.max(7, row_height * 0.6));
 
-  const arrow = (layer, e, x1, y1, x2, y2, bad, label) => {
+  const arrow = (layer, over, x1, y1, x2, y2, bad, label) => {
     const kind = bad ? " bad" : "";
     layer.append(svg("line", {class: "arrow" + kind, x1, y1, x2, y2}));
     const angle = Math.atan2(y2 - y1, x2 - x1), s = Math.min(8, row_height / 2 + 2);
@@ -110,8 +110,9 @@
       // On the line, near the sender.
       const from_left = x1 < x2, along = Math.min(22, Math.abs(x2 - x1) / 4);
       const y = y1 + (y2 - y1) * along / Math.abs(x2 - x1) + size() * 0.35;
-      layer.append(svg("text", {class: "halo" + kind, x: x1 + (from_left ? along : -along), y, "font-size": size(),
-                                "text-anchor": from_left ? "start" : "end"}, label));
+      const wide = label.length * size() * 0.605 + 6, x = x1 + (from_left ? along : -along);
+      over.append(svg("rect", {fill: "var(--panel)", x: from_left ? x - 3 : x - wide + 3, y: y - size() * 0.8, width: wide, height: size()}));
+      over.append(svg("text", {class: kind.trim(), x, y, "font-size": size(), "text-anchor": from_left ? "start" : "end"}, label));
     }
   };
   // What a state is drawn with.
@@ -121,7 +122,7 @@
                               fill: "var(--s" + e[STATE] + ")"}));
     if (row_height >= 11) {
       layer.append(svg("text", {class: "halo", x: x + (last ? -9 : 9), y: y + size() * 0.35, "font-size": size(),
-                                "text-anchor": last ? "end" : "start"}, text[e[WORDS]]));
+                                "text-anchor": last ? "end" : "start"}, log.state_names[e[STATE]]));
     }
   };
   const draw_rows = (first, last, top) => {
@@ -142,15 +143,15 @@
         over.append(svg("text", {class: "halo", x: x1 + 9, y: y + 4, "font-size": size()}, label + " (to itself)"));
       } else if (!ends.length && drops.length) {
         const mid = x1 + (x2 - x1) * 0.72;
-        arrow(layer, e, x1, y, mid, y + row_height * 0.25, true, label);
+        arrow(layer, over, x1, y, mid, y + row_height * 0.25, true, label);
         layer.append(svg("text", {class: "bad halo", x: mid + (x2 > x1 ? 4 : -4), y: y + size() * 0.5, "font-size": size() + 2,
                                   "text-anchor": x2 > x1 ? "start" : "end"}, "✕ lost"));
       } else if (!ends.length) {
-        arrow(layer, e, x1, y, x2, y, label.startsWith("RST"), label);
+        arrow(layer, over, x1, y, x2, y, label.startsWith("RST"), label);
       } else {
         ends.forEach((j, n) => {
           const to = events[j][TO] >= 0 ? x_of(events[j][TO]) : x2;
-          arrow(layer, e, x1, y, to, y_of(row_of[j]), label.startsWith("RST"), n ? "" : label);
+          arrow(layer, over, x1, y, to, y_of(row_of[j]), label.startsWith("RST"), n ? "" : label);
         });
       }
     };
@@ -167,7 +168,7 @@
       }
       const sender_known = e[ID] && sent_at.has(e[ID]) && row_of[sent_at.get(e[ID])] >= 0;
       if (e[KIND] === ARRIVED && !sender_known && e[FROM] >= 0 && e[TO] >= 0 && e[FROM] !== e[TO]) {
-        arrow(layer, e, x_of(e[FROM]), y, x_of(e[TO]), y, text[e[WORDS]].startsWith("RST"), text[e[WORDS]]);
+        arrow(layer, over, x_of(e[FROM]), y, x_of(e[TO]), y, text[e[WORDS]].startsWith("RST"), text[e[WORDS]]);
       } else if (e[KIND] === CHANGED && e[HOST] >= 0) {
         state_mark(over, e, y);
       } else if (e[KIND] >= TIMER && e[HOST] >= 0) {
@@ -229,8 +230,8 @@
   // --- The table
   const TABLE_ROW = 20;
   const cells = (e) => [String(e[LINE]).padStart(7), ms(e[T]).padStart(13), name(e[HOST]).slice(0, 16).padEnd(16),
-    (e[CONN] < 0 ? "" : String(e[CONN] + 1)).padStart(5), (e[ID] ? "#" + e[ID] : "").padEnd(8), text[e[WHAT]].padEnd(10),
-    text[e[WORDS]].padEnd(30), [text[e[WHY]], text[e[RULE]]].filter((s) => s).join(" / ")].join("  ");
+    (e[CONN] < 0 ? "" : String(e[CONN] + 1)).padStart(5), (e[ID] ? "#" + e[ID] : "").padEnd(8),
+    (text[e[WORDS]] ? text[e[WHAT]].padEnd(9) + " " + text[e[WORDS]] : text[e[WHAT]]).padEnd(46), [text[e[WHY]], text[e[RULE]]].filter((s) => s).join(" / ")].join("  ");
   const tint = (e) => e[KIND] === LOST || text[e[WORDS]].startsWith("RST") ? " bad" : e[KIND] === TIMEWAIT ? " warn" : "";
   const draw_table = () => {
     const box = $("events"), space = $("lines");
@@ -276,7 +277,8 @@
   };
   const step = (by) => {
     if (!rows.length) return;
-    const row = picked < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, row_of[picked] + by));
+    const from = picked >= 0 ? row_of[picked] : by > 0 ? -1 : rows.length;
+    const row = Math.min(rows.length - 1, Math.max(0, from + by));
     pick(rows[row], document.activeElement === $("events") ? "events" : "diagram");
   };
   // From where it is sent to where it arrives, and back; to what a cause names.
@@ -301,7 +303,8 @@
   const nice = (top) => {
     if (!(top > 0)) return 1;
     const power = Math.pow(10, Math.floor(Math.log10(top)));
-    return [1, 2, 2.5, 5, 10].map((f) => f * power).find((v) => v >= top) || top;
+    // Of numbers above one, half of it is a whole one too.
+    return [1, 2, 4, 6, 8, 10].map((f) => f * power).find((v) => v >= top && (top <= 1 || (v / 2) % 1 === 0)) || top;
   };
   const time_ticks = () => {
     const raw = (range[1] - range[0]) / 5, power = Math.pow(10, Math.floor(Math.log10(raw)));
