@@ -215,8 +215,13 @@ void Host::Impl::ended(const TimeWaitRecord& record, TimeWaitEnd how) {
   if (options.observer != nullptr) saw_end(record, how);
   if (options.keep_time_wait_windows) time_wait_windows.erase(record.tuple);
   ports.let_go(record.tuple.local.port, holder_of(record));
-  // A new connection takes the four-tuple over with its port.
-  if (how != TimeWaitEnd::Reused) ports.release(record.tuple);
+  if (how == TimeWaitEnd::Reused) {
+    // A new connection takes the four-tuple over with its port, which is not to be had again until that one's record
+    // has rested.
+    ports.set_reusable(record.tuple, false);
+  } else {
+    ports.release(record.tuple);
+  }
 }
 
 void Host::Impl::saw_end(const TimeWaitRecord& record, TimeWaitEnd how) {

@@ -173,5 +173,29 @@ TEST(Closing, ASynToLastAckEndsTheOldConnectionAndOpensTheNew) {
   EXPECT_EQ(w.client.state(again), TcpState::Established);
 }
 
+// A port whose record was taken over is not free again with the new connection, nor with its record: only when that one
+// has rested. With few ports that have, connect() still finds one.
+TEST(Closing, APortTakenOverRestsAnew) {
+  HostOptions options{.name = "client", .seed = 1};
+  options.settings.ip_local_port_range = PortRange{40000, 40009};
+  options.settings.tcp_tw_reuse = 1;
+  World w(options);
+  const SocketId at = w.listen(80);
+  // Nine connections in 1.08 s, so that one of ten ports has rested each time.
+  for (int i = 0; i < 300; ++i) {
+    const SocketId c = *w.client.open();
+    const auto begun = w.client.connect(c, {kServerAddress, 80}, w.now);
+    ASSERT_EQ(begun.error(), Err::in_progress) << "connection " << i;
+    w.run_for(10ms);
+    const SocketId s = *w.server.accept(at);
+    ASSERT_TRUE(w.client.close(c, w.now));
+    w.run_for(10ms);
+    ASSERT_TRUE(w.server.close(s, w.now));
+    w.run_for(100ms);
+  }
+  EXPECT_EQ(w.client.counters().TWRecycled, 290u);
+  EXPECT_EQ(w.client.ports_exhausted(), 0u);
+}
+
 }  // namespace
 }  // namespace lastack::test
