@@ -117,7 +117,7 @@ std::uint32_t LogTrace::use_of_segment(const LifecycleEvent& event, std::uint32_
     // Where an address is translated on the way it has another pair at its other end.
     if (sent != sent_.end() && connections_[sent->second].pair == pair) return sent->second;
   }
-  if (host == kWireHost) return use_of(pair, host, 0);
+  if (host == kWireHost) return use_without_number(event, pair, host);
   const bool opening = event.what == Happening::SegmentReceived && event.segment->syn() &&
                        !event.segment->ack_flag();
   if (opening && !pairs_[pair].uses.empty() && at_rest(pairs_[pair], host)) {
@@ -128,7 +128,29 @@ std::uint32_t LogTrace::use_of_segment(const LifecycleEvent& event, std::uint32_
     }
     return latest;
   }
+  if (event.incarnation == 0) return use_without_number(event, pair, host);
   return use_of(pair, host, event.incarnation);
+}
+
+// In a log that does not count uses: another SYN begins one, and until it is answered what else comes from the other end
+// belongs to the use before.
+std::uint32_t LogTrace::use_without_number(const LifecycleEvent& event, std::uint32_t pair,
+                                           std::uint16_t host) {
+  const std::vector<std::uint32_t>& uses = pairs_[pair].uses;
+  if (uses.empty()) return new_use(pair);
+  const bool received = event.what == Happening::SegmentReceived;
+  const Endpoint& sender = received ? event.tuple->remote : event.tuple->local;
+  const int side = sender == pairs_[pair].low ? 0 : 1;
+  const Direction& here = uses_[uses.back()].direction[side];
+  const SeenSegment& s = *event.segment;
+  if (s.syn() && !s.ack_flag()) {
+    // What a host receives may be forged; what it sends is not.
+    const bool another = here.known && !here.guessed && here.base != s.seq;
+    return another && !received && host != kWireHost ? new_use(pair) : uses.back();
+  }
+  const bool earlier = !here.known && !s.syn() && uses.size() > 1 &&
+                       uses_[uses[uses.size() - 2]].direction[side].known;
+  return earlier ? uses[uses.size() - 2] : uses.back();
 }
 
 void LogTrace::number_segment(TraceEvent& e, const SeenSegment& s, std::uint32_t pair, int sender) {

@@ -127,6 +127,8 @@ class LogTrace {
   std::uint32_t new_use(std::uint32_t pair);
   std::uint32_t use_of(std::uint32_t pair, std::uint16_t host, std::uint32_t incarnation);
   std::uint32_t use_of_segment(const LifecycleEvent& event, std::uint32_t pair, std::uint16_t host);
+  std::uint32_t use_without_number(const LifecycleEvent& event, std::uint32_t pair,
+                                   std::uint16_t host);
   bool at_rest(const Pair& pair, std::uint16_t host) const;
   void number_segment(TraceEvent& e, const SeenSegment& s, std::uint32_t pair, int sender);
 

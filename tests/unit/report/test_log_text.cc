@@ -90,6 +90,27 @@ TEST(SequenceDiagram, ThePortIsUsedAgainInLastAck) {
 )");
 }
 
+// A log of a kernel counts no uses: they are told by their SYNs, and the challenge belongs to the first.
+TEST(SequenceDiagram, UsesAreToldBySynWhereNobodyCountsThem) {
+  std::string log;
+  for (std::string line : lines_of(last_ack_reuse_log())) {
+    const std::size_t inc = line.find("\"inc\":");
+    if (inc != line.npos) line.erase(inc, line.find(',', inc) + 1 - inc);
+    if (line.find("state:") == line.npos && line.find("timewait:") == line.npos) log += line + "\n";
+  }
+  const LogTrace trace = traced(log);
+  ASSERT_EQ(trace.connections().size(), 2u);
+  std::string said;
+  for (const TraceEvent& e : trace.events()) {
+    if (e.what == Happening::SegmentSent && e.at >= 3'940'000'000) {
+      said += std::to_string(e.connection + 1) + ": " + segment_words(e) + "\n";
+    }
+  }
+  EXPECT_EQ(
+      said,
+      "2: SYN 0\n1: ACK 2\n2: RST 2'\n2: SYN 0\n2: SYN 0, ACK 1\n2: ACK 1\n2: RST 1, ACK 1\n");
+}
+
 // Where segments overtake or follow one another on the wire, each is two halves with its number.
 TEST(SequenceDiagram, HalvesCarryTheNumber) {
   LogTextOptions options = bare(100);
