@@ -180,16 +180,17 @@ class Diagram {
       row_.timewait = true;
       note(shown(trace_.text(e.detail)));
     }
-    if (e.is_segment() && e.window == 0 && e.ack_flag() && !e.rst() && !from_record(e))
+    if (e.what == Happening::SegmentSent && e.window == 0 && e.ack_flag() && !e.rst() &&
+        !from_record(e)) {
       note("window 0");
+    }
     if (e.rule != 0) note(shown(trace_.text(e.rule)));
   }
 
   // A record in TIME_WAIT has no window to tell of.
   bool from_record(const TraceEvent& e) const {
     const auto state = states_.find({trace_.connections()[e.connection].pair, e.host});
-    return e.what == Happening::SegmentReceived ||
-           (state != states_.end() && state->second == TcpState::TimeWait);
+    return state != states_.end() && state->second == TcpState::TimeWait;
   }
 
   void change_state(const TraceEvent& e) {
