@@ -356,10 +356,15 @@ class Play final : public Stage {
     for (LabHost* host : in_order_) {
       const auto snapshot = host->snapshot();
       if (!snapshot) continue;
+      double problems = 0, warnings = 0;
       for (const Finding& finding : diagnose({std::nullopt, *snapshot}).findings) {
         all[fmt::format("{}.findings.{}", host->name(), finding.id)] =
             std::string(to_string(finding.severity));
+        problems += finding.severity == Severity::Problem ? 1 : 0;
+        warnings += finding.severity == Severity::Warning ? 1 : 0;
       }
+      all[host->name() + ".problems"] = problems;
+      all[host->name() + ".warnings"] = warnings;
     }
   }
 
