@@ -34,10 +34,12 @@ std::size_t LogTrace::PairHash::operator()(const FourTuple& tuple) const {
 
 std::uint32_t LogTrace::intern(std::string_view text) {
   if (text.empty()) return 0;
-  const auto [at, fresh] =
-      text_index_.try_emplace(std::string(text), static_cast<std::uint32_t>(texts_.size()));
-  if (fresh) texts_.emplace_back(text);
-  return at->second;
+  const auto found = text_index_.find(text);
+  if (found != text_index_.end()) return found->second;
+  const auto index = static_cast<std::uint32_t>(texts_.size());
+  text_index_.emplace(text, index);
+  texts_.emplace_back(text);
+  return index;
 }
 
 std::uint16_t LogTrace::host_index(const std::string& name) {

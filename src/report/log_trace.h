@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -117,6 +118,12 @@ class LogTrace {
     std::vector<std::uint32_t> uses;  // connections
     std::vector<std::pair<std::uint16_t, TcpState>> states;
   };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
+  };
   struct PairHash {
     std::size_t operator()(const FourTuple& tuple) const;
   };
@@ -147,7 +154,7 @@ class LogTrace {
   std::map<IpAddress, std::uint16_t> address_host_;
   std::unordered_map<std::uint64_t, std::uint32_t> sent_;  // segment, connection
   std::vector<std::string> texts_{""};
-  std::unordered_map<std::string, std::uint32_t> text_index_;
+  std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> text_index_;
 };
 
 // Feeds a log, in pieces of any size, into a trace. An error names the line.
