@@ -34,6 +34,8 @@ std::vector<StatesOverTime> states_over_time(const LogTrace& trace, const LogHtm
   }
   const auto part = static_cast<std::uint64_t>(last > first ? last - first : 0) / points + 1;
   std::vector<StateCounts> now(hosts.size());
+  std::vector<StatesOverTime::Point> ended(hosts.size());  // the last change
+  const auto open = [](const StateCounts& c) { return c.total() - c[TcpState::TimeWait]; };
   for (const TraceEvent& e : trace.events()) {
     if (e.what != Happening::StateChanged || e.connection == kNoConnection || e.host == kWireHost ||
         !selection.takes_connection(e.connection)) {
@@ -47,11 +49,22 @@ std::vector<StatesOverTime> states_over_time(const LogTrace& trace, const LogHtm
     const auto part_of = [&](std::int64_t t) {
       return static_cast<std::uint64_t>(t > first ? t - first : 0) / part;
     };
-    if (list.back().at == e.at || (thinned && part_of(list.back().at) == part_of(e.at))) {
+    const std::int64_t t = std::max(e.at, list.back().at);
+    if (list.back().at == t) {
       list.back().counts = now[at];
-    } else {
-      list.push_back({std::max(e.at, list.back().at), now[at]});
+    } else if (!thinned || part_of(list.back().at) != part_of(t)) {
+      // What the part before ended with holds until here.
+      if (thinned && list.back().counts != ended[at].counts && ended[at].at > list.back().at) {
+        list.push_back(ended[at]);
+      }
+      list.push_back({t, now[at]});
+    } else if (open(now[at]) >= open(list.back().counts)) {
+      list.back().counts = now[at];
     }
+    ended[at] = {t, now[at]};
+  }
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    if (hosts[i].points.back().counts != now[i]) hosts[i].points.push_back({ended[i].at, now[i]});
   }
   return hosts;
 }

@@ -20,8 +20,8 @@ struct StatesOverTime {
   std::vector<Point> points;
 };
 
-// By host, those that have connections; at most `points` a host: where there are more changes, the last of each of so
-// many equal parts of the time.
+// By host, those that have connections. Where a host has more changes than `points`, the time is cut into so many parts, and
+// of each there is the moment with most open connections, and how it ended.
 std::vector<StatesOverTime> states_over_time(const LogTrace& trace, const LogHtmlOptions& options,
                                              std::size_t points = 1500);
 

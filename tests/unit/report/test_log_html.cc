@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "report/log_states.h"
 #include "unit/report/real_logs.h"
 
 namespace lastack::test {
@@ -148,6 +149,27 @@ TEST(LogHtml, SeriesComeBackToNothing) {
     for (std::size_t i = 1; i < one.points.size(); ++i) {
       EXPECT_GE(one.points[i].first, one.points[i - 1].first);
       EXPECT_LE(one.points[i].second, 4) << "four ports";
+    }
+  }
+}
+
+// Thinned out, nothing short is lost, and it ends as it does.
+TEST(LogHtml, ThinnedOutStatesKeepWhatIsOpen) {
+  const auto trace = trace_of(foul_log(3, 20));
+  ASSERT_TRUE(trace);
+  const auto all = states_over_time(*trace, {}), few = states_over_time(*trace, {}, 10);
+  ASSERT_EQ(all.size(), few.size());
+  for (std::size_t host = 0; host < all.size(); ++host) {
+    EXPECT_LE(few[host].points.size(), 24u);
+    EXPECT_GT(all[host].points.size(), 50u);
+    std::uint64_t most = 0, kept = 0;
+    const auto open = [](const StateCounts& c) { return c.total() - c[TcpState::TimeWait]; };
+    for (const auto& point : all[host].points) most = std::max(most, open(point.counts));
+    for (const auto& point : few[host].points) kept = std::max(kept, open(point.counts));
+    EXPECT_EQ(kept, most);
+    EXPECT_EQ(few[host].points.back().counts, all[host].points.back().counts);
+    for (std::size_t i = 1; i < few[host].points.size(); ++i) {
+      EXPECT_LE(few[host].points[i - 1].at, few[host].points[i].at);
     }
   }
 }
