@@ -257,7 +257,7 @@ std::optional<std::string> Steps::read(Active& active) {
       return word(n.error());
     }
     if (*n == 0) return "end";
-    for (std::size_t i = 0; i < *n; ++i) {
+    for (std::size_t i = 0; spec.check_fill && i < *n; ++i) {
       if (piece()[i] != static_cast<std::byte>(spec.fill)) ++active.foreign;
     }
     active.done += *n;
