@@ -217,6 +217,7 @@ HostObserver* LifecycleRecorder::observe(std::string host) {
 
 void LifecycleRecorder::watch(VirtualNetwork& network) {
   watching_ = true;
+  last_ = std::max(last_, network.now());
   network.add_tap([this](const WireNote& note) {
     const auto view = PacketView::of(note.bytes);
     if (note.event == WireEvent::Sent) {

@@ -13,7 +13,7 @@ import unittest
 
 LASTACK = ""
 SOURCE = ""
-COMMANDS = ("doctor", "snapshot", "explain", "demo", "endpoint", "log")
+COMMANDS = ("doctor", "snapshot", "explain", "demo", "endpoint", "lab", "log")
 # Commands of a command; one page is for all of them.
 PARTS = {"endpoint": ("serve", "fetch", "churn"), "log": ("show", "html", "diff")}
 # explain has a paragraph in the page of the program itself.

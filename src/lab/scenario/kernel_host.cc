@@ -143,6 +143,8 @@ class Namespaced final : public KernelHost, private PacketNode {
     const SocketAddress address = socket_address(remote);
     const auto begun = outcome(::connect(fd(socket), address.get(), address.length));
     if (!begun && begun.error() == Err::address_not_available) ++ports_exhausted_;
+    const auto slot = static_cast<std::size_t>(socket);
+    if (slot < tuples_.size()) tuples_[slot].remote = remote;
     tell(socket, SeenCall::Connect);
     // An epoll that was asked about a socket before connect() has told that it hangs up, and tells no more.
     rewatch(socket);
@@ -156,9 +158,12 @@ class Namespaced final : public KernelHost, private PacketNode {
     return socket;
   }
   Outcome<std::size_t> read(Sock socket, std::span<std::byte> out) override {
-    return transferred(::recv(fd(socket), out.data(), out.size(), 0));
+    const auto n = transferred(::recv(fd(socket), out.data(), out.size(), 0));
+    if (n && *n > 0) tell(socket, SeenCall::Read);  // as an endpoint has it
+    return n;
   }
   Outcome<std::size_t> write(Sock socket, std::span<const std::byte> data) override {
+    tell(socket, SeenCall::Write);
     return transferred(::send(fd(socket), data.data(), data.size(), MSG_NOSIGNAL));
   }
   Outcome<void> shutdown(Sock socket, ShutdownHow how) override {
@@ -168,10 +173,11 @@ class Namespaced final : public KernelHost, private PacketNode {
                                                    : SHUT_RDWR;
     return outcome(::shutdown(fd(socket), number));
   }
-  Outcome<void> close(Sock socket) override {
+  Outcome<void> close(Sock socket) override { return end(socket, SeenCall::Close); }
+  Outcome<void> end(Sock socket, SeenCall call) {
     const auto slot = static_cast<std::size_t>(socket);
     if (slot >= sockets_.size() || !sockets_[slot]) return unexpected(Err::bad_descriptor);
-    tell(socket, SeenCall::Close);
+    tell(socket, call);
     users_[slot] = nullptr;
     const int closed = ::close(sockets_[slot].release());
     --open_;
@@ -179,7 +185,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   }
   Outcome<void> abort(Sock socket) override {
     (void)set_option(socket, Option::linger, 0);
-    return close(socket);
+    return end(socket, SeenCall::Abort);
   }
   Outcome<void> set_option(Sock socket, Option option, int value) override {
     return outcome(set_kernel_option(fd(socket), option, value));
@@ -287,9 +293,11 @@ class Namespaced final : public KernelHost, private PacketNode {
     if (slot >= sockets_.size()) {
       sockets_.resize(slot + 1);
       users_.resize(slot + 1, nullptr);
+      tuples_.resize(slot + 1);
     }
     sockets_[slot] = UniqueFd(made);
     users_[slot] = &user;
+    tuples_[slot] = {};
     ++open_;
     (void)epoll_watch(epoll_.get(), EPOLL_CTL_ADD, made, kEvents, slot);
     return static_cast<Sock>(slot);
@@ -300,13 +308,17 @@ class Namespaced final : public KernelHost, private PacketNode {
   }
   // What the lifecycle log is told: the kernel does not say it by itself.
   void tell(Sock socket, SeenCall call) {
-    if (observer_ == nullptr) return;
-    FourTuple tuple;
-    tuple.local = local_endpoint(fd(socket));
+    const auto slot = static_cast<std::size_t>(socket);
+    if (observer_ == nullptr || slot >= sockets_.size()) return;
+    // The remote end is not to be had any more once a connection is over.
+    FourTuple& tuple = tuples_[slot];
+    if (tuple.local.port == 0) tuple.local = local_endpoint(fd(socket));
     sockaddr_storage remote{};
     socklen_t length = sizeof remote;
-    if (getpeername(fd(socket), reinterpret_cast<sockaddr*>(&remote), &length) == 0)
+    if (tuple.remote.port == 0 &&
+        getpeername(fd(socket), reinterpret_cast<sockaddr*>(&remote), &length) == 0) {
       tuple.remote = endpoint_of(remote);
+    }
     observer_->called(net_.now(), tuple, call);
   }
 
@@ -321,6 +333,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   UniqueFd epoll_;
   std::vector<UniqueFd> sockets_;  // by descriptor
   std::vector<SocketUser*> users_;
+  std::vector<FourTuple> tuples_;
   std::uint64_t open_ = 0;
   std::uint64_t ports_exhausted_ = 0;
 };

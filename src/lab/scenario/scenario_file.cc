@@ -579,7 +579,7 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
   TomlTable t(root, "", file);
   // What ScenarioFile has read already.
   for (const std::string_view key : {"about", "claims", "not_on_kernel", "long_on_kernel",
-                                     "variant", "on", "check", "verdict"}) {
+                                     "differs", "variant", "on", "check", "verdict"}) {
     (void)t.node(key);
   }
   s.name = plain_name(t, "scenario", t.text("scenario").value_or(""));
@@ -712,12 +712,14 @@ struct ScenarioFile::Impl {
     claims = t.texts("claims");
     (void)t.text("not_on_kernel");
     (void)t.text("long_on_kernel");
+    (void)t.text("differs");
     if (auto all = t.table("variant")) {
       for (const std::string& v : in_file_order(all->raw())) {
         variants.push_back(plain_name(*all, v, v));
         if (auto one = all->table(v)) {
           (void)one->text("not_on_kernel");
           (void)one->text("long_on_kernel");
+          (void)one->text("differs");
         }
       }
     }
@@ -824,6 +826,9 @@ std::string ScenarioFile::not_on_kernel(std::string_view variant) const {
 }
 std::string ScenarioFile::long_on_kernel(std::string_view variant) const {
   return impl_->said("long_on_kernel", variant);
+}
+std::string ScenarioFile::differs(std::string_view variant) const {
+  return impl_->said("differs", variant);
 }
 const std::vector<CheckSpec>& ScenarioFile::checks() const {
   return impl_->checks;

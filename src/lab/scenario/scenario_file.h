@@ -58,6 +58,8 @@ class ScenarioFile {
   // Why not on a kernel at all; or what takes long there: of one variant, or of all. Empty: nothing is in the way.
   std::string not_on_kernel(std::string_view variant = {}) const;
   std::string long_on_kernel(std::string_view variant = {}) const;
+  // What the kernel is known to do otherwise than the endpoint here; empty: nothing.
+  std::string differs(std::string_view variant = {}) const;
   const std::vector<CheckSpec>& checks() const;
   const std::vector<VerdictSpec>& verdicts() const;
 

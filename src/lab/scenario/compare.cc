@@ -1,0 +1,156 @@
+#include "lab/scenario/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lab/scenario/log_trace_file.h"
+#include "model/printable.h"
+
+namespace lastack::lab {
+namespace {
+
+// A kernel's timers tick, and its process has to be given a processor: what is told in milliseconds here.
+constexpr std::int64_t kBand = 25'000'000;
+constexpr double kShare = 0.1;
+
+// What programs have been told, and how many bytes they got. Empty: the same.
+std::string other_results(const Scenario& scenario, const Measures& endpoint,
+                          const Measures& kernel) {
+  for (const StepSpec& step : scenario.steps) {
+    for (const char* of : {".result", ".bytes", ".foreign"}) {
+      const auto e = endpoint.find(step.name + of);
+      const auto k = kernel.find(step.name + of);
+      if (e == endpoint.end() || k == kernel.end() || e->second == k->second) continue;
+      return fmt::format("{}{}: {} on the endpoint, {} on the kernel", step.name, of,
+                         show_measure(e->first, e->second), show_measure(k->first, k->second));
+    }
+  }
+  return "";
+}
+
+// A condition that holds in one world and not in the other.
+std::string other_verdict(const RunReport& endpoint, const RunReport& kernel,
+                          const std::string& variant) {
+  for (const CheckOutcome& e : endpoint.checks) {
+    if (e.variant != variant) continue;
+    for (const CheckOutcome& k : kernel.checks) {
+      if (k.variant != variant || k.text != e.text || k.verdict == e.verdict) continue;
+      return fmt::format("{}: {} on the endpoint, {} on the kernel", e.text, e.seen, k.seen);
+    }
+  }
+  for (const RunReport* report : {&endpoint, &kernel}) {
+    for (const CheckOutcome& c : report->checks) {
+      if (c.variant == variant && c.verdict != Check::Verdict::Holds) {
+        return fmt::format("{} does not hold on {}: {}", c.text, to_string(report->where), c.seen);
+      }
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string_view to_string(Likeness likeness) {
+  switch (likeness) {
+    case Likeness::Match:
+      return "match";
+    case Likeness::Permitted:
+      return "permitted variation";
+    case Likeness::Documented:
+      return "documented difference";
+    case Likeness::Bug:
+      return "DIFFERENT";
+  }
+  return "";
+}
+
+bool Comparison::agrees() const {
+  return std::none_of(variants.begin(), variants.end(),
+                      [](const auto& v) { return v.likeness == Likeness::Bug; });
+}
+
+Result<Comparison> compare(const ScenarioFile& file, const CompareRequest& request) {
+  Comparison all;
+  for (std::size_t i = 0; i < request.seeds.size(); ++i) {
+    std::vector<std::pair<const ScenarioFile*, RunRequest>> runs;
+    for (const Where where : {Where::Endpoint, Where::Kernel}) {
+      RunRequest one;
+      one.where = where;
+      one.seed = request.seeds[i];
+      one.overrides = request.overrides;
+      one.variants = request.variants;
+      one.full = request.full;
+      one.tool_version = request.tool_version;
+      one.log = fmt::format("{}/{}-{}-{}.jsonl", request.folder, file.name(), request.seeds[i],
+                            to_string(where));
+      runs.emplace_back(&file, std::move(one));
+    }
+    const double share = static_cast<double>(i) / static_cast<double>(request.seeds.size());
+    const auto reports = run_all(runs, [&](double of) {
+      if (request.progress)
+        request.progress(share + of / static_cast<double>(request.seeds.size()));
+    });
+    if (!reports) return tl::unexpected(reports.error());
+    const RunReport& endpoint = (*reports)[0];
+    const RunReport& kernel = (*reports)[1];
+    for (const RunReport* report : {&endpoint, &kernel}) {
+      if (report->why_not.empty()) continue;
+      all.why_not = fmt::format("not run on {}: {}", to_string(report->where), report->why_not);
+      return all;
+    }
+    for (const VariantRun& e : endpoint.variants) {
+      const auto k = std::find_if(kernel.variants.begin(), kernel.variants.end(),
+                                  [&](const VariantRun& v) { return v.variant == e.variant; });
+      if (k == kernel.variants.end() || !e.result || !k->result)
+        continue;  // one world cannot play it
+      VariantComparison one;
+      one.variant = e.variant;
+      one.seed = e.seed;
+      auto scenario = file.scenario(e.variant, Where::Kernel, request.overrides);
+      if (!scenario) return tl::unexpected(scenario.error());
+      one.reason = other_results(*scenario, e.result->measures, k->result->measures);
+      if (one.reason.empty()) one.reason = other_verdict(endpoint, kernel, e.variant);
+      if (!one.reason.empty()) {
+        const std::string known = file.differs(e.variant);
+        one.likeness = known.empty() ? Likeness::Bug : Likeness::Documented;
+        if (!known.empty()) one.reason += fmt::format(" ({})", known);
+      }
+      const auto a = read_trace(e.log);
+      const auto b = read_trace(k->log);
+      if (!a) return tl::unexpected(a.error());
+      if (!b) return tl::unexpected(b.error());
+      LogDiffOptions options;
+      options.absolute = kBand;
+      options.share = kShare;
+      const LogDiff apart = diff(*a, *b, options);
+      if (!apart.equal) {
+        one.detail = diff_text(apart, "endpoint", "kernel", 120);
+        if (one.likeness == Likeness::Match) {
+          one.likeness = Likeness::Permitted;
+          if (apart.first)
+            one.reason = fmt::format("{}, at {}: {}", apart.first->connection, apart.first->host,
+                                     to_string(apart.first->kind));
+        }
+      }
+      all.variants.push_back(std::move(one));
+    }
+  }
+  return all;
+}
+
+std::string comparison_text(const ScenarioFile& file, const Comparison& comparison) {
+  if (!comparison.why_not.empty())
+    return fmt::format("{:<26} {}\n", file.name(), printable(comparison.why_not));
+  std::string out;
+  for (const VariantComparison& v : comparison.variants) {
+    const std::string name =
+        v.variant.empty() ? file.name() : fmt::format("{} {}", file.name(), v.variant);
+    out += fmt::format("{:<40} seed {:<4} {:<22} {}\n", name, v.seed, to_string(v.likeness),
+                       printable(v.reason));
+    if (v.likeness == Likeness::Bug && !v.detail.empty()) out += v.detail;
+  }
+  return out;
+}
+
+}  // namespace lastack::lab

@@ -1,0 +1,48 @@
+// One scenario in both worlds, side by side. The endpoint is held against the kernel as an acceptor: what programs see
+// and what conditions say has to be the same, times within bands, the order of segments but for what TCP leaves open.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lab/scenario/run.h"
+#include "report/log_diff.h"
+
+namespace lastack::lab {
+
+enum class Likeness : std::uint8_t {
+  Match,      // the same events in the same order, times within the bands
+  Permitted,  // programs see the same; segments differ in number or order as TCP lets them
+  Documented,  // the kernel does what the endpoint is known not to do: the scenario says so (`differs`)
+  Bug,         // programs or conditions see something else
+};
+std::string_view to_string(Likeness likeness);
+
+struct VariantComparison {
+  std::string variant;
+  std::uint64_t seed = 0;
+  Likeness likeness = Likeness::Match;
+  std::string reason;  // what differs first; empty: nothing
+  std::string detail;  // the logs side by side there
+};
+struct Comparison {
+  std::string why_not;  // nothing was compared, and why
+  std::vector<VariantComparison> variants;
+  bool agrees() const;
+};
+
+struct CompareRequest {
+  std::vector<std::uint64_t> seeds{1};
+  std::vector<Override> overrides;
+  std::vector<std::string> variants;
+  bool full = false;
+  std::string tool_version;
+  std::string folder;  // where logs are written, and left
+  std::function<void(double share)> progress;
+};
+
+Result<Comparison> compare(const ScenarioFile& file, const CompareRequest& request);
+std::string comparison_text(const ScenarioFile& file, const Comparison& comparison);
+
+}  // namespace lastack::lab
