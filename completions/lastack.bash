@@ -83,6 +83,46 @@ _lastack_log() {
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 
+# _lastack_lab <index of the word lab>
+_lastack_lab() {
+  local part='' i options='' words=''
+  for ((i = $1 + 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      list | show | run | compare | sweep | claims | replay)
+        part=${COMP_WORDS[i]}
+        break
+        ;;
+    esac
+  done
+  case $part in
+    '') options='list show run compare sweep claims replay' ;;
+    run) options='--on --seed --set --variant --log --html --diagram --measures --json --full' ;;
+    compare) options='--seeds --set --variant --full' ;;
+    sweep) options='--on --seeds --set --variant --shard --output -o --full' ;;
+    claims) options='--format --full' ;;
+  esac
+  case $previous in
+    --on) words='endpoint kernel mixed' ;;
+    --format) words='text json markdown' ;;
+    --log | --html | --output | -o)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+    --seed | --seeds | --set | --variant | --shard) return ;;
+    *)
+      if [[ $part =~ ^(show|run|compare|sweep)$ && $current != -* ]]; then
+        compopt -o filenames
+        words=$(lastack lab list 2>/dev/null | cut -d' ' -f1)
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"; compgen -f -X '!*.toml' -- "$current"; compgen -d -- "$current")
+        return
+      fi
+      words="$options --help -h"
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
 _lastack() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   COMPREPLY=()
@@ -90,7 +130,7 @@ _lastack() {
   local command='' i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      doctor | snapshot | explain | demo | endpoint | log)
+      doctor | snapshot | explain | demo | endpoint | lab | log)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -98,7 +138,7 @@ _lastack() {
   done
 
   if [[ -z $command ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo endpoint log --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo endpoint lab log --help --version' -- "$current")
     return
   fi
 
@@ -130,6 +170,10 @@ _lastack() {
 
   if [[ $command == endpoint ]]; then
     _lastack_endpoint "$i"
+    return
+  fi
+  if [[ $command == lab ]]; then
+    _lastack_lab "$i"
     return
   fi
 

@@ -1,6 +1,6 @@
 # fish completion for lastack
 
-set -l commands doctor snapshot explain demo endpoint log
+set -l commands doctor snapshot explain demo endpoint lab log
 set -l parts serve fetch churn
 set -l looking '__fish_seen_subcommand_from doctor snapshot'
 set -l doctor '__fish_seen_subcommand_from doctor'
@@ -14,6 +14,7 @@ complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a snapshot -
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a explain -d 'What is a finding about?'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a demo -d 'An incident: shown, diagnosed and cured'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a endpoint -d 'A TCP endpoint of our own on a TUN device'
+complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a lab -d 'Make incidents and claims happen'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a log -d 'A lifecycle log: as text, as a page, beside another'
 
 complete -c lastack -n $looking -l netns -r -F -a '(ip netns list 2>/dev/null | string split -f1 " ")' -d 'Network namespace'
@@ -96,3 +97,22 @@ complete -c lastack -n "$log; and __fish_seen_subcommand_from diff" -l tolerance
 complete -c lastack -n "$log; and __fish_seen_subcommand_from diff" -l share -x -d 'And by so many per cent'
 complete -c lastack -n "$log; and __fish_seen_subcommand_from diff" -l ignore-times -d 'Compare no times'
 complete -c lastack -n "$log; and __fish_seen_subcommand_from diff" -l context -x -d 'Events before and after'
+
+set -l lab '__fish_seen_subcommand_from lab'
+set -l labparts list show run compare sweep claims replay
+complete -c lastack -n "$lab; and not __fish_seen_subcommand_from $labparts" -a "$labparts"
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from show run compare sweep" -F -a '(lastack lab list 2>/dev/null | string split -f1 " ")'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run sweep" -l on -x -a 'endpoint kernel mixed' -d Where
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l seed -x -d 'Of what is left to chance'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from compare sweep" -l seeds -x -d 'Such as 1-20'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run compare sweep" -l set -x -d 'Another value for a key'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run compare sweep" -l variant -x -d 'Only this one'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l log -r -F -d 'Write the lifecycle log'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l html -r -F -d 'Write a page'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l diagram -d 'Draw what was sent'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l measures -d 'All that was measured'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l json -d 'The result as JSON'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run compare sweep claims" -l full -d 'Also what takes minutes on a kernel'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from sweep" -l shard -x -d 'Only a part, I/N'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from sweep" -s o -l output -r -F -d 'Added to'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from claims" -l format -x -a 'text json markdown' -d 'Of the table'

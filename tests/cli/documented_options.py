@@ -15,10 +15,11 @@ LASTACK = ""
 SOURCE = ""
 COMMANDS = ("doctor", "snapshot", "explain", "demo", "endpoint", "lab", "log")
 # Commands of a command; one page is for all of them.
-PARTS = {"endpoint": ("serve", "fetch", "churn"), "log": ("show", "html", "diff")}
+PARTS = {"endpoint": ("serve", "fetch", "churn"),
+         "lab": ("list", "show", "run", "compare", "sweep", "claims"), "log": ("show", "html", "diff")}
 # explain has a paragraph in the page of the program itself.
 PAGES = {"doctor": "lastack-doctor.1", "snapshot": "lastack-snapshot.1", "demo": "lastack-demo.1",
-         "endpoint": "lastack-endpoint.1", "log": "lastack-log.1"}
+         "endpoint": "lastack-endpoint.1", "lab": "lastack-lab.1", "log": "lastack-log.1"}
 
 
 def read(*path):
