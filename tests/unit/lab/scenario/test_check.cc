@@ -1,0 +1,83 @@
+#include "lab/scenario/check.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace lastack::lab {
+namespace {
+
+const Measures kMeasures{{"a.took", 0.25},
+                         {"a.result", std::string("ok")},
+                         {"c.failed.EADDRNOTAVAIL", 7.0},
+                         {"h.states.TIME_WAIT", 3.0},
+                         {"none.at", 0.0}};
+
+Check::Verdict verdict(std::string_view text) {
+  const auto check = Check::parse(text);
+  EXPECT_TRUE(check) << text << ": " << (check ? "" : check.error().message);
+  if (!check) return Check::Verdict::Unknown;
+  return check
+      ->ask([](std::string_view variant, std::string_view name) -> const Measure* {
+        if (!variant.empty() && variant != "v-1") return nullptr;
+        const auto found = kMeasures.find(name);
+        return found == kMeasures.end() ? nullptr : &found->second;
+      })
+      .verdict;
+}
+std::string refusal(std::string_view text) {
+  const auto check = Check::parse(text);
+  return check ? "accepted" : check.error().message;
+}
+
+TEST(ScenarioCheck, Compares) {
+  constexpr auto kHolds = Check::Verdict::Holds;
+  constexpr auto kFails = Check::Verdict::Fails;
+  EXPECT_EQ(verdict("a.took == 250 ms"), kHolds);
+  EXPECT_EQ(verdict("a.took<0.25 s"), kFails);
+  EXPECT_EQ(verdict("a.result == ok and c.failed.EADDRNOTAVAIL >= 7"), kHolds);
+  EXPECT_EQ(verdict("a.result != ok or h.states.TIME_WAIT > 3"), kFails);
+  EXPECT_EQ(verdict("abs(a.took - 1 s) <= 750ms"), kHolds);
+  EXPECT_EQ(verdict("v-1:h.states.TIME_WAIT * 2 + 1 == c.failed.EADDRNOTAVAIL"), kHolds);
+  EXPECT_EQ(verdict("(a.took + 1) / 5 == 25 %"), kHolds);
+  EXPECT_EQ(verdict("-a.took < 0 and 1k == 1000"), kHolds);
+}
+
+TEST(ScenarioCheck, WhatIsNotMeasuredDecidesNothing) {
+  constexpr auto kUnknown = Check::Verdict::Unknown;
+  EXPECT_EQ(verdict("b.took < 1"), kUnknown);
+  EXPECT_EQ(verdict("other:a.took < 1"), kUnknown);
+  EXPECT_EQ(verdict("a.result < 1"), kUnknown);  // a word has no size
+  EXPECT_EQ(verdict("a.took / none.at > 1"), kUnknown);
+  // Unless the other side does.
+  EXPECT_EQ(verdict("b.took < 1 or a.took < 1"), Check::Verdict::Holds);
+  EXPECT_EQ(verdict("b.took < 1 and a.took > 1"), Check::Verdict::Fails);
+}
+
+TEST(ScenarioCheck, ErrorsNameThePlace) {
+  EXPECT_EQ(refusal("a.took <"), "at character 9 of \"a.took <\": something is missing here");
+  EXPECT_EQ(
+      refusal("a.took < 1 parsec"),
+      "at character 12 of \"a.took < 1 parsec\": no such unit: there are ns, us, ms, s, min, h, k, M and %");
+  EXPECT_EQ(refusal("a.took"),
+            "at character 7 of \"a.took\": nothing is compared: ==, !=, <, <=, > or >= is needed");
+  EXPECT_EQ(refusal("(a.took < 1"), "at character 12 of \"(a.took < 1\": ')' is missing");
+  EXPECT_EQ(refusal("a.took < 1 )"),
+            "at character 12 of \"a.took < 1 )\": there is something left over");
+  EXPECT_NE(refusal(std::string(100, '(') + "1"), "accepted");
+  EXPECT_NE(refusal(std::string(5000, '1')), "accepted");
+}
+
+TEST(ScenarioCheck, AnyTextIsReadOrRefused) {
+  std::mt19937 random(7);
+  const std::string_view alphabet = "ab.:+-*/()<>=! 019%smk\x80\n";
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text;
+    for (auto n = random() % 24; n > 0; --n) text += alphabet[random() % alphabet.size()];
+    const auto check = Check::parse(text);
+    if (check) (void)check->ask([](auto, auto) { return nullptr; });
+  }
+}
+
+}  // namespace
+}  // namespace lastack::lab

@@ -1,0 +1,156 @@
+#include "lab/scenario/play.h"
+
+#include <gtest/gtest.h>
+
+#include "lab/scenario/scenario_file.h"
+
+namespace lastack::lab {
+namespace {
+
+const std::string kHosts =
+    "scenario = \"x\"\n[host.client]\n[host.server]\n[wire]\ndelay = \"1 ms\"\n";
+
+PlayResult played(const std::string& text, std::uint64_t seed = 1, std::string* log = nullptr) {
+  const auto file = ScenarioFile::parse(text, "x.toml");
+  EXPECT_TRUE(file) << (file ? "" : file.error().message);
+  if (!file) return {};
+  const auto scenario = file->scenario("", Where::Endpoint);
+  PlayOptions options;
+  options.seed = seed;
+  if (log != nullptr) options.log = [log](std::string_view line) { *log += line; };
+  auto result = play(*scenario, options);
+  EXPECT_TRUE(result) << (result ? "" : result.error().message);
+  return result ? *std::move(result) : PlayResult{};
+}
+double number(const PlayResult& result, const std::string& name) {
+  const auto found = result.measures.find(name);
+  if (found == result.measures.end() || !std::holds_alternative<double>(found->second)) return -1;
+  return std::get<double>(found->second);
+}
+std::string word(const PlayResult& result, const std::string& name) {
+  const auto found = result.measures.find(name);
+  if (found == result.measures.end() || !std::holds_alternative<std::string>(found->second))
+    return "";
+  return std::get<std::string>(found->second);
+}
+
+TEST(Play, StepsTakeAsLongAsTheWire) {
+  const auto r = played(kHosts + R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { name = "open", do = "connect", host = "client", socket = "c", to = "server:80", from_port = 4000 },
+  { name = "twice", do = "connect", host = "client", socket = "d", to = "server:80", from_port = 4000 },
+  { name = "refused", do = "connect", host = "client", socket = "e", to = "server:81" },
+  { do = "accept", of = "l", socket = "s" },
+  { do = "write", socket = "c", bytes = 50000, fill = "a", background = true },
+  { name = "got", do = "read", socket = "s", bytes = 50000, fill = "a" },
+  { do = "close", socket = "c" },
+  { name = "end", do = "read", socket = "s" },
+  { name = "nothing", do = "accept", of = "l", socket = "z", within = "20 ms" },
+]
+)");
+  EXPECT_EQ(word(r, "open.result"), "ok");
+  EXPECT_EQ(number(r, "open.took"), 0.002);
+  EXPECT_EQ(word(r, "twice.result"), "EADDRINUSE");
+  EXPECT_EQ(word(r, "refused.result"), "ECONNREFUSED");
+  EXPECT_EQ(number(r, "got.bytes"), 50000);
+  EXPECT_EQ(number(r, "got.foreign"), 0);
+  EXPECT_EQ(word(r, "end.result"), "end");
+  EXPECT_EQ(word(r, "nothing.result"), "timeout");
+  EXPECT_EQ(number(r, "nothing.took"), 0.02);
+  EXPECT_EQ(number(r, "client.states.FIN_WAIT_2"), 1);
+}
+
+TEST(Play, AFaultStrikesWhatItNames) {
+  const std::string script = R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { name = "open", do = "connect", host = "client", socket = "c", to = "server:80" },
+]
+)";
+  const auto second = [&](const std::string& fault) { return played(kHosts + fault + script); };
+  const auto none = second("");
+  const auto dropped = second("[[fault]]\nname = \"f\"\ndo = \"drop\"\nsegment = \"SYN\"\n");
+  const auto twice = second(
+      "[[fault]]\nname = \"f\"\ndo = \"drop\"\nsegment = \"SYN+ACK\"\nfrom = \"server\"\nwhich = [1, 2]\n");
+  const auto later =
+      second("[[fault]]\nname = \"f\"\ndo = \"delay\"\nsegment = \"SYN\"\nby = \"100 ms\"\n");
+  const auto other =
+      second("[[fault]]\nname = \"f\"\ndo = \"drop\"\nsegment = \"SYN\"\nfrom = \"server\"\n");
+  EXPECT_EQ(number(none, "open.took"), 0.002);
+  EXPECT_NEAR(number(dropped, "open.took"), 1.002, 0.01);
+  EXPECT_EQ(number(dropped, "f.struck"), 1);
+  EXPECT_GT(number(twice, "open.took"), 1);
+  EXPECT_EQ(number(twice, "f.struck"), 2);
+  EXPECT_NEAR(number(later, "open.took"), 0.102, 1e-9);
+  EXPECT_EQ(number(other, "f.struck"), 0);
+}
+
+TEST(Play, TheSameSeedIsTheSameBytes) {
+  const std::string text = kHosts + "loss = 0.05\nreorder = 0.1\n" + R"([[server]]
+host = "server"
+answer = 5000
+[[clients]]
+name = "load"
+host = "client"
+to = "server:80"
+rate = 200
+count = 200
+)";
+  std::string first, again, other;
+  const auto a = played(text, 5, &first);
+  const auto b = played(text, 5, &again);
+  (void)played(text, 6, &other);
+  EXPECT_EQ(first, again);
+  EXPECT_EQ(a.measures, b.measures);
+  EXPECT_NE(first, other);
+  EXPECT_EQ(number(a, "load.begun"), 200);
+  EXPECT_GT(number(a, "wire.lost"), 10);
+}
+
+TEST(Play, ProgramsCountWhatBecameOfTheirConnections) {
+  const auto r = played("duration = \"3 s\"\n" + kHosts + R"([[server]]
+name = "service"
+host = "server"
+requests = 0
+idle_limit = "1 s"
+[[clients]]
+name = "load"
+host = "client"
+to = "server:80"
+rate = 50
+count = 50
+requests = 3
+[[clients]]
+name = "wrong"
+host = "client"
+to = "server:81"
+at_once = 2
+count = 10
+[[pool]]
+name = "pool"
+host = "client"
+to = "server:80"
+rate = 100
+size = 2
+)");
+  EXPECT_EQ(number(r, "load.done"), 50);
+  EXPECT_EQ(number(r, "load.answered"), 150);
+  EXPECT_EQ(number(r, "wrong.failed.ECONNREFUSED"), 10);
+  EXPECT_EQ(number(r, "pool.failed"), 0);
+  EXPECT_EQ(number(r, "pool.opened"), 2);
+  EXPECT_GE(number(r, "pool.done"), 299);
+  EXPECT_EQ(number(r, "service.accepted"), 52);
+}
+
+TEST(Play, WhatAKernelCannotBeGiven) {
+  const auto file = ScenarioFile::parse(
+      "scenario = \"x\"\n[host.a]\nmsl = \"1 s\"\n[host.b]\n[[clients]]\nhost = \"a\"\nto = \"b:80\"\ncount = 1\n",
+      "x.toml");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(cannot_play(*file->scenario("", Where::Endpoint), Where::Endpoint), "");
+  EXPECT_NE(cannot_play(*file->scenario("", Where::Kernel), Where::Kernel), "");
+}
+
+}  // namespace
+}  // namespace lastack::lab

@@ -1,0 +1,140 @@
+#include "lab/scenario/scenario_file.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace lastack::lab {
+namespace {
+
+const std::string kGood = R"(scenario = "x"
+claims = ["A1"]
+[host.client]
+settings = { tcp_tw_reuse = 0 }
+[host.server]
+[wire]
+delay = "2 ms"
+[[fault]]
+name = "loss"
+do = "drop"
+segment = "last ACK"
+from = "client"
+[[server]]
+name = "service"
+host = "server"
+[[clients]]
+name = "load"
+host = "client"
+to = "server:80"
+rate = 10
+[variant.off]
+[variant.on]
+"host.client.settings.tcp_tw_reuse" = 1
+"clients.load.rate" = 20
+[on.kernel]
+duration = "3 s"
+[[check]]
+holds = "load.failed == 0"
+variant = "on"
+[[verdict]]
+claim = "A1"
+verdict = "true"
+)";
+
+std::string refusal(std::string text, const std::string& what, const std::string& by) {
+  const std::size_t at = text.find(what);
+  EXPECT_NE(at, std::string::npos) << what;
+  text.replace(at, what.size(), by);
+  const auto file = ScenarioFile::parse(text, "x.toml");
+  return file ? "accepted" : file.error().message;
+}
+
+TEST(ScenarioFile, ReadsVariantsAndWorlds) {
+  const auto file = ScenarioFile::parse(kGood, "x.toml");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->variants(), (std::vector<std::string>{"off", "on"}));
+  const auto off = file->scenario("off", Where::Endpoint);
+  const auto on =
+      file->scenario("on", Where::Kernel, {{"clients.load.patience", "2 s"}, {"wire.loss", "0.5"}});
+  ASSERT_TRUE(off && on);
+  EXPECT_EQ(off->hosts[0].name, "client");  // in the order of the file
+  EXPECT_EQ(off->hosts[0].settings.at("tcp_tw_reuse"), "0");
+  EXPECT_EQ(on->hosts[0].settings.at("tcp_tw_reuse"), "1");
+  EXPECT_EQ(off->clients[0].rate, 10);
+  EXPECT_EQ(on->clients[0].rate, 20);
+  EXPECT_EQ(on->clients[0].patience, 2s);
+  EXPECT_EQ(on->duration, 3s);
+  EXPECT_EQ(on->wire.loss, 0.5);
+  EXPECT_EQ(off->wire.delay, 2ms);
+  EXPECT_EQ(off->faults[0].segment, SegmentKind::LastAck);
+}
+
+TEST(ScenarioFile, ErrorsNameThePlaceAndTheNearestWord) {
+  EXPECT_EQ(refusal(kGood, "delay =", "dealy ="),
+            "x.toml:7:1: wire.dealy is not known; the nearest is \"delay\"");
+  EXPECT_EQ(refusal(kGood, "\"drop\"", "\"dorp\""),
+            "x.toml:10:6: fault[0].do cannot be \"dorp\"; the nearest is \"drop\"");
+  EXPECT_EQ(
+      refusal(kGood, "\"2 ms\"", "\"2 lightyears\""),
+      "x.toml:7:9: wire.delay has to be a time of at most a year, such as \"20 ms\", \"1.5 s\" or \"2 min\"");
+  EXPECT_EQ(refusal(kGood, "\"server:80\"", "\"sever:80\""),
+            "x.toml:18:6: clients[0].to names no host: \"sever\"; the nearest is \"server\"");
+  EXPECT_EQ(
+      refusal(kGood, "\"server:80\"", "\"server:99999\""),
+      "x.toml:18:6: clients[0].to has to be a host and a port, such as \"server:80\", and not \"server:99999\"");
+  EXPECT_EQ(refusal(kGood, "rate = 10", "rate = -1"),
+            "x.toml:19:8: clients[0].rate has to be from 0.001 to 10000000, and is -1");
+  EXPECT_EQ(
+      refusal(kGood, "tcp_tw_reuse = 0", "tcp_tw_resue = 0"),
+      "x.toml:4:12: host client: there is no setting \"tcp_tw_resue\"; the nearest is tcp_tw_reuse");
+  EXPECT_EQ(
+      refusal(kGood, "\"clients.load.rate\"", "\"clients.laod.rate\""),
+      "x.toml: variant on: \"clients.laod.rate\": there is no \"laod\" in this scenario; the nearest is \"load\"");
+  EXPECT_EQ(refusal(kGood, "variant = \"on\"", "variant = \"no\""),
+            "x.toml:29:11: check[0].variant names no variant: \"no\"; there are off, on");
+  EXPECT_EQ(
+      refusal(kGood, "holds = \"load.failed == 0\"", "holds = \"load.failed = 0\"").substr(0, 50),
+      "x.toml:28:9: check[0].holds is no condition: at ch");
+  EXPECT_EQ(refusal(kGood, "claims = [\"A1\"]", "claims = [\"A1\", \"A2\"]"),
+            "x.toml:2:10: claims has \"A2\", on which no [[verdict]] is given");
+  EXPECT_EQ(refusal(kGood, "[host.server]", "[host.server"),
+            "x.toml:5:13: Error while parsing table header: encountered end-of-line; expected ']'")
+      << "the words are those of toml++";
+}
+
+TEST(ScenarioFile, WhatContradictsItself) {
+  EXPECT_NE(refusal(kGood, "[host.server]", "[host.server]\naddress = \"10.0.0.1\"")
+                .find("another's already"),
+            std::string::npos);
+  EXPECT_NE(refusal(kGood, "name = \"load\"", "name = \"service\"").find("two things are called"),
+            std::string::npos);
+  EXPECT_NE(refusal(kGood, "[host.client]", "[host.client]\nbehind = \"gw\"").find("names no NAT"),
+            std::string::npos);
+  EXPECT_NE(ScenarioFile::parse("scenario = \"x\"\n[host.a]\n", "x.toml")
+                .error()
+                .message.find("nothing happens"),
+            std::string::npos);
+  EXPECT_FALSE(ScenarioFile::parse("", "x.toml"));
+}
+
+TEST(ScenarioFile, AnyBytes) {
+  std::mt19937 random(11);
+  for (int i = 0; i < 1000; ++i) {
+    std::string text = kGood;
+    for (auto n = 1 + random() % 4; n > 0; --n) {
+      const std::size_t at = random() % text.size();
+      if (random() % 2 == 0) {
+        text[at] = static_cast<char>(random());
+      } else {
+        text.erase(at, random() % 20);
+      }
+    }
+    const auto file = ScenarioFile::parse(text, "x.toml");
+    if (!file) {
+      EXPECT_NE(file.error().message, "");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lastack::lab
