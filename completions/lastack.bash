@@ -130,7 +130,7 @@ _lastack() {
   local command='' i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      doctor | snapshot | explain | demo | endpoint | lab | log)
+      doctor | snapshot | explain | demo | plan | endpoint | lab | log)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -138,7 +138,7 @@ _lastack() {
   done
 
   if [[ -z $command ]]; then
-    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo endpoint lab log --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'doctor snapshot explain demo plan endpoint lab log --help --version' -- "$current")
     return
   fi
 
@@ -187,6 +187,7 @@ _lastack() {
     doctor) options="$looking --from --earlier --counters --json --color --width --verbose -v" ;;
     snapshot) options="$looking --output -o --redact" ;;
     demo) options='--full' ;;
+    plan) options='--rate --lifetime --destinations --sources --first --source-port --round-trip --set --descriptors --requests --no-peer-timestamps --loopback --from-host --netns --pid --all-netns --sample --from --to --times --check --full --seed --json --color --width' ;;
     explain)
       if [[ $current != -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(lastack explain 2>/dev/null | cut -d' ' -f1)" -- "$current")

@@ -1,6 +1,6 @@
 # fish completion for lastack
 
-set -l commands doctor snapshot explain demo endpoint lab log
+set -l commands doctor snapshot explain demo plan endpoint lab log
 set -l parts serve fetch churn
 set -l looking '__fish_seen_subcommand_from doctor snapshot'
 set -l doctor '__fish_seen_subcommand_from doctor'
@@ -13,6 +13,7 @@ complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a doctor -d 
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a snapshot -d 'Write everything the doctor needs to one file'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a explain -d 'What is a finding about?'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a demo -d 'An incident: shown, diagnosed and cured'
+complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a plan -d 'What do so many new connections need?'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a endpoint -d 'A TCP endpoint of our own on a TUN device'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a lab -d 'Make incidents and claims happen'
 complete -c lastack -n "not __fish_seen_subcommand_from $commands" -a log -d 'A lifecycle log: as text, as a page, beside another'
@@ -116,3 +117,31 @@ complete -c lastack -n "$lab; and __fish_seen_subcommand_from run compare sweep 
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from sweep" -l shard -x -d 'Only a part, I/N'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from sweep" -s o -l output -r -F -d 'Added to'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from claims" -l format -x -a 'text json markdown' -d 'Of the table'
+
+set -l plan '__fish_seen_subcommand_from plan'
+complete -c lastack -n $plan -l rate -x -d 'rate'
+complete -c lastack -n $plan -l lifetime -x -d 'lifetime'
+complete -c lastack -n $plan -l destinations -x -d 'destinations'
+complete -c lastack -n $plan -l sources -x -d 'sources'
+complete -c lastack -n $plan -l first -x -d 'first'
+complete -c lastack -n $plan -l source-port -x -d 'source port'
+complete -c lastack -n $plan -l round-trip -x -d 'round trip'
+complete -c lastack -n $plan -l set -x -d 'set'
+complete -c lastack -n $plan -l descriptors -x -d 'descriptors'
+complete -c lastack -n $plan -l requests -x -d 'requests'
+complete -c lastack -n $plan -l no-peer-timestamps -d 'no peer timestamps'
+complete -c lastack -n $plan -l loopback -d 'loopback'
+complete -c lastack -n $plan -l from-host -d 'from host'
+complete -c lastack -n $plan -l netns -x -d 'netns'
+complete -c lastack -n $plan -l pid -x -d 'pid'
+complete -c lastack -n $plan -l all-netns -d 'all netns'
+complete -c lastack -n $plan -l sample -x -d 'sample'
+complete -c lastack -n $plan -l from -x -d 'from'
+complete -c lastack -n $plan -l to -x -d 'to'
+complete -c lastack -n $plan -l times -x -d 'times'
+complete -c lastack -n $plan -l check -d 'check'
+complete -c lastack -n $plan -l full -d 'full'
+complete -c lastack -n $plan -l seed -x -d 'seed'
+complete -c lastack -n $plan -l json -d 'json'
+complete -c lastack -n $plan -l color -x -d 'color'
+complete -c lastack -n $plan -l width -x -d 'width'

@@ -19,5 +19,6 @@ void add_endpoint_command(CLI::App& app, Run& run);
 void add_explain_command(CLI::App& app, Run& run);
 void add_lab_command(CLI::App& app, Run& run);
 void add_log_command(CLI::App& app, Run& run);
+void add_plan_command(CLI::App& app, Run& run);
 
 }  // namespace lastack

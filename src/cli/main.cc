@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   lastack::add_doctor_command(app, run);
   lastack::add_snapshot_command(app, run);
   lastack::add_explain_command(app, run);
+  lastack::add_plan_command(app, run);
   lastack::add_demo_command(app, run);
   lastack::add_endpoint_command(app, run);
   lastack::add_lab_command(app, run);

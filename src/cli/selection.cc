@@ -24,7 +24,7 @@ constexpr auto kWatchEvery = 250ms;
 constexpr auto kShortWatch = 300ms;
 }  // namespace
 
-void add_selection(CLI::App& command, Selection& selection) {
+void add_selection(CLI::App& command, Selection& selection, bool listeners) {
   auto* netns =
       command
           .add_option(
@@ -50,6 +50,7 @@ void add_selection(CLI::App& command, Selection& selection) {
           "look twice, this many seconds apart: rates, growth, and who opens short connections")
       ->type_name("SECONDS")
       ->check(number(kShortestSample, kLongestSample));
+  if (!listeners) return;
   command
       .add_option("--expect-listener", selection.look.expected_listeners,
                   "a port that something should be able to listen on: is it taken? repeatable")
@@ -60,7 +61,8 @@ void add_selection(CLI::App& command, Selection& selection) {
 
 bool selects_anything(const CLI::App& command) {
   for (const char* name : {"--netns", "--pid", "--all-netns", "--sample", "--expect-listener"}) {
-    if (command.count(name) > 0) return true;
+    const CLI::Option* option = command.get_option_no_throw(name);
+    if (option != nullptr && option->count() > 0) return true;
   }
   return false;
 }

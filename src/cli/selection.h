@@ -14,7 +14,8 @@ struct Selection {
   double sample_seconds = 0;
 };
 
-void add_selection(CLI::App& command, Selection& selection);
+// Without `listeners`, no --expect-listener.
+void add_selection(CLI::App& command, Selection& selection, bool listeners = true);
 bool selects_anything(const CLI::App& command);
 
 // Looks once, or twice with the asked-for time between, watching in the meantime who opens connections.

@@ -28,11 +28,11 @@ bool bound_past_half(const Destination& d, std::uint32_t second_in_use, const Ra
 
 }  // namespace
 
-RangeRoom room_of(const NamespaceSnapshot& ns) {
+RangeRoom room_of(const Settings& settings, const PortSet& held) {
   RangeRoom room;
-  room.range = ns.settings.ip_local_port_range.value_or(PortRange{32768, 60999});
-  const PortSet& reserved = ns.settings.ip_local_reserved_ports;
-  PortSet gone = ns.sockets.held_by_bind;
+  room.range = settings.ip_local_port_range.value_or(PortRange{32768, 60999});
+  const PortSet& reserved = settings.ip_local_reserved_ports;
+  PortSet gone = held;
   gone |= reserved;
   room.reserved = reserved.size_within(room.range);
   room.held = gone.size_within(room.range) - room.reserved;

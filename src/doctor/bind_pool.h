@@ -28,6 +28,10 @@ struct RangeRoom {
   std::uint32_t open_first_parity = 0;  // of the parity that connect() walks first
   std::uint32_t open_second_parity = 0;
 };
-RangeRoom room_of(const NamespaceSnapshot& ns);
+// `held`: by a bind() anywhere in the namespace.
+RangeRoom room_of(const Settings& settings, const PortSet& held);
+inline RangeRoom room_of(const NamespaceSnapshot& ns) {
+  return room_of(ns.settings, ns.sockets.held_by_bind);
+}
 
 }  // namespace lastack

@@ -74,14 +74,17 @@ std::uint64_t live_sockets(const Destination& d) {
 }
 
 bool reuse_applies(const Settings& settings, const Destination& d) {
-  if (!settings.timestamps_on()) return false;  // linux-facts 15
   if (d.details.looked_at > 0 && d.details.with_timestamps == 0) return false;
-  const std::int64_t mode = settings.tcp_tw_reuse.value_or(2);
-  if (mode == 1) return true;
-  return mode == 2 && (d.source.is_loopback() || d.remote.address.is_loopback());  // linux-facts 16
+  return reuse_covers(settings, d.source.is_loopback() || d.remote.address.is_loopback());
 }
 
 }  // namespace
+
+bool reuse_covers(const Settings& settings, bool loopback) {
+  if (!settings.timestamps_on()) return false;  // linux-facts 15
+  const std::int64_t mode = settings.tcp_tw_reuse.value_or(2);
+  return mode == 1 || (mode == 2 && loopback);  // linux-facts 16
+}
 
 std::optional<double> time_to_exhaustion(const PortUse& use, const CloseHistogram& closes,
                                          double opens) {

@@ -25,6 +25,10 @@ struct PortUse {
   bool timestamps_refused = false;  // live connections to it that have none
 };
 
+// Whether tcp_tw_reuse lets connect() have a port that is in TIME_WAIT, on loopback or elsewhere, given that the other
+// end agrees on timestamps (linux-facts 15, 16).
+bool reuse_covers(const Settings& settings, bool loopback);
+
 // `before` is the same namespace at an earlier look, or null.
 PortUse port_use(const NamespaceSnapshot& ns, const NamespaceSnapshot* before,
                  std::size_t destination, const RangeRoom& room, const BindPool& pool);

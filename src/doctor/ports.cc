@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "doctor/finding.h"
+#include "doctor/kernel_costs.h"
 #include "doctor/ports_advice.h"
 #include "doctor/text.h"
 
@@ -77,12 +78,9 @@ std::string who_closed(const Case& c, const PortUse& use) {
                      grouped(here + there));
 }
 
-// The walk past one parity, at what looking at one port costs (measured on Linux 6.18: 668 us for the
-// 14,116 ports of a parity of the usual range, 3.5 us with none to walk past).
-constexpr double kSecondsPerPortWalked = 668e-6 / 14116;
-constexpr double kSecondsWithoutWalk = 3.5e-6;
+// The walk past one parity, at what looking at one port costs.
 double walk_seconds(const Case& c) {
-  return c.room.open_first_parity * kSecondsPerPortWalked;
+  return c.room.open_first_parity * kernel_cost::kPassedPortSeconds;
 }
 
 // To two digits: more would be a promise.
@@ -97,7 +95,7 @@ std::string microseconds(double s) {
 std::string cost_line(const Case& c) {
   return fmt::format(
       "every connect() now walks half the range before it finds a port: about {} in place of {}",
-      microseconds(walk_seconds(c)), microseconds(kSecondsWithoutWalk));
+      microseconds(walk_seconds(c)), microseconds(kernel_cost::kConnectSeconds));
 }
 
 struct Verdict {
@@ -211,7 +209,7 @@ void report_cliff(const Case& c, const PortUse& use, bool also_running_out, Find
   Finding& f = add(c, out, "connect-cost-cliff", Severity::Warning, subject_of(h));
   f.sentence = fmt::format(
       "{} is past half the port range: each connect() costs about {:.0f} times more CPU",
-      subject_of(h), about(std::max(2.0, walk_seconds(c) / kSecondsWithoutWalk)));
+      subject_of(h), about(std::max(2.0, walk_seconds(c) / kernel_cost::kConnectSeconds)));
   f.details.push_back(taken_line(c, use));
   const std::uint32_t taken_first = std::min(
       c.room.open_first_parity, c.sockets().destinations[use.destination].ports_first_parity);

@@ -5,15 +5,13 @@
 #include <algorithm>
 
 #include "doctor/finding.h"
+#include "doctor/kernel_costs.h"
 #include "doctor/text.h"
 
 namespace lastack {
 
 namespace {
 
-// Bytes a record costs before hash tables, measured on Linux 6.18: 256, and two bind buckets of 128 where
-// the port was the connection's own.
-constexpr std::uint64_t kServerRecord = 256;
 constexpr std::uint64_t kWorthMentioning = 500;
 
 void overflow(const Case& c, Findings& out) {
@@ -56,8 +54,9 @@ void overflow(const Case& c, Findings& out) {
   const std::int64_t usual =
       std::max<std::int64_t>(262144, c.settings().tcp_ehash_entries.value_or(0) / 2);
   const std::int64_t to = std::max(usual, std::max<std::int64_t>(limit, 1) * 2);
-  raise.text = fmt::format("raise the limit: {} records cost at most {} of kernel memory",
-                           grouped(to), bytes(static_cast<std::uint64_t>(to) * 512));
+  raise.text =
+      fmt::format("raise the limit: {} records cost at most {} of kernel memory", grouped(to),
+                  bytes(static_cast<std::uint64_t>(to) * kernel_cost::kClientRecordBytes));
   raise.commands = {set_command(c, "net.ipv4.tcp_max_tw_buckets", std::to_string(to))};
   raise.undo = undo_command(c, "net.ipv4.tcp_max_tw_buckets", c.settings().tcp_max_tw_buckets);
   raise.check = "TCPTimeWaitOverflow stands still: lastack doctor --sample 5";
@@ -71,9 +70,10 @@ void on_services(const Case& c, Findings& out) {
     const std::uint64_t n = s.states[TcpState::TimeWait];
     if (n < kWorthMentioning) continue;
     Finding& f = add(c, out, "time-wait-server", Severity::Notice, s.local.to_string());
-    f.sentence = fmt::format(
-        "{} TIME_WAIT on {} {} are harmless here ({}, no ports, no descriptors)", grouped(n),
-        s.listeners > 0 ? "listening port" : "port", s.local.port, bytes(n * kServerRecord));
+    f.sentence =
+        fmt::format("{} TIME_WAIT on {} {} are harmless here ({}, no ports, no descriptors)",
+                    grouped(n), s.listeners > 0 ? "listening port" : "port", s.local.port,
+                    bytes(n * kernel_cost::kRecordBytes));
     f.details.push_back(
         fmt::format("closing {} first here; a new SYN from the same client is accepted at once",
                     rate(s.closes.closed_within(10s) / 10)));
@@ -85,7 +85,7 @@ void on_services(const Case& c, Findings& out) {
         "newer timestamp or a higher sequence number takes its place";
     note(f, "time_wait", n);
     note(f, "port", std::uint64_t{s.local.port});
-    note(f, "bytes", n * kServerRecord);
+    note(f, "bytes", n * kernel_cost::kRecordBytes);
     f.will_not_help = {"tcp_tw_reuse (acts on connections this host opens)"};
   }
 }

@@ -13,12 +13,12 @@ import unittest
 
 LASTACK = ""
 SOURCE = ""
-COMMANDS = ("doctor", "snapshot", "explain", "demo", "endpoint", "lab", "log")
+COMMANDS = ("doctor", "snapshot", "explain", "demo", "plan", "endpoint", "lab", "log")
 # Commands of a command; one page is for all of them.
 PARTS = {"endpoint": ("serve", "fetch", "churn"),
          "lab": ("list", "show", "run", "compare", "sweep", "claims"), "log": ("show", "html", "diff")}
 # explain has a paragraph in the page of the program itself.
-PAGES = {"doctor": "lastack-doctor.1", "snapshot": "lastack-snapshot.1", "demo": "lastack-demo.1",
+PAGES = {"doctor": "lastack-doctor.1", "snapshot": "lastack-snapshot.1", "demo": "lastack-demo.1", "plan": "lastack-plan.1",
          "endpoint": "lastack-endpoint.1", "lab": "lastack-lab.1", "log": "lastack-log.1"}
 
 
