@@ -6,7 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <set>
-#include <sstream>
+#include <stdexcept>
 
 #include "kernel/file.h"
 #include "lab/scenario/toml_table.h"
@@ -779,24 +779,31 @@ ScenarioFile::~ScenarioFile() = default;
 
 Result<ScenarioFile> ScenarioFile::parse(std::string_view text, std::string place) {
   auto impl = std::make_unique<Impl>();
+  const std::string called = place;
   impl->file = std::move(place);
   try {
     impl->root = toml::parse(text);
     impl->read();
-    // Whatever is wrong with it is wrong before it is run, in every variant.
+    // Whatever is wrong with it is wrong before it is run, in every variant. What is wrong without any variant has a
+    // place; what a variant puts there has none.
     ScenarioFile file(std::move(impl));
     for (const std::string& variant : file.variants()) {
       for (const Where where : {Where::Endpoint, Where::Kernel, Where::Mixed}) {
-        if (auto read = file.scenario(variant, where); !read) return tl::unexpected(read.error());
+        if (auto read = file.scenario(variant, where); !read) {
+          (void)read_scenario(file.impl_->root, file.impl_->file);
+          return tl::unexpected(read.error());
+        }
       }
     }
     return file;
   } catch (const toml::parse_error& e) {
     return tl::unexpected(
-        Error{EINVAL, fmt::format("{}:{}:{}: {}", impl->file, e.source().begin.line,
+        Error{EINVAL, fmt::format("{}:{}:{}: {}", called, e.source().begin.line,
                                   e.source().begin.column, printable(e.description()))});
   } catch (const Misread& m) {
     return tl::unexpected(m.error);
+  } catch (const std::logic_error& e) {
+    return tl::unexpected(Error{EINVAL, fmt::format("{}: {}", called, e.what())});
   }
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <stdexcept>
 
 #include "model/nearest_word.h"
 #include "model/printable.h"
@@ -33,6 +34,10 @@ std::string_view kind_of(const toml::node& node) {
 }
 
 }  // namespace
+
+void no_toml() {
+  throw std::logic_error("this is not TOML");
+}
 
 std::string hint(std::string_view word, std::span<const std::string_view> words) {
   if (const std::string_view near = nearest_word(word, words); !near.empty()) {

@@ -58,7 +58,7 @@ steps = [
   EXPECT_EQ(word(r, "end.result"), "end");
   EXPECT_EQ(word(r, "nothing.result"), "timeout");
   EXPECT_EQ(number(r, "nothing.took"), 0.02);
-  EXPECT_EQ(number(r, "client.states.FIN_WAIT_2"), 1);
+  EXPECT_EQ(number(r, "client.states.FIN_WAIT_1"), 1);  // the acknowledgement is delayed, as Linux delays it
 }
 
 TEST(Play, AFaultStrikesWhatItNames) {
@@ -138,9 +138,9 @@ size = 2
   EXPECT_EQ(number(r, "load.answered"), 150);
   EXPECT_EQ(number(r, "wrong.failed.ECONNREFUSED"), 10);
   EXPECT_EQ(number(r, "pool.failed"), 0);
-  EXPECT_EQ(number(r, "pool.opened"), 2);
+  EXPECT_EQ(number(r, "pool.opened"), 1);  // an answer takes 2 ms
   EXPECT_GE(number(r, "pool.done"), 299);
-  EXPECT_EQ(number(r, "service.accepted"), 52);
+  EXPECT_EQ(number(r, "service.accepted"), 51);
 }
 
 TEST(Play, WhatAKernelCannotBeGiven) {

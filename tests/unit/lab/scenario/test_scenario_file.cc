@@ -78,12 +78,12 @@ TEST(ScenarioFile, ErrorsNameThePlaceAndTheNearestWord) {
       refusal(kGood, "\"2 ms\"", "\"2 lightyears\""),
       "x.toml:7:9: wire.delay has to be a time of at most a year, such as \"20 ms\", \"1.5 s\" or \"2 min\"");
   EXPECT_EQ(refusal(kGood, "\"server:80\"", "\"sever:80\""),
-            "x.toml:18:6: clients[0].to names no host: \"sever\"; the nearest is \"server\"");
+            "x.toml:19:6: clients[0].to names no host: \"sever\"; the nearest is \"server\"");
   EXPECT_EQ(
       refusal(kGood, "\"server:80\"", "\"server:99999\""),
-      "x.toml:18:6: clients[0].to has to be a host and a port, such as \"server:80\", and not \"server:99999\"");
+      "x.toml:19:6: clients[0].to has to be a host and a port, such as \"server:80\", and not \"server:99999\"");
   EXPECT_EQ(refusal(kGood, "rate = 10", "rate = -1"),
-            "x.toml:19:8: clients[0].rate has to be from 0.001 to 10000000, and is -1");
+            "x.toml:20:8: clients[0].rate has to be from 0.001 to 10000000, and is -1");
   EXPECT_EQ(
       refusal(kGood, "tcp_tw_reuse = 0", "tcp_tw_resue = 0"),
       "x.toml:4:12: host client: there is no setting \"tcp_tw_resue\"; the nearest is tcp_tw_reuse");
@@ -98,7 +98,7 @@ TEST(ScenarioFile, ErrorsNameThePlaceAndTheNearestWord) {
   EXPECT_EQ(refusal(kGood, "claims = [\"A1\"]", "claims = [\"A1\", \"A2\"]"),
             "x.toml:2:10: claims has \"A2\", on which no [[verdict]] is given");
   EXPECT_EQ(refusal(kGood, "[host.server]", "[host.server"),
-            "x.toml:5:13: Error while parsing table header: encountered end-of-line; expected ']'")
+            "x.toml:5:13: Error while parsing table header: expected ']', saw '\\n'")
       << "the words are those of toml++";
 }
 
