@@ -58,7 +58,8 @@ steps = [
   EXPECT_EQ(word(r, "end.result"), "end");
   EXPECT_EQ(word(r, "nothing.result"), "timeout");
   EXPECT_EQ(number(r, "nothing.took"), 0.02);
-  EXPECT_EQ(number(r, "client.states.FIN_WAIT_1"), 1);  // the acknowledgement is delayed, as Linux delays it
+  EXPECT_EQ(number(r, "client.states.FIN_WAIT_1"),
+            1);  // the acknowledgement is delayed, as Linux delays it
 }
 
 TEST(Play, AFaultStrikesWhatItNames) {
