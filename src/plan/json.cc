@@ -1,4 +1,4 @@
-// A plan for programs: schema/plan-1.schema.json describes it. Members are always there; what has no limit is null.
+// A plan for programs, as JSON. Members are always there; what has no limit is null.
 #include <cmath>
 #include <nlohmann/json.hpp>
 

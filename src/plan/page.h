@@ -1,4 +1,4 @@
-// A plan for people (one screen, the sentence first) and for programs (schema/plan-1.schema.json).
+// A plan for people (one screen, the sentence first) and for programs (JSON).
 #pragma once
 
 #include <optional>
