@@ -190,7 +190,7 @@ int draw(const LabArguments& arguments, const ScenarioFile& file, const lab::Run
       const std::string path = file_of(arguments.html, v.variant, report.variants.size() > 1);
       const std::string page = log_html(*trace, lab::page_text(file, report, v, replay),
                                         lab::page_series(v, Instant(1s)));
-      if (const auto written = write_whole_file(path, page); !written) {
+      if (const auto written = write_whole_file(path, page, 0666); !written) {
         complain(kName, written.error().message);
         return exit_code::kCannotWrite;
       }
