@@ -5,12 +5,19 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <ostream>
 #include <set>
 
 #include "lab/scenario/claims.h"
 #include "lab/scenario/run.h"
 
 namespace lastack::lab {
+
+// In the names of the tests.
+static void PrintTo(const LibraryScenario& scenario, std::ostream* out) {
+  *out << scenario.name;
+}
+
 namespace {
 
 class Library : public ::testing::TestWithParam<LibraryScenario> {};
