@@ -40,7 +40,7 @@ constexpr std::string_view kHeader =
 TEST(SequenceDiagram, LostLastAck) {
   EXPECT_EQ(sequence_diagram(traced(lost_last_ack_log()), bare()),
             R"(        ms  client                             server  client | server
-     0.000  |                  listen() 10.0.0.2:80 *  RFC9293:3.10.1
+ 1,000.000  |                  listen() 10.0.0.2:80 *  RFC9293:3.10.1
  1,000.000  * connect()                             |  SYN_SENT | -                 RFC9293:3.10.1
  1,000.000  |-- SYN 0 ----------------------------->|  SYN_SENT | SYN_RECEIVED      RFC9293:3.10.7.2, third
  1,005.000  |<---------------------- SYN 0, ACK 1 --|  ESTABLISHED | SYN_RECEIVED   RFC9293:3.10.7.3, fourth
