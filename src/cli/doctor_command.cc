@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +10,7 @@
 #include "cli/exit_codes.h"
 #include "cli/output.h"
 #include "cli/selection.h"
+#include "cli/terminal.h"
 #include "lastack/bundle.h"
 #include "lastack/doctor.h"
 #include "lastack/report.h"
@@ -31,16 +31,9 @@ struct DoctorArguments {
 
 TextStyle style_for(const DoctorArguments& arguments) {
   TextStyle style;
-  const bool terminal = isatty(STDOUT_FILENO) != 0;
   style.verbose = arguments.verbose;
-  style.color = arguments.color == "always" ||
-                (arguments.color == "auto" && terminal && std::getenv("NO_COLOR") == nullptr);
-  if (arguments.width > 0) {
-    style.width = arguments.width;
-  } else if (winsize size{};
-             terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    style.width = std::min<std::size_t>(size.ws_col, 120);
-  }
+  style.color = wants_color(arguments.color);
+  style.width = page_width(arguments.width, style.width, 120);
   return style;
 }
 

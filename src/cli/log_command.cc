@@ -1,7 +1,6 @@
 // lastack log: a lifecycle log on a terminal, as a page, and beside another one.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
 #include "kernel/unique_fd.h"
 #include "report/log_diff.h"
 #include "report/log_html.h"
@@ -117,16 +117,8 @@ int run_show(const LogArguments& arguments) {
   LogTextOptions options;
   if (!choose("log show", arguments.choice, *log.trace, kRowsShown, options))
     return exit_code::kUsage;
-  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
-  options.color = arguments.color == "always" ||
-                  (arguments.color == "auto" && terminal && std::getenv("NO_COLOR") == nullptr);
-  options.width = 120;
-  if (arguments.width > 0) {
-    options.width = arguments.width;
-  } else if (winsize size{};
-             terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    options.width = std::min<std::size_t>(size.ws_col, 160);
-  }
+  options.color = wants_color(arguments.color);
+  options.width = page_width(arguments.width, 120, 160);
   const std::string text =
       arguments.list ? event_list(*log.trace, options) : sequence_diagram(*log.trace, options);
   return print("log show", text) ? 0 : exit_code::kCannotWrite;

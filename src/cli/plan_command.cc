@@ -1,6 +1,5 @@
 // lastack plan: so many new connections a second: what they need, where it breaks, what helps.
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +14,7 @@
 #include "cli/exit_codes.h"
 #include "cli/output.h"
 #include "cli/selection.h"
+#include "cli/terminal.h"
 #include "lastack/bundle.h"
 #include "plan/check.h"
 #include "plan/from_host.h"
@@ -173,15 +173,8 @@ Or<void> tell(const CLI::App& command, const PlanArguments& arguments, Load& loa
 
 TextStyle style_for(const PlanArguments& arguments) {
   TextStyle style;
-  const bool terminal = isatty(STDOUT_FILENO) != 0;
-  style.color = arguments.color == "always" ||
-                (arguments.color == "auto" && terminal && std::getenv("NO_COLOR") == nullptr);
-  if (arguments.width > 0) {
-    style.width = arguments.width;
-  } else if (winsize size{};
-             terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    style.width = std::min<std::size_t>(size.ws_col, 120);
-  }
+  style.color = wants_color(arguments.color);
+  style.width = page_width(arguments.width, style.width, 120);
   return style;
 }
 

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace lastack {
@@ -101,6 +102,22 @@ int get_kernel_option(int fd, Option option, int& value) {
   value = 0;
   socklen_t length = sizeof value;
   return getsockopt(fd, number.level, number.name, &value, &length);
+}
+
+Readiness kernel_readiness(int fd) {
+  pollfd entry{fd, POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0};
+  Readiness ready;
+  if (fd < 0 || poll(&entry, 1, 0) < 0) {
+    ready.error = true;
+    return ready;
+  }
+  ready.readable = (entry.revents & POLLIN) != 0;
+  ready.writable = (entry.revents & POLLOUT) != 0;
+  ready.hung_up = (entry.revents & POLLHUP) != 0;
+  ready.read_hung_up = (entry.revents & POLLRDHUP) != 0;
+  ready.error = (entry.revents & POLLERR) != 0;
+  ready.urgent = (entry.revents & POLLPRI) != 0;
+  return ready;
 }
 
 }  // namespace lastack

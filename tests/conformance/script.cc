@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "conformance/verdicts.h"
+#include "lab/option_names.h"
 #include "wire/bytes.h"
 #include "wire/checksum.h"
 #include "wire/ip_packet.h"
@@ -58,29 +59,6 @@ std::string errno_name(Err error) {
   }
   return "error " + std::to_string(static_cast<int>(error));
 }
-
-constexpr struct {
-  const char* text;
-  Option option;
-} kOptions[] = {{"reuse_address", Option::reuse_address},
-                {"keep_alive", Option::keep_alive},
-                {"linger", Option::linger},
-                {"send_buffer", Option::send_buffer},
-                {"receive_buffer", Option::receive_buffer},
-                {"no_delay", Option::no_delay},
-                {"cork", Option::cork},
-                {"max_segment", Option::max_segment},
-                {"keep_idle", Option::keep_idle},
-                {"keep_interval", Option::keep_interval},
-                {"keep_count", Option::keep_count},
-                {"syn_count", Option::syn_count},
-                {"linger2", Option::linger2},
-                {"quick_ack", Option::quick_ack},
-                {"user_timeout", Option::user_timeout},
-                {"window_clamp", Option::window_clamp},
-                {"traffic_class", Option::traffic_class},
-                {"hop_limit", Option::hop_limit},
-                {"urgent_inline", Option::urgent_inline}};
 
 constexpr struct {
   const char* text;
@@ -668,10 +646,9 @@ void Script::line(std::string_view text) {
   } else if (first == "set") {
     const std::string name = w.take();
     const auto value = static_cast<int>(w.number());
-    const auto* found = std::find_if(std::begin(kOptions), std::end(kOptions),
-                                     [&](const auto& o) { return name == o.text; });
-    if (found == std::end(kOptions)) return fail("no such option");
-    outcome("set_option", host.set_option(socket, found->option, value, now), wanted("ok"));
+    const auto option = option_from(name);
+    if (!option) return fail("no such option");
+    outcome("set_option", host.set_option(socket, *option, value, now), wanted("ok"));
     collect();
   } else if (first == "sysctl") {
     const std::string name = w.take();

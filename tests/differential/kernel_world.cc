@@ -3,7 +3,6 @@
 // answers included; only what a timer does comes later.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -137,21 +136,7 @@ class KernelWorld final : public World {
     }
     return Endpoint{};
   }
-  Readiness readiness(Handle socket) override {
-    pollfd entry{fd(socket), POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0};
-    Readiness ready;
-    if (fd(socket) < 0 || poll(&entry, 1, 0) < 0) {
-      ready.error = true;
-      return ready;
-    }
-    ready.readable = (entry.revents & POLLIN) != 0;
-    ready.writable = (entry.revents & POLLOUT) != 0;
-    ready.hung_up = (entry.revents & POLLHUP) != 0;
-    ready.read_hung_up = (entry.revents & POLLRDHUP) != 0;
-    ready.error = (entry.revents & POLLERR) != 0;
-    ready.urgent = (entry.revents & POLLPRI) != 0;
-    return ready;
-  }
+  Readiness readiness(Handle socket) override { return kernel_readiness(fd(socket)); }
 
   std::vector<SocketRecord> rows(Instant) override {
     std::vector<SocketRecord> all;

@@ -13,17 +13,22 @@ namespace lastack::lab {
 
 class Agenda {
  public:
-  void at(Instant when, std::function<void()> what) {
-    if (when != Instant::max()) items_.push({when, next_++, std::move(what)});
+  // Whether it may change anything, or only looks.
+  enum class Kind : std::uint8_t { Deed, Look };
+  void at(Instant when, std::function<void()> what, Kind kind = Kind::Deed) {
+    if (when != Instant::max()) items_.push({when, next_++, std::move(what), kind});
   }
   Instant next() const { return items_.empty() ? Instant::max() : items_.top().when; }
-  // Does what is due. What that adds for now or earlier is done too.
-  void advance(Instant now) {
+  // Does what is due. What that adds for now or earlier is done too. Whether there was a deed among it.
+  bool advance(Instant now) {
+    bool any = false;
     while (!items_.empty() && items_.top().when <= now) {
       const std::function<void()> what = std::move(const_cast<Item&>(items_.top()).what);
+      any = any || items_.top().kind == Kind::Deed;
       items_.pop();
       what();
     }
+    return any;
   }
 
  private:
@@ -31,6 +36,7 @@ class Agenda {
     Instant when;
     std::uint64_t order;
     std::function<void()> what;
+    Kind kind;
     bool operator<(const Item& other) const {
       return when != other.when ? when > other.when : order > other.order;
     }

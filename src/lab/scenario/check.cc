@@ -270,6 +270,11 @@ Value value_of(const Node& node, const Check::Lookup& lookup) {
   return std::nullopt;
 }
 
+// "client.left.TIME_WAIT"
+bool is_time_left(std::string_view name) {
+  return name.find(".left.") != std::string_view::npos;
+}
+
 void collect(const Node& node, std::vector<std::pair<std::string, std::string>>& names) {
   if (node.kind == Kind::Name) names.emplace_back(node.variant, node.text);
   for (const Node& part : node.parts) collect(part, names);
@@ -306,6 +311,13 @@ std::vector<std::pair<std::string, std::string>> Check::names() const {
   return all;
 }
 
+bool Check::names_time() const {
+  for (const auto& [variant, name] : names()) {
+    if (is_time_left(name)) return true;
+  }
+  return false;
+}
+
 std::string show_measure(const std::string& name, const Measure& measure) {
   if (const auto* word = std::get_if<std::string>(&measure)) return printable(*word);
   const double value = std::get<double>(measure);
@@ -314,7 +326,7 @@ std::string show_measure(const std::string& name, const Measure& measure) {
       dot == std::string::npos ? std::string_view(name) : std::string_view(name).substr(dot + 1);
   static constexpr std::array<std::string_view, 7> kTimes{"took",    "p50", "p90", "p99",
                                                           "longest", "at",  "mean"};
-  bool time = name.find(".left.") != std::string::npos;
+  bool time = is_time_left(name);
   for (const std::string_view t : kTimes) time = time || last == t;
   if (time) {
     if (std::abs(value) >= 1) return fmt::format("{:.6g} s", value);

@@ -39,6 +39,9 @@ class Check {
   // Names that it looks at, with their variant ("" for the run's own).
   std::vector<std::pair<std::string, std::string>> names() const;
 
+  // Whether it may come to hold without anything happening, but that time passes.
+  bool names_time() const;
+
   struct Node;
 
  private:

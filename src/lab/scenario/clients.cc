@@ -40,12 +40,7 @@ class Clients final : public Program {
     into[n + ".done"] = static_cast<double>(done_);
     into[n + ".answered"] = static_cast<double>(answered_);
     into[n + ".open"] = static_cast<double>(in_flight_);
-    std::uint64_t failed = 0;
-    for (const auto& [error, count] : failed_) {
-      into[fmt::format("{}.failed.{}", n, error)] = static_cast<double>(count);
-      failed += count;
-    }
-    into[n + ".failed"] = static_cast<double>(failed);
+    put_failures(into, n, failed_);
     into[n + ".served"] =
         begun_ == 0 ? 0 : static_cast<double>(done_) / static_cast<double>(begun_);
     put_latency(into, n + ".connect", connect_took_);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -198,21 +197,7 @@ class Namespaced final : public KernelHost, private PacketNode {
     return static_cast<Err>(value);
   }
   Outcome<Endpoint> local(Sock socket) override { return local_endpoint(fd(socket)); }
-  Readiness readiness(Sock socket) override {
-    pollfd entry{fd(socket), POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0};
-    Readiness ready;
-    if (fd(socket) < 0 || ::poll(&entry, 1, 0) < 0) {
-      ready.error = true;
-      return ready;
-    }
-    ready.readable = (entry.revents & POLLIN) != 0;
-    ready.writable = (entry.revents & POLLOUT) != 0;
-    ready.hung_up = (entry.revents & POLLHUP) != 0;
-    ready.read_hung_up = (entry.revents & POLLRDHUP) != 0;
-    ready.error = (entry.revents & POLLERR) != 0;
-    ready.urgent = (entry.revents & POLLPRI) != 0;
-    return ready;
-  }
+  Readiness readiness(Sock socket) override { return kernel_readiness(fd(socket)); }
 
   Result<void> set(const std::string& name, const std::string& value) override {
     if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));

@@ -188,7 +188,11 @@ class Play final : public Stage {
           [this](const std::string& step) {
             if (faults_) faults_->ended(step);
           },
-          [this](std::string_view, std::string_view name) { return measure_now(name); });
+          [this](const Check& check) {
+            looked_.clear();
+            return check.ask(
+                [this](std::string_view, std::string_view name) { return measure_now(name); });
+          });
       steps_->start();
     }
   }
@@ -206,8 +210,9 @@ class Play final : public Stage {
   void run_virtually(Instant end) {
     while (now() < end && !over()) {
       // One instant after the other: what happens in it may put something on the agenda that is due before the next.
-      net_.step(std::min(agenda_.next(), end));
-      agenda_.advance(net_.now());
+      const bool sent = net_.step(std::min(agenda_.next(), end));
+      const bool done = agenda_.advance(net_.now());
+      if (steps_ && (sent || done)) steps_->happened();
     }
     net_.run_until(net_.now());  // what was done last is sent
   }
@@ -222,6 +227,7 @@ class Play final : public Stage {
       for (KernelHost* kernel : kernels_) kernel->wake();
       net_.run_until(base + (monotonic_now() - started));
       agenda_.advance(net_.now());
+      if (steps_) steps_->happened();  // a kernel does not say what it does
       const Instant next = std::min({agenda_.next(), net_.next_time(), end});
       const Instant here = base + (monotonic_now() - started);
       const Duration sleep = std::clamp<Duration>(next - here, Duration::zero(), kLongestSleep);
@@ -239,7 +245,8 @@ class Play final : public Stage {
       every = std::max(kLeastSample, scenario_.duration / static_cast<Duration::rep>(kSamples));
     sample_now();
     tell_progress();
-    agenda_.at(later(now(), every), [this] { sample(); });
+    agenda_.at(
+        later(now(), every), [this] { sample(); }, Agenda::Kind::Look);
   }
   void sample_now() {
     if (result_.series.empty()) {
@@ -296,9 +303,10 @@ class Play final : public Stage {
     const std::size_t dot = name.find('.');
     if (dot == std::string_view::npos) return nullptr;
     if (const auto host = hosts_.find(std::string(name.substr(0, dot))); host != hosts_.end()) {
-      if (!of_host(host->first, name.substr(dot + 1), host->second->counts(), before_[host->first],
-                   now_))
+      if (!of_host(host->first, name.substr(dot + 1), counts_now(*host->second),
+                   before_[host->first], now_)) {
         return nullptr;
+      }
     } else {
       for (const auto& program : programs_) program->measure(now_);
       if (steps_) steps_->measure(now_);
@@ -306,6 +314,12 @@ class Play final : public Stage {
     }
     const auto found = now_.find(name);
     return found == now_.end() ? nullptr : &found->second;
+  }
+
+  // Of one condition each name asks; the walk over all sockets is made once.
+  const HostCounts& counts_now(LabHost& host) {
+    const auto known = looked_.find(&host);
+    return known != looked_.end() ? known->second : looked_[&host] = host.counts();
   }
 
   void measure_wire(Measures& into) {
@@ -381,6 +395,7 @@ class Play final : public Stage {
   std::vector<std::unique_ptr<Program>> programs_;
   std::optional<Steps> steps_;
   std::map<std::string, HostCounts> before_;
+  std::map<const LabHost*, HostCounts> looked_;  // by the condition that is asked now
   std::vector<Sample> most_;
   Measures now_;
   PlayResult result_;
@@ -412,8 +427,11 @@ std::string cannot_play(const Scenario& scenario, Where where) {
 Result<PlayResult> play(const Scenario& scenario, const PlayOptions& options) {
   if (const std::string why = cannot_play(scenario, options.where); !why.empty())
     return failure(why);
+  const Instant begun = monotonic_now();
   Play play(scenario, options);
-  return play.run();
+  auto result = play.run();
+  if (result) result->cost = monotonic_now() - begun;
+  return result;
 }
 
 }  // namespace lastack::lab

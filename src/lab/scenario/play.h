@@ -41,6 +41,7 @@ struct PlayResult {
   Measures measures;
   std::vector<HostSeries> series;
   Duration took{};  // of the scenario's time
+  Duration cost{};  // of real time
 };
 
 // What stands in the way of playing it here; empty: nothing.

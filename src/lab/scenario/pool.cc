@@ -30,12 +30,7 @@ class Pool final : public Program {
     into[n + ".done"] = static_cast<double>(done_);
     into[n + ".opened"] = static_cast<double>(opened_);
     into[n + ".heartbeats"] = static_cast<double>(heartbeats_);
-    std::uint64_t failed = 0;
-    for (const auto& [error, count] : failed_) {
-      into[fmt::format("{}.failed.{}", n, error)] = static_cast<double>(count);
-      failed += count;
-    }
-    into[n + ".failed"] = static_cast<double>(failed);
+    put_failures(into, n, failed_);
     into[n + ".served"] =
         asked_ == 0 ? 0 : static_cast<double>(done_) / static_cast<double>(asked_);
     put_latency(into, n + ".answer", took_);

@@ -76,6 +76,7 @@ std::string written(const Played& played) {
   json["denied"] = played.denied;
   if (played.result) {
     json["took"] = played.result->took.count();
+    json["cost"] = played.result->cost.count();
     Json& measures = json["measures"] = Json::object();
     for (const auto& [name, value] : played.result->measures) {
       if (const double* number = std::get_if<double>(&value)) {
@@ -106,6 +107,7 @@ Played parsed(const std::string& text) {
   if (!json.contains("measures")) return played;
   PlayResult result;
   result.took = Duration(json.value("took", std::int64_t{0}));
+  result.cost = Duration(json.value("cost", std::int64_t{0}));
   for (const auto& [name, value] : json["measures"].items()) {
     if (value.is_number()) {
       result.measures[name] = value.get<double>();

@@ -37,7 +37,8 @@ std::string run_text(const ScenarioFile& file, const RunReport& report,
       out += fmt::format(": not run: {}\n", printable(v.why_not));
       continue;
     }
-    out += fmt::format(", {:.6g} s\n", seconds(v.result->took));
+    out += fmt::format(", {:.6g} s, played in {:.3g} s\n", seconds(v.result->took),
+                       seconds(v.result->cost));
     if (!v.log.empty()) out += fmt::format("  lifecycle log in {}\n", v.log);
     for (const CheckOutcome& c : report.checks) {
       if (c.variant != v.variant) continue;

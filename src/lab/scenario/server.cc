@@ -22,12 +22,7 @@ class Server final : public Program {
     into[n + ".accepted"] = static_cast<double>(accepted_);
     into[n + ".answered"] = static_cast<double>(answered_);
     into[n + ".open"] = static_cast<double>(open_);
-    std::uint64_t failed = 0;
-    for (const auto& [error, count] : failed_) {
-      into[fmt::format("{}.failed.{}", n, to_string(error))] = static_cast<double>(count);
-      failed += count;
-    }
-    into[n + ".failed"] = static_cast<double>(failed);
+    put_failures(into, n, failed_);
     for (const auto& [error, count] : accept_failed_) {
       into[fmt::format("{}.accept_failed.{}", n, to_string(error))] = static_cast<double>(count);
     }
@@ -183,7 +178,7 @@ class Server final : public Program {
     }
   }
   void fail(Connection& c, Err error) {
-    ++failed_[error];
+    ++failed_[std::string(to_string(error))];
     if (spec_.closes == Closing::Never) {
       c.stage = Phase::Held;
       return;
@@ -217,13 +212,24 @@ class Server final : public Program {
   std::deque<Connection> connections_;  // where they are they stay
   std::vector<Connection*> free_;
   std::uint64_t accepted_ = 0, answered_ = 0, open_ = 0;
-  std::map<Err, std::uint64_t> failed_, accept_failed_;
+  std::map<std::string, std::uint64_t> failed_;
+  std::map<Err, std::uint64_t> accept_failed_;
 };
 
 }  // namespace
 
 std::unique_ptr<Program> make_server(const ServerSpec& spec, Stage& stage) {
   return std::make_unique<Server>(spec, stage);
+}
+
+void put_failures(Measures& into, const std::string& name,
+                  const std::map<std::string, std::uint64_t>& failed) {
+  std::uint64_t all = 0;
+  for (const auto& [error, count] : failed) {
+    into[fmt::format("{}.failed.{}", name, error)] = static_cast<double>(count);
+    all += count;
+  }
+  into[name + ".failed"] = static_cast<double>(all);
 }
 
 void put_latency(Measures& into, const std::string& name, const LatencyHistogram& histogram) {

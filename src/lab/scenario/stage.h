@@ -45,6 +45,8 @@ std::unique_ptr<Program> make_clients(const ClientsSpec& spec, Stage& stage);
 std::unique_ptr<Program> make_pool(const PoolSpec& spec, Stage& stage);
 
 // Counts of errors by name, and how long things took.
+void put_failures(Measures& into, const std::string& name,
+                  const std::map<std::string, std::uint64_t>& failed);
 void put_latency(Measures& into, const std::string& name, const LatencyHistogram& histogram);
 
 }  // namespace lastack::lab

@@ -23,8 +23,9 @@ std::string word(const Outcome<T>& outcome) {
 }  // namespace
 
 Steps::Steps(const std::vector<StepSpec>& specs, Stage& stage,
-             std::function<void(const std::string&)> ended, Check::Lookup measures)
-    : specs_(specs), stage_(stage), ended_(std::move(ended)), measures_(std::move(measures)) {}
+             std::function<void(const std::string&)> ended,
+             std::function<Check::Answer(const Check&)> ask)
+    : specs_(specs), stage_(stage), ended_(std::move(ended)), ask_(std::move(ask)) {}
 
 void Steps::start() {
   stage_.agenda().at(stage_.began(), [this] { look(); });
@@ -50,7 +51,10 @@ void Steps::begin_next() {
   active.turn = ++turns_;
   if (!spec.background) foreground_ = &active;
   limit(active);
-  if (spec.deed == Deed::Until) look_again(active);
+  if (spec.deed == Deed::Until) {
+    ++untils_;
+    timed_ += spec.until->names_time() ? 1 : 0;
+  }
 }
 
 std::list<Steps::Active>::iterator Steps::find(std::uint64_t turn) {
@@ -69,13 +73,22 @@ void Steps::limit(const Active& active) {
   });
 }
 
-void Steps::look_again(const Active& active) {
-  stage_.agenda().at(later(stage_.now(), kLook), [this, turn = active.turn] {
-    const auto at = find(turn);
-    if (at == active_.end()) return;
-    look_again(*at);
-    look();
-  });
+void Steps::happened() {
+  if (untils_ != 0) look_soon(false);
+}
+
+void Steps::look_soon(bool later_on) {
+  if (look_due_) return;
+  const Instant when = std::max(stage_.now(), later(looked_, kLook));
+  if (!later_on && when == stage_.now()) return look();
+  look_due_ = true;
+  stage_.agenda().at(
+      when,
+      [this] {
+        look_due_ = false;
+        look();
+      },
+      Agenda::Kind::Look);
 }
 
 void Steps::look() {
@@ -99,6 +112,8 @@ void Steps::look() {
     }
   } while (again_);
   looking_ = false;
+  if (untils_ != 0) looked_ = stage_.now();
+  if (timed_ != 0) look_soon(true);
 }
 
 void Steps::end(std::list<Active>::iterator active, const std::string& result) {
@@ -111,6 +126,10 @@ void Steps::end(std::list<Active>::iterator active, const std::string& result) {
     if (spec.deed == Deed::Read && spec.check_fill) {
       measured_[spec.name + ".foreign"] = static_cast<double>(active->foreign);
     }
+  }
+  if (spec.deed == Deed::Until) {
+    --untils_;
+    timed_ -= spec.until->names_time() ? 1 : 0;
   }
   if (foreground_ == &*active) foreground_ = nullptr;
   active_.erase(active);
@@ -154,7 +173,7 @@ std::optional<std::string> Steps::attempt(Active& active) {
     case Deed::Wait:
       return std::nullopt;  // its limit ends it
     case Deed::Until: {
-      const auto answer = spec.until->ask(measures_);
+      const auto answer = ask_(*spec.until);
       if (answer.verdict == Check::Verdict::Holds) return "ok";
       return std::nullopt;
     }

@@ -13,11 +13,15 @@ namespace lastack::lab {
 
 class Steps {
  public:
-  // `ended` is told of each step that is over; `measures` looks up what is measured now, for `until`.
+  // `ended` is told of each step that is over; `ask`: does a condition hold now?
   Steps(const std::vector<StepSpec>& specs, Stage& stage,
-        std::function<void(const std::string&)> ended, Check::Lookup measures);
+        std::function<void(const std::string&)> ended,
+        std::function<Check::Answer(const Check&)> ask);
 
   void start();
+  // Something has, so that a condition may hold now which did not: they are looked at within a millisecond. Those about
+  // time are looked at every millisecond.
+  void happened();
   bool over() const { return next_ >= specs_.size() && active_.empty(); }
   void measure(Measures& into) const;
 
@@ -53,19 +57,22 @@ class Steps {
   std::list<Active>::iterator find(std::uint64_t turn);
   // It gives up then.
   void limit(const Active& active);
-  // Nothing announces that a condition holds.
-  void look_again(const Active& active);
+  // Conditions are looked at now, or as soon as the last look is a millisecond ago.
+  void look_soon(bool later_on);
 
   const std::vector<StepSpec>& specs_;
   Stage& stage_;
   std::function<void(const std::string&)> ended_;
-  Check::Lookup measures_;
+  std::function<Check::Answer(const Check&)> ask_;
   std::map<std::string, Socket> sockets_;  // where they are they stay
   std::list<Active> active_;
   std::size_t next_ = 0;
   std::uint64_t turns_ = 0;
   const Active* foreground_ = nullptr;
   bool looking_ = false, again_ = false;
+  std::size_t untils_ = 0, timed_ = 0;  // conditions that are waited for; those about time
+  Instant looked_{};                    // when at conditions last
+  bool look_due_ = false;               // it is on the agenda
   Measures measured_;
 };
 

@@ -26,19 +26,38 @@ std::vector<SweepPoint> sweep_points(const std::vector<Axis>& axes,
   return points;
 }
 
-std::string sweep_line(const ScenarioFile& file, const SweepPoint& point, const RunReport& report) {
-  nlohmann::ordered_json json;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json named(const ScenarioFile& file, Where where, const SweepPoint& point) {
+  Json json;
   json["point"] = point.number;
   json["scenario"] = file.name();
-  json["on"] = to_string(report.where);
+  json["on"] = to_string(where);
   json["seed"] = point.seed;
-  nlohmann::ordered_json& set = json["set"] = nlohmann::ordered_json::object();
+  Json& set = json["set"] = Json::object();
   for (const Override& o : point.overrides) set[o.key] = o.value;
+  return json;
+}
+
+std::string identity(const Json& json) {
+  std::string all;
+  for (const char* member : {"scenario", "on", "seed", "set"}) {
+    all += json[member].dump(-1, ' ', false, Json::error_handler_t::replace) + ' ';
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string sweep_line(const ScenarioFile& file, const SweepPoint& point, const RunReport& report) {
+  Json json = named(file, report.where, point);
   if (!report.why_not.empty()) json["not_run"] = report.why_not;
   json["holds"] = report.why_not.empty() && report.failures() == 0;
-  nlohmann::ordered_json& variants = json["variants"] = nlohmann::ordered_json::object();
+  Json& variants = json["variants"] = Json::object();
   for (const VariantRun& v : report.variants) {
-    nlohmann::ordered_json& one = variants[v.variant] = nlohmann::ordered_json::object();
+    Json& one = variants[v.variant] = Json::object();
     if (!v.result) continue;
     for (const auto& [name, value] : v.result->measures) {
       if (const double* number = std::get_if<double>(&value)) {
@@ -48,14 +67,20 @@ std::string sweep_line(const ScenarioFile& file, const SweepPoint& point, const 
       }
     }
   }
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::optional<std::uint64_t> sweep_number(const std::string& line) {
-  const auto json = nlohmann::json::parse(line, nullptr, false);
-  if (!json.is_object() || !json.contains("point") || !json["point"].is_number_unsigned())
+std::string sweep_identity(const ScenarioFile& file, Where where, const SweepPoint& point) {
+  return identity(named(file, where, point));
+}
+
+std::optional<std::string> sweep_identity(const std::string& line) {
+  const auto json = Json::parse(line, nullptr, false);
+  if (!json.is_object() || !json.contains("scenario") || !json.contains("on") ||
+      !json.contains("seed") || !json.contains("set")) {
     return std::nullopt;
-  return json["point"].get<std::uint64_t>();
+  }
+  return identity(json);
 }
 
 }  // namespace lastack::lab

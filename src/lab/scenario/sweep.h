@@ -28,7 +28,9 @@ std::vector<SweepPoint> sweep_points(const std::vector<Axis>& axes,
 
 // The line, without its end: the point, whether conditions hold, and what was measured in each variant.
 std::string sweep_line(const ScenarioFile& file, const SweepPoint& point, const RunReport& report);
-// The number of the point that a line is about; nothing for a line that is none, or is cut.
-std::optional<std::uint64_t> sweep_number(const std::string& line);
+// What makes a point the same in another run: scenario, world, seed and values. Of a line nothing, if it is none, or is
+// cut.
+std::string sweep_identity(const ScenarioFile& file, Where where, const SweepPoint& point);
+std::optional<std::string> sweep_identity(const std::string& line);
 
 }  // namespace lastack::lab

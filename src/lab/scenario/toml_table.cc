@@ -259,4 +259,33 @@ void TomlTable::finish() const {
   }
 }
 
+std::string plain_name(TomlTable& table, std::string_view key, const std::string& name) {
+  const bool fine = !name.empty() && name.size() <= 40 &&
+                    std::all_of(name.begin(), name.end(),
+                                [](char c) {
+                                  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                         (c >= '0' && c <= '9') || c == '-' || c == '_';
+                                }) &&
+                    !(name[0] >= '0' && name[0] <= '9') && name[0] != '-';
+  if (!fine) {
+    table.wrong(
+        key,
+        fmt::format(
+            "has to be of letters, digits, '-' and '_', and begins with a letter: \"{}\" does not",
+            printable(name)));
+  }
+  return name;
+}
+
+std::vector<std::string> in_file_order(const toml::table& table) {
+  std::vector<std::pair<toml::source_position, std::string>> all;
+  for (const auto& [key, value] : table)
+    all.emplace_back(key.source().begin, std::string(key.str()));
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> names;
+  for (auto& [place, name] : all) names.push_back(std::move(name));
+  return names;
+}
+
 }  // namespace lastack::lab

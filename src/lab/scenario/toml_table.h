@@ -71,6 +71,10 @@ class TomlTable {
   mutable std::vector<std::string> asked_;
 };
 
+// Names are put together with dots and colons, and so have neither: letters, digits, '-' and '_', a letter first.
+std::string plain_name(TomlTable& table, std::string_view key, const std::string& name);
+// The keys in the order of the file; a table of toml++ is in that of its keys.
+std::vector<std::string> in_file_order(const toml::table& table);
 // "the nearest is ..." or all there are, where they are few.
 std::string hint(std::string_view word, std::span<const std::string_view> words);
 // Nothing: not a duration.

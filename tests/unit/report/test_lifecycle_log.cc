@@ -1,5 +1,6 @@
 // The lifecycle log as text: what is not known is passed over, what is wrong is told with its line.
 #include "report/lifecycle_log.h"
+#include "watched.h"
 
 #include <gtest/gtest.h>
 
@@ -119,7 +120,7 @@ TEST(LifecycleLogText, TheShorterWayReadsTheSame) {
 // Whatever a line holds, it is an event, nothing, or an error.
 TEST(LifecycleLogText, AnyBytes) {
   std::mt19937_64 random(1);
-  for (int round = 0; round < 20'000; ++round) {
+  for (std::uint64_t round = 0; round < rounds(20'000); ++round) {
     std::string line(round % 2 == 0 ? kSegment : kHeader);
     for (auto n = random() % 4 + 1; n > 0; --n) {
       const std::size_t at = random() % line.size();

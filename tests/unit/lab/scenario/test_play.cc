@@ -144,6 +144,32 @@ size = 2
   EXPECT_EQ(number(r, "service.accepted"), 51);
 }
 
+// A condition that holds when something happens is seen then, however long nothing does; one about time as it passes.
+TEST(Play, UntilIsSeenWhenItHolds) {
+  const auto r = played(kHosts + R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80" },
+  { do = "accept", of = "l", socket = "s" },
+  { do = "close", socket = "c" },
+  { do = "read", socket = "s" },
+  { do = "close", socket = "s" },
+  { name = "entered", do = "until", holds = "client.states.TIME_WAIT == 1", within = "1 s" },
+  { name = "half", do = "until", holds = "client.left.TIME_WAIT <= 30 s", within = "1 min" },
+  { name = "over", do = "until", holds = "client.states.TIME_WAIT == 0 and server.states.LAST_ACK == 0", within = "5 min" },
+  { name = "never", do = "until", holds = "client.states.TIME_WAIT == 1", within = "1 h" },
+]
+)");
+  EXPECT_EQ(word(r, "entered.result"), "ok");
+  EXPECT_LE(number(r, "entered.took"), 0.003);
+  EXPECT_EQ(word(r, "half.result"), "ok");
+  EXPECT_NEAR(number(r, "half.took"), 30, 0.002);
+  EXPECT_EQ(word(r, "over.result"), "ok");
+  EXPECT_NEAR(number(r, "half.took") + number(r, "over.took"), 60, 0.002);
+  EXPECT_EQ(word(r, "never.result"), "timeout");
+  EXPECT_EQ(number(r, "never.took"), 3600);
+}
+
 TEST(Play, WhatAKernelCannotBeGiven) {
   const auto file = ScenarioFile::parse(
       "scenario = \"x\"\n[host.a]\nmsl = \"1 s\"\n[host.b]\n[[clients]]\nhost = \"a\"\nto = \"b:80\"\ncount = 1\n",

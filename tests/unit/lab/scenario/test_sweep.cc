@@ -22,12 +22,25 @@ TEST(Sweep, AGridOfValuesAndSeeds) {
   EXPECT_EQ(sweep_points({}, {1, 2, 3}).size(), 3u);
 }
 
-TEST(Sweep, OnlyWholeLinesCount) {
-  EXPECT_EQ(sweep_number(R"({"point":4,"seed":1})"), 4u);
-  EXPECT_FALSE(sweep_number(R"({"point":4,"se)"));
-  EXPECT_FALSE(sweep_number(R"({"point":-4})"));
-  EXPECT_FALSE(sweep_number("[]"));
-  EXPECT_FALSE(sweep_number(""));
+// A run that was broken off goes on where the same points are asked for, and only there.
+TEST(Sweep, ALineIsOfItsPoint) {
+  const auto file = *ScenarioFile::parse(
+      "scenario = \"x\"\n[host.a]\n[host.b]\n[[clients]]\nhost = \"a\"\nto = \"b:80\"\ncount = 1\n",
+      "x.toml");
+  const auto points = sweep_points({{"wire.loss", {"0", "0.1"}}}, {1, 2});
+  RunReport report;
+  const std::string line = sweep_line(file, points[1], report);
+  EXPECT_EQ(sweep_identity(line), sweep_identity(file, Where::Endpoint, points[1]));
+  EXPECT_NE(sweep_identity(line), sweep_identity(file, Where::Endpoint, points[0]));
+  EXPECT_NE(sweep_identity(line), sweep_identity(file, Where::Kernel, points[1]));
+  EXPECT_NE(sweep_identity(line), sweep_identity(file, Where::Endpoint, points[3]));
+  // Its number in another grid is of no account.
+  SweepPoint moved = points[1];
+  moved.number = 40;
+  EXPECT_EQ(sweep_identity(line), sweep_identity(file, Where::Endpoint, moved));
+  for (std::size_t n = 0; n < line.size(); ++n)
+    EXPECT_FALSE(sweep_identity(line.substr(0, n))) << n;
+  EXPECT_FALSE(sweep_identity(std::string("[]")));
 }
 
 }  // namespace

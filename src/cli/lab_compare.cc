@@ -1,0 +1,50 @@
+// lastack lab compare: scenarios in both worlds, side by side.
+#include <fmt/format.h>
+
+#include "cli/exit_codes.h"
+#include "cli/lab_choice.h"
+#include "cli/output.h"
+#include "lab/scenario/compare.h"
+
+namespace lastack {
+
+int run_lab_compare(const LabArguments& arguments) {
+  std::vector<lab::ScenarioFile> files;
+  if (arguments.scenario.empty()) {
+    auto all = whole_library();
+    if (!all) return exit_code::kInternal;
+    files = *std::move(all);
+  } else {
+    int code = 0;
+    auto file = find_scenario(arguments.scenario, code);
+    if (!file) return code;
+    files.push_back(*std::move(file));
+  }
+  const auto seeds = seeds_of(arguments.seeds);
+  auto overrides = overrides_of(arguments);
+  if (!seeds || !overrides) return exit_code::kUsage;
+  const TemporaryFolder folder;
+  if (folder.path().empty()) return exit_code::kCannotWrite;
+  bool agrees = true;
+  Progress progress;
+  for (const lab::ScenarioFile& file : files) {
+    if (!known_variants(file, arguments)) return exit_code::kUsage;
+    lab::CompareRequest request{*seeds,
+                                *overrides,
+                                arguments.variants,
+                                arguments.full,
+                                LASTACK_VERSION,
+                                folder.path(),
+                                [&](double share) { progress(file.name(), share); }};
+    const auto comparison = lab::compare(file, request);
+    if (!comparison) {
+      complain(kLab, comparison.error().message);
+      return exit_code::kUsage;
+    }
+    agrees = agrees && comparison->agrees();
+    if (!print(kLab, lab::comparison_text(file, *comparison))) return exit_code::kCannotWrite;
+  }
+  return agrees ? 0 : exit_code::kProblem;
+}
+
+}  // namespace lastack

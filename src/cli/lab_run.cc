@@ -1,0 +1,115 @@
+// lastack lab run: a scenario played, judged, and drawn if asked for.
+#include <fmt/format.h>
+
+#include "bundle/whole_file.h"
+#include "cli/exit_codes.h"
+#include "cli/lab_choice.h"
+#include "cli/output.h"
+#include "lab/scenario/log_trace_file.h"
+#include "lab/scenario/run.h"
+#include "lab/scenario/run_page.h"
+#include "lab/scenario/run_text.h"
+#include "model/shell_word.h"
+#include "report/log_text.h"
+
+namespace lastack {
+namespace {
+
+using lab::ScenarioFile;
+
+std::string replay_line(const LabArguments& arguments, std::uint64_t seed) {
+  std::string line = fmt::format("lastack lab run {} --on {} --seed {}",
+                                 shell_word(arguments.scenario), arguments.on, seed);
+  for (const std::string& set : arguments.settings)
+    line += fmt::format(" --set {}", shell_word(set));
+  for (const std::string& variant : arguments.variants)
+    line += fmt::format(" --variant {}", shell_word(variant));
+  if (arguments.full) line += " --full";
+  return line;
+}
+
+// Where a variant's file goes: with several, "-VARIANT" is put before the ending.
+std::string file_of(const std::string& path, const std::string& variant, bool several) {
+  if (!several || variant.empty()) return path;
+  const std::size_t slash = path.rfind('/');
+  const std::size_t dot = path.rfind('.');
+  const bool ending =
+      dot != std::string::npos && dot != 0 && (slash == std::string::npos || dot > slash + 1);
+  return ending ? fmt::format("{}-{}{}", path.substr(0, dot), variant, path.substr(dot))
+                : fmt::format("{}-{}", path, variant);
+}
+
+// Diagrams and pages, out of the logs.
+int draw(const LabArguments& arguments, const ScenarioFile& file, const lab::RunReport& report,
+         const std::string& replay) {
+  for (const lab::VariantRun& v : report.variants) {
+    if (!v.result || v.log.empty()) continue;
+    const auto trace = lab::read_trace(v.log);
+    if (!trace) {
+      complain(kLab, trace.error().message);
+      return exit_code::kInternal;
+    }
+    if (arguments.diagram) {
+      LogTextOptions options;
+      options.rows = 200;
+      const std::string text = fmt::format("{}{}{}\n", v.variant, v.variant.empty() ? "" : ":\n",
+                                           sequence_diagram(*trace, options));
+      if (!print(kLab, text)) return exit_code::kCannotWrite;
+    }
+    if (!arguments.html.empty()) {
+      const std::string path = file_of(arguments.html, v.variant, report.variants.size() > 1);
+      const std::string page = log_html(*trace, lab::page_text(file, report, v, replay),
+                                        lab::page_series(v, Instant(1s)));
+      if (const auto written = write_whole_file(path, page, 0666); !written) {
+        complain(kLab, written.error().message);
+        return exit_code::kCannotWrite;
+      }
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_lab_run(const LabArguments& arguments) {
+  int code = 0;
+  const auto file = find_scenario(arguments.scenario, code);
+  if (!file) return code;
+  lab::RunRequest request;
+  request.where = *lab::where_from(arguments.on);
+  request.seed = arguments.seed;
+  request.full = arguments.full;
+  request.log = arguments.log;
+  std::optional<TemporaryFolder> folder;
+  if (request.log.empty() && (arguments.diagram || !arguments.html.empty())) {
+    folder.emplace();
+    if (folder->path().empty()) return exit_code::kCannotWrite;
+    request.log = folder->path() + "/log";
+  }
+  request.tool_version = LASTACK_VERSION;
+  auto overrides = overrides_of(arguments);
+  if (!overrides || !known_variants(*file, arguments)) return exit_code::kUsage;
+  request.overrides = *std::move(overrides);
+  request.variants = arguments.variants;
+  Progress progress;
+  request.progress = [&](double share) { progress(file->name(), share); };
+  auto report = lab::run(*file, request);
+  if (!report) {
+    complain(kLab, report.error().message);
+    return exit_code::kUsage;
+  }
+  const std::string replay =
+      report->variants.empty() ? "" : replay_line(arguments, report->variants.front().seed);
+  if (const int drawn = draw(arguments, *file, *report, replay); drawn != 0) return drawn;
+  if (folder) {
+    for (lab::VariantRun& v : report->variants) v.log.clear();
+  }
+  const std::string out = arguments.json
+                              ? lab::run_json(*file, *report, replay)
+                              : lab::run_text(*file, *report, {arguments.measures, replay});
+  if (!print(kLab, out)) return exit_code::kCannotWrite;
+  if (!report->why_not.empty()) return exit_code::kNoLook;
+  return report->failures() == 0 ? 0 : exit_code::kProblem;
+}
+
+}  // namespace lastack

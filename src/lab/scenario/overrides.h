@@ -1,0 +1,16 @@
+// Other values for what a scenario file says, by their keys: "host.client.settings.tcp_tw_reuse". Lists by the name of what
+// is in them, or by its number from 0.
+#pragma once
+
+#include "lab/scenario/scenario_file.h"
+#include "lab/scenario/toml_table.h"
+
+namespace lastack::lab {
+
+// Both throw Misread where a key leads nowhere.
+// The value is TOML where it can be, else a text.
+void put_text(toml::table& root, const Override& o);
+// Of a variant or a world.
+void put_all(toml::table& root, const toml::table& overrides);
+
+}  // namespace lastack::lab

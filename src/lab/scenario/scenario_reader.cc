@@ -1,0 +1,522 @@
+#include "lab/scenario/scenario_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <set>
+#include <tuple>
+
+#include "lab/option_names.h"
+#include "model/printable.h"
+
+namespace lastack::lab {
+namespace {
+
+constexpr std::size_t kMostHosts = 1000;
+// Where no duration is given: how often hosts are looked at, and an end at last.
+constexpr Duration kSampleOfSteps = 50ms;
+constexpr Duration kLongestSteps = 24h;
+
+constexpr std::array<std::string_view, 3> kKinds{"either", "endpoint", "kernel"};
+constexpr std::array<std::string_view, 3> kProfiles{"linux", "rfc9293", "rfc793"};
+constexpr std::array<std::string_view, 4> kSynAnswers{"challenge", "by-window", "ignore", "reset"};
+constexpr std::array<std::string_view, 2> kPortChoices{"flat", "linux-walk"};
+constexpr std::array<std::string_view, 8> kSegments{"any", "SYN",  "SYN+ACK", "FIN",
+                                                    "RST", "data", "ACK",     "last ACK"};
+constexpr std::array<std::string_view, 5> kFaults{"drop", "delay", "duplicate", "corrupt",
+                                                  "reject"};
+constexpr std::array<std::string_view, 4> kClosings{"first", "after", "never", "reset"};
+constexpr std::array<std::string_view, 13> kDeeds{
+    "listen", "connect", "accept", "read",  "write", "shutdown", "close",
+    "abort",  "option",  "wait",   "until", "set",   "crash"};
+constexpr std::array<std::string_view, 3> kHows{"read", "write", "both"};
+
+// "server:80"
+std::pair<std::string, Port> host_and_port(TomlTable& table, std::string_view key,
+                                           const std::string& written) {
+  const std::size_t colon = written.rfind(':');
+  unsigned port = 0;
+  bool good = colon != std::string::npos && colon > 0 && colon + 1 < written.size() &&
+              written.size() - colon <= 6;
+  for (std::size_t i = colon + 1; good && i < written.size(); ++i) {
+    good = written[i] >= '0' && written[i] <= '9';
+    port = port * 10 + static_cast<unsigned>(written[i] - '0');
+  }
+  if (!good || port == 0 || port > 65535) {
+    table.wrong(key,
+                fmt::format("has to be a host and a port, such as \"server:80\", and not \"{}\"",
+                            printable(written)));
+  }
+  return {written.substr(0, colon), static_cast<Port>(port)};
+}
+
+// What a file names, to be looked up by others.
+struct Names {
+  std::vector<std::string> hosts, nats, steps;
+  std::vector<std::string_view> views(bool with_nats) const {
+    std::vector<std::string_view> all(hosts.begin(), hosts.end());
+    if (with_nats) all.insert(all.end(), nats.begin(), nats.end());
+    return all;
+  }
+  std::string host(TomlTable& table, std::string_view key, const std::string& name,
+                   bool or_nat = false) const {
+    const auto known = views(or_nat);
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      table.wrong(key, fmt::format("names no host: \"{}\"{}", printable(name), hint(name, known)));
+    }
+    return name;
+  }
+  std::string needed_host(TomlTable& table, std::string_view key) const {
+    const auto name = table.text(key);
+    if (!name) table.wrong(key, "is missing: which host?");
+    return host(table, key, *name);
+  }
+};
+
+void read_link(TomlTable& t, LinkOptions& o) {
+  if (const auto v = t.duration("delay")) o.delay = *v;
+  if (const auto v = t.duration("jitter")) o.jitter = *v;
+  if (const auto v = t.number("loss", 0, 1)) o.loss = *v;
+  if (const auto v = t.number("duplicate", 0, 1)) o.duplicate = *v;
+  if (const auto v = t.duration("duplicate_delay")) o.duplicate_delay = *v;
+  if (const auto v = t.number("reorder", 0, 1)) o.reorder = *v;
+  if (const auto v = t.duration("reorder_delay")) o.reorder_delay = *v;
+  if (const auto v = t.number("corrupt", 0, 1)) o.corrupt = *v;
+  if (const auto v = t.number("replay", 0, 1)) o.replay = *v;
+  if (const auto v = t.duration("replay_delay")) o.replay_delay = *v;
+  if (const auto v = t.number("rate", 0, 1e12))
+    o.rate = static_cast<std::uint64_t>(*v);  // bits a second
+  if (const auto v = t.whole("queue", 0, 1 << 30)) o.queue = static_cast<std::size_t>(*v);
+  if (const auto v = t.whole("mtu", 0, 65535)) o.mtu = static_cast<std::uint16_t>(*v);
+  if (const auto v = t.flag("down")) o.down = *v;
+  if (const auto good = check(o); !good)
+    t.wrong(static_cast<const toml::node*>(nullptr), good.error().message);
+}
+
+std::vector<std::pair<Option, int>> read_options(TomlTable& t) {
+  std::vector<std::pair<Option, int>> all;
+  auto inner = t.table("options");
+  if (!inner) return all;
+  for (const std::string& key : inner->keys()) {
+    const auto option = option_from(key);
+    if (!option) {
+      inner->wrong(key, fmt::format("is no option{}", hint(key, option_names())));
+    }
+    all.emplace_back(*option, static_cast<int>(*inner->whole(key, INT32_MIN, INT32_MAX)));
+  }
+  return all;
+}
+
+HostSpec read_host(TomlTable& t, const std::string& name, std::size_t number) {
+  HostSpec h;
+  h.name = name;
+  if (const auto v = t.word("kind", kKinds)) h.kind = static_cast<HostKind>(*v);
+  h.addresses = t.addresses("address");
+  if (h.addresses.empty()) {
+    h.addresses.push_back(
+        IpAddress::v4(0x0a000001 + static_cast<std::uint32_t>(number)));  // 10.0.0.1 and up
+  }
+  if (const auto v = t.text("behind")) h.behind = *v;
+  if (auto settings = t.table("settings")) {
+    for (const std::string& key : settings->keys()) h.settings[key] = settings->scalar(key);
+  }
+  HostOptions& o = h.options;
+  o.name = name;
+  if (const auto v = t.word("profile", kProfiles)) o.profile = static_cast<Profile>(*v);
+  if (const auto v = t.word("syn_answer", kSynAnswers)) o.syn_answer = static_cast<SynAnswer>(*v);
+  if (const auto v = t.word("port_choice", kPortChoices))
+    o.port_choice = static_cast<PortChoice>(*v);
+  o.msl = t.duration("msl");
+  o.time_wait_length = t.duration("time_wait_length");
+  if (const auto v = t.flag("evict_oldest_time_wait")) o.evict_oldest_time_wait = *v;
+  if (const auto v = t.whole("descriptors", 1, HostOptions{}.most_sockets)) {
+    o.most_sockets = static_cast<std::uint32_t>(*v);
+  }
+  if (const auto v = t.whole("mtu", 68, 65535)) o.mtu = static_cast<std::uint16_t>(*v);
+  if (const auto good = check(o, h.addresses); !good)
+    t.wrong(static_cast<const toml::node*>(nullptr),
+            fmt::format("host {}: {}", name, good.error().message));
+  Host trial(o);
+  for (const auto& [key, value] : h.settings) {
+    const auto set = trial.set(key, value);
+    // One that only Linux has is for a kernel host.
+    if (!set && set.error().number != EOPNOTSUPP) {
+      t.wrong(t.raw().get("settings"), fmt::format("host {}: {}", name, set.error().message));
+    }
+  }
+  t.finish();
+  return h;
+}
+
+NatSpec read_nat(TomlTable& t, const std::string& name) {
+  NatSpec n;
+  n.name = name;
+  const auto address = t.address("address");
+  if (!address) t.wrong("address", "is missing: what the outside sees");
+  n.address = *address;
+  if (const auto v = t.whole("first_port", 1, 65535)) n.first_port = static_cast<Port>(*v);
+  if (const auto v = t.whole("last_port", 1, 65535)) n.last_port = static_cast<Port>(*v);
+  if (n.last_port < n.first_port) t.wrong("last_port", "is below first_port");
+  if (const auto v = t.duration("closed_after")) n.closed_after = *v;
+  if (const auto v = t.duration("forget_after")) n.forget_after = *v;
+  t.finish();
+  return n;
+}
+
+FaultSpec read_fault(TomlTable& t, const Names& names, std::size_t number) {
+  FaultSpec f;
+  f.name = fmt::format("fault{}", number + 1);
+  if (const auto v = t.text("name")) f.name = plain_name(t, "name", *v);
+  const auto deed = t.word("do", kFaults);
+  if (!deed) t.wrong("do", fmt::format("is missing: {}", fmt::join(kFaults, ", ")));
+  f.deed = static_cast<FaultSpec::Deed>(*deed);
+  if (const auto v = t.word("segment", kSegments)) f.segment = static_cast<SegmentKind>(*v);
+  if (const auto v = t.text("from")) f.from = names.host(t, "from", *v, true);
+  if (const auto v = t.text("to")) f.to = names.host(t, "to", *v, true);
+  if (const auto v = t.whole("connection", 1, UINT32_MAX))
+    f.connection = static_cast<std::uint32_t>(*v);
+  if (const toml::node* which = t.node("which")) {
+    if (const auto* word = which->as_string(); word != nullptr && **word == "all") {
+      f.last = UINT64_MAX;
+    } else if (const auto* one = which->as_integer(); one != nullptr && **one > 0) {
+      f.first = f.last = static_cast<std::uint64_t>(**one);
+    } else if (const auto* list = which->as_array();
+               list != nullptr && list->size() == 2 &&
+               list->is_homogeneous(toml::node_type::integer) && **list->get(0)->as_integer() > 0 &&
+               **list->get(1)->as_integer() >= **list->get(0)->as_integer()) {
+      f.first = static_cast<std::uint64_t>(**list->get(0)->as_integer());
+      f.last = static_cast<std::uint64_t>(**list->get(1)->as_integer());
+    } else {
+      t.wrong("which", "has to be a number from 1, two of them [from, to], or \"all\"");
+    }
+  }
+  if (const auto v = t.text("after")) {
+    std::vector<std::string_view> known(names.steps.begin(), names.steps.end());
+    if (std::find(known.begin(), known.end(), *v) == known.end()) {
+      t.wrong("after", fmt::format("names no step: \"{}\"{}", printable(*v), hint(*v, known)));
+    }
+    f.after = *v;
+  }
+  if (const auto v = t.duration("begins")) f.begins = *v;
+  if (const auto v = t.duration("ends")) f.ends = *v;
+  const auto by = t.duration("by");
+  if (by) f.by = *by;
+  const bool timed = f.deed == FaultSpec::Deed::Delay || f.deed == FaultSpec::Deed::Duplicate;
+  if (timed && !by) t.wrong("by", "is missing: how much later?");
+  if (!timed && by) t.wrong("by", "belongs to delay and duplicate");
+  t.finish();
+  return f;
+}
+
+ServerSpec read_server(TomlTable& t, const Names& names, std::size_t number) {
+  ServerSpec s;
+  s.name = fmt::format("server{}", number + 1);
+  if (const auto v = t.text("name")) s.name = plain_name(t, "name", *v);
+  s.host = names.needed_host(t, "host");
+  s.address = t.address("address");
+  if (const auto v = t.whole("port", 1, 65535)) s.port = static_cast<Port>(*v);
+  if (const auto v = t.whole("backlog", 0, 1 << 20)) s.backlog = static_cast<int>(*v);
+  if (const auto v = t.whole("request", 0, 1 << 30)) s.request = static_cast<std::size_t>(*v);
+  if (const auto v = t.whole("answer", 0, 1 << 30)) s.answer = static_cast<std::size_t>(*v);
+  if (const auto v = t.duration("think")) s.think = *v;
+  if (const auto v = t.whole("requests", 0, UINT32_MAX))
+    s.requests = static_cast<std::uint32_t>(*v);
+  if (const auto v = t.word("closes", kClosings)) s.closes = static_cast<Closing>(*v);
+  if (const auto v = t.duration("idle_limit")) s.idle_limit = *v;
+  if (const auto v = t.flag("accepts")) s.accepts = *v;
+  if (const auto v = t.flag("reads")) s.reads = *v;
+  if (const auto v = t.duration("begins")) s.begins = *v;
+  if (const auto v = t.duration("ends")) s.ends = *v;
+  if (s.requests == 0 && s.closes == Closing::First && s.idle_limit == Duration::max()) {
+    t.wrong("closes",
+            "cannot be \"first\" where requests = 0 (as many as come) and there is no idle_limit");
+  }
+  t.finish();
+  return s;
+}
+
+ClientsSpec read_clients(TomlTable& t, const Names& names, std::size_t number) {
+  ClientsSpec c;
+  c.name = fmt::format("clients{}", number + 1);
+  if (const auto v = t.text("name")) c.name = plain_name(t, "name", *v);
+  c.host = names.needed_host(t, "host");
+  for (const std::string& to : t.texts("to")) {
+    c.to.push_back(host_and_port(t, "to", to));
+    names.host(t, "to", c.to.back().first);
+  }
+  if (c.to.empty()) t.wrong("to", "is missing: \"server:80\", or a list of such");
+  c.sources = t.addresses("source");
+  if (const auto v = t.number("rate", 0.001, 1e7)) c.rate = *v;
+  if (const auto v = t.whole("at_once", 1, 1'000'000)) c.at_once = static_cast<std::uint32_t>(*v);
+  if (const auto v = t.whole("count", 1, INT64_MAX)) c.count = static_cast<std::uint64_t>(*v);
+  if (const auto v = t.whole("request", 1, 1 << 30)) c.request = static_cast<std::size_t>(*v);
+  if (const auto v = t.whole("answer", 0, 1 << 30)) c.answer = static_cast<std::size_t>(*v);
+  if (const auto v = t.whole("requests", 0, UINT32_MAX))
+    c.requests = static_cast<std::uint32_t>(*v);
+  if (const auto v = t.duration("pause")) c.pause = *v;
+  if (const auto v = t.word("closes", kClosings)) c.closes = static_cast<Closing>(*v);
+  if (const auto v = t.duration("patience")) c.patience = *v;
+  if (const auto v = t.duration("begins")) c.begins = *v;
+  if (const auto v = t.duration("ends")) c.ends = *v;
+  c.options = read_options(t);
+  if (c.rate == 0 && c.count == UINT64_MAX && !t.has("at_once")) {
+    t.wrong(static_cast<const toml::node*>(nullptr),
+            fmt::format("{}: say rate, count or at_once, or it never ends", c.name));
+  }
+  if (c.rate == 0 && !t.has("at_once")) c.at_once = 1;
+  t.finish();
+  return c;
+}
+
+PoolSpec read_pool(TomlTable& t, const Names& names, std::size_t number) {
+  PoolSpec p;
+  p.name = fmt::format("pool{}", number + 1);
+  if (const auto v = t.text("name")) p.name = plain_name(t, "name", *v);
+  p.host = names.needed_host(t, "host");
+  const auto to = t.text("to");
+  if (!to) t.wrong("to", "is missing: \"server:80\"");
+  std::tie(p.to, p.port) = host_and_port(t, "to", *to);
+  names.host(t, "to", p.to);
+  if (const auto v = t.number("rate", 0.001, 1e7)) p.rate = *v;
+  if (const auto v = t.whole("size", 1, 100'000)) p.size = static_cast<std::uint32_t>(*v);
+  if (const auto v = t.whole("request", 1, 1 << 30)) p.request = static_cast<std::size_t>(*v);
+  if (const auto v = t.whole("answer", 1, 1 << 30)) p.answer = static_cast<std::size_t>(*v);
+  if (const auto v = t.duration("waiting")) p.waiting = *v;
+  if (const auto v = t.duration("connecting")) p.connecting = *v;
+  if (const auto v = t.duration("reading")) p.reading = *v;
+  if (const auto v = t.duration("idle_limit")) p.idle_limit = *v;
+  if (const auto v = t.duration("heartbeat")) p.heartbeat = *v;
+  if (const auto v = t.duration("begins")) p.begins = *v;
+  if (const auto v = t.duration("ends")) p.ends = *v;
+  p.options = read_options(t);
+  t.finish();
+  return p;
+}
+
+StepSpec read_step(TomlTable& t, const Names& names, std::size_t number,
+                   std::set<std::string>& sockets) {
+  StepSpec s;
+  const auto deed = t.word("do", kDeeds);
+  if (!deed) t.wrong("do", fmt::format("is missing: {}", fmt::join(kDeeds, ", ")));
+  using Deed = StepSpec::Deed;
+  s.deed = static_cast<Deed>(*deed);
+  s.name = fmt::format("step{}", number + 1);
+  if (const auto v = t.text("name")) s.name = plain_name(t, "name", *v);
+  if (const auto v = t.duration("within")) s.within = *v;
+  if (const auto v = t.flag("background")) s.background = *v;
+
+  const auto known_socket = [&](std::string_view key) {
+    const auto name = t.text(key);
+    if (!name) t.wrong(key, "is missing: which socket?");
+    if (!sockets.contains(*name)) {
+      std::vector<std::string_view> known(sockets.begin(), sockets.end());
+      t.wrong(key, fmt::format("names no socket of a step before: \"{}\"{}", printable(*name),
+                               hint(*name, known)));
+    }
+    return *name;
+  };
+  const auto new_socket = [&] {
+    const auto name = t.text("socket");
+    if (!name) t.wrong("socket", "is missing: what is it to be called?");
+    sockets.insert(*name);
+    return *name;
+  };
+  switch (s.deed) {
+    case Deed::Listen:
+      s.host = names.needed_host(t, "host");
+      s.socket = new_socket();
+      if (const auto v = t.whole("port", 1, 65535)) s.port = static_cast<Port>(*v);
+      if (s.port == 0) t.wrong("port", "is missing");
+      s.from_address = t.address("address");
+      if (const auto v = t.whole("backlog", 0, 1 << 20)) s.backlog = static_cast<int>(*v);
+      s.options = read_options(t);
+      break;
+    case Deed::Connect: {
+      s.host = names.needed_host(t, "host");
+      s.socket = new_socket();
+      const auto to = t.text("to");
+      if (!to) t.wrong("to", "is missing: \"server:80\"");
+      std::tie(s.to, s.port) = host_and_port(t, "to", *to);
+      names.host(t, "to", s.to);
+      if (const auto v = t.whole("from_port", 1, 65535)) s.from_port = static_cast<Port>(*v);
+      s.from_address = t.address("from_address");
+      s.options = read_options(t);
+      break;
+    }
+    case Deed::Accept:
+      s.of = known_socket("of");
+      s.socket = new_socket();
+      break;
+    case Deed::Read:
+    case Deed::Write: {
+      s.socket = known_socket("socket");
+      if (const auto v = t.whole("bytes", 0, INT64_MAX / 2))
+        s.bytes = static_cast<std::uint64_t>(*v);
+      const auto fill = t.text("fill");
+      if (fill && fill->size() != 1) t.wrong("fill", "has to be one character");
+      if (fill) s.fill = (*fill)[0];
+      s.check_fill = fill.has_value();
+      if (s.deed == Deed::Write && !s.bytes) s.bytes = 1;
+      break;
+    }
+    case Deed::Shutdown:
+      s.socket = known_socket("socket");
+      if (const auto v = t.word("how", kHows)) s.how = static_cast<ShutdownHow>(*v);
+      break;
+    case Deed::Close:
+    case Deed::Abort:
+      s.socket = known_socket("socket");
+      break;
+    case Deed::Option: {
+      s.socket = known_socket("socket");
+      const auto options = read_options(t);
+      if (options.empty()) t.wrong("options", "is missing: options = { linger = 0 }");
+      s.options = options;
+      break;
+    }
+    case Deed::Wait: {
+      const auto time = t.duration("time");
+      if (!time) t.wrong("time", "is missing: \"2 s\"");
+      s.time = *time;
+      break;
+    }
+    case Deed::Until: {
+      const auto condition = t.text("holds");
+      if (!condition) t.wrong("holds", "is missing: \"client.states.TIME_WAIT == 0\"");
+      auto check = Check::parse(*condition);
+      if (!check) t.wrong("holds", "is no condition: " + check.error().message);
+      s.until = *std::move(check);
+      break;
+    }
+    case Deed::Set:
+      s.host = names.needed_host(t, "host");
+      if (const auto v = t.text("setting")) s.setting = *v;
+      if (s.setting.empty()) t.wrong("setting", "is missing: \"tcp_tw_reuse\"");
+      s.setting_value = t.scalar("value");
+      break;
+    case Deed::Crash:
+      s.host = names.needed_host(t, "host");
+      break;
+  }
+  t.finish();
+  return s;
+}
+
+void check_unique(const std::string& file, const std::vector<std::string>& names) {
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (!seen.insert(name).second)
+      throw Misread{{EINVAL, fmt::format("{}: two things are called \"{}\"", file, name)}};
+  }
+}
+
+}  // namespace
+
+Scenario read_scenario(const toml::table& root, const std::string& file) {
+  Scenario s;
+  TomlTable t(root, "", file);
+  // What ScenarioFile has read already.
+  for (const std::string_view key : {"about", "claims", "not_on_kernel", "long_on_kernel",
+                                     "differs", "variant", "on", "check", "verdict"}) {
+    (void)t.node(key);
+  }
+  s.name = plain_name(t, "scenario", t.text("scenario").value_or(""));
+  s.title = t.text("title").value_or(s.name);
+  if (const auto v = t.whole("seed", 0, INT64_MAX)) s.seed = static_cast<std::uint64_t>(*v);
+  if (const auto v = t.duration("duration")) {
+    s.duration = *v;
+    s.programs_decide = true;
+  }
+  if (const auto v = t.duration("sample")) s.sample = *v;
+
+  Names names;
+  auto hosts = t.table("host");
+  if (!hosts) t.wrong("host", "is missing: a scenario has hosts, [host.client] and so on");
+  names.hosts = in_file_order(hosts->raw());
+  if (names.hosts.size() > kMostHosts)
+    t.wrong("host", fmt::format("has more than {} hosts", kMostHosts));
+  auto nats = t.table("nat");
+  if (nats) names.nats = in_file_order(nats->raw());
+
+  std::set<IpAddress> addresses;
+  const auto only_one = [&](TomlTable& in, const IpAddress& address) {
+    if (!addresses.insert(address).second)
+      in.wrong("address", fmt::format("{} is another's already", address.to_string()));
+  };
+  if (nats) {
+    for (const std::string& name : names.nats) {
+      auto one = nats->table(name);
+      s.nats.push_back(read_nat(*one, plain_name(*nats, name, name)));
+      only_one(*one, s.nats.back().address);
+    }
+  }
+  for (std::size_t i = 0; i < names.hosts.size(); ++i) {
+    auto one = hosts->table(names.hosts[i]);
+    s.hosts.push_back(read_host(*one, plain_name(*hosts, names.hosts[i], names.hosts[i]), i));
+    for (const IpAddress& address : s.hosts.back().addresses) only_one(*one, address);
+    const std::string& behind = s.hosts.back().behind;
+    if (!behind.empty() &&
+        std::find(names.nats.begin(), names.nats.end(), behind) == names.nats.end()) {
+      one->wrong("behind", fmt::format("names no NAT: \"{}\"", printable(behind)));
+    }
+  }
+
+  if (auto wire = t.table("wire")) {
+    read_link(*wire, s.wire);
+    wire->finish();
+  }
+  for (TomlTable& link : t.tables("link")) {
+    const auto ends = link.texts("between");
+    if (ends.size() != 2) link.wrong("between", "has to be a list of two");
+    LinkSpec l{names.host(link, "between", ends[0], true),
+               names.host(link, "between", ends[1], true), s.wire};
+    read_link(link, l.options);
+    link.finish();
+    s.links.push_back(std::move(l));
+  }
+
+  std::set<std::string> sockets;
+  if (auto script = t.table("script")) {
+    std::size_t number = 0;
+    for (TomlTable& step : script->tables("steps")) {
+      s.steps.push_back(read_step(step, names, number++, sockets));
+      names.steps.push_back(s.steps.back().name);
+    }
+    script->finish();
+  }
+  for (TomlTable& fault : t.tables("fault"))
+    s.faults.push_back(read_fault(fault, names, s.faults.size()));
+  for (TomlTable& one : t.tables("server"))
+    s.servers.push_back(read_server(one, names, s.servers.size()));
+  for (TomlTable& one : t.tables("clients"))
+    s.clients.push_back(read_clients(one, names, s.clients.size()));
+  for (TomlTable& one : t.tables("pool")) s.pools.push_back(read_pool(one, names, s.pools.size()));
+  t.finish();
+
+  std::vector<std::string> all = names.hosts;
+  all.insert(all.end(), names.nats.begin(), names.nats.end());
+  all.insert(all.end(), names.steps.begin(), names.steps.end());
+  for (const auto& one : s.servers) all.push_back(one.name);
+  for (const auto& one : s.clients) all.push_back(one.name);
+  for (const auto& one : s.pools) all.push_back(one.name);
+  for (const auto& one : s.faults) all.push_back(one.name);
+  all.emplace_back("wire");
+  check_unique(file, all);
+  if (s.steps.empty() && s.clients.empty() && s.pools.empty()) {
+    throw Misread{
+        {EINVAL,
+         fmt::format("{}: nothing happens: there is neither [script] nor [[clients]] nor [[pool]]",
+                     file)}};
+  }
+  if (!s.programs_decide && !s.steps.empty()) {
+    // It ends with its last step, each of which has its own limit.
+    if (s.sample == Duration::zero()) s.sample = kSampleOfSteps;
+    s.duration = kLongestSteps;
+  }
+  if (s.steps.empty() && !s.programs_decide) s.programs_decide = true;
+  return s;
+}
+
+}  // namespace lastack::lab
