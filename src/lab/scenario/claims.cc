@@ -172,12 +172,17 @@ bool all_settled(const std::vector<ClaimRow>& rows) {
 }
 
 std::string claims_text(const std::vector<ClaimRow>& rows) {
-  std::string out =
-      fmt::format("{:<5}{:<82}{:<14}{:<14}{}\n", "row", "claim", "endpoint", "kernel", "verdict");
+  std::size_t width = 5;
+  for (const ClaimRow& row : rows) width = std::max(width, row.claim.text.size());
+  const auto line = [&](std::string_view row, std::string_view claim, std::string_view endpoint,
+                        std::string_view kernel, std::string_view verdict) {
+    return fmt::format("{:<5}{:<{}}  {:<14}{:<14}{}\n", row, claim, width, endpoint, kernel,
+                       verdict);
+  };
+  std::string out = line("row", "claim", "endpoint", "kernel", "verdict");
   for (const ClaimRow& row : rows) {
-    out +=
-        fmt::format("{:<5}{:<82}{:<14}{:<14}{}\n", row.claim.row, row.claim.text,
-                    state_of(row, Where::Endpoint), state_of(row, Where::Kernel), verdict_of(row));
+    out += line(row.claim.row, row.claim.text, state_of(row, Where::Endpoint),
+                state_of(row, Where::Kernel), verdict_of(row));
     for (const ClaimEvidence& e : row.evidence) {
       out +=
           fmt::format("     {:<9} {}: {}\n", to_string(e.where), e.scenario, printable(e.because));
