@@ -59,17 +59,19 @@ constexpr std::array kWorlds{Where::Endpoint, Where::Kernel};
 
 // Of all scenarios about a row, in one world.
 std::string_view state_of(const ClaimRow& row, Where where) {
-  bool any = false, ran = false, stands = true;
+  bool any = false, ran = false, stands = true, in_part = false;
   for (const ClaimEvidence& e : row.evidence) {
     if (e.where != where) continue;
     any = true;
     if (!e.ran) continue;
     ran = true;
     stands = stands && e.stands;
+    in_part = in_part || e.in_part;
   }
   if (!any) return "-";
   if (!ran) return "not run";
-  return stands ? "ran" : "CONTRADICTED";
+  if (!stands) return "CONTRADICTED";
+  return in_part ? "in part" : "ran";
 }
 
 std::string verdict_of(const ClaimRow& row) {
@@ -89,6 +91,7 @@ ClaimEvidence evidence_of(const ScenarioFile& file, const RunReport& report,
     if (v.claim != spec.claim) continue;
     evidence.ran = true;
     evidence.stands = v.stands;
+    evidence.in_part = v.in_part;
     evidence.verdict = v.verdict;
     evidence.because = v.because;
   }

@@ -31,6 +31,7 @@ struct ClaimEvidence {
   std::string because;  // measured; or why nothing was decided
   bool ran = false;
   bool stands = false;
+  bool in_part = false;  // not all of the scenario could be run there, or was asked for
 };
 struct ClaimRow {
   ClaimInfo claim;

@@ -334,9 +334,11 @@ void ask(const ScenarioFile& file, RunReport& report) {
     }
   }
   const bool all_hold = report.failures() == 0;
+  const bool in_part = std::any_of(report.variants.begin(), report.variants.end(),
+                                   [](const VariantRun& v) { return v.skipped; });
   for (const VerdictSpec& spec : file.verdicts()) {
     report.verdicts.push_back({spec.claim, spec.verdict, filled(spec.because, report),
-                               all_hold && !report.checks.empty()});
+                               all_hold && !report.checks.empty(), in_part});
   }
 }
 

@@ -44,7 +44,8 @@ struct CheckOutcome {
 
 struct VerdictOutcome {
   std::string claim, verdict, because;
-  bool stands = false;  // every condition that was looked at here holds
+  bool stands = false;   // every condition that was looked at here holds
+  bool in_part = false;  // variants were left out
 };
 
 struct RunReport {

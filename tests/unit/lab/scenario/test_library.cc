@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <map>
 #include <ostream>
 #include <set>
 
@@ -66,6 +68,25 @@ TEST(LibraryOfScenarios, NamesClaimsThatThereAre) {
     ASSERT_TRUE(file) << file.error().message;
     for (const std::string& claim : file->claims())
       EXPECT_TRUE(known.contains(claim)) << one.name << ": " << claim;
+  }
+}
+
+// docs/claims.md has a row for each claim, and in it every scenario that settles it.
+TEST(LibraryOfScenarios, AreInTheTableOfClaims) {
+  std::ifstream file(LASTACK_SOURCE_DIR "/docs/claims.md");
+  std::map<std::string, std::string> rows;
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t end = line.find(" |", 2);
+    if (line.starts_with("| ") && end != std::string::npos) rows[line.substr(2, end - 2)] = line;
+  }
+  for (const ClaimInfo& claim : claims())
+    EXPECT_TRUE(rows.contains(std::string(claim.row))) << claim.row;
+  for (const LibraryScenario& one : library()) {
+    const auto read = ScenarioFile::parse(one.text, std::string(one.name));
+    for (const std::string& claim : read->claims()) {
+      EXPECT_NE(rows[claim].find('`' + std::string(one.name) + '`'), std::string::npos)
+          << claim << ": " << one.name;
+    }
   }
 }
 
