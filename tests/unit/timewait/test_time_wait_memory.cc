@@ -42,6 +42,8 @@ Packed<Address> record(std::uint32_t n) {
   return r;
 }
 
+constexpr auto kRecords = static_cast<std::uint32_t>(rounds(2'000'000));
+
 template <class Address>
 void check(std::uint32_t n, double least, double most) {
   Deaf<Address> deaf;
@@ -69,10 +71,10 @@ void check(std::uint32_t n, double least, double most) {
 }
 
 TEST(TimeWaitMemory, OfAnIPv4Record) {
-  check<V4>(2'000'000, 29.0, 31.0);
+  check<V4>(kRecords, 29.0, 31.0);
 }
 TEST(TimeWaitMemory, OfAnIPv6Record) {
-  check<V6>(2'000'000, 41.0, 43.5);
+  check<V6>(kRecords, 41.0, 43.5);
 }
 
 // A port that is used again after a second leaves a gap in the ring. It is not paid for until a minute later.
