@@ -1,6 +1,6 @@
-# lastack_embed_scenarios(<target> <folder>): compiles each <folder>/*.toml into the target, as lab/scenario/library.h
-# gives them out. A change of a file builds it anew; string literals are cut, since compilers need not take long ones.
-function(lastack_embed_scenarios target folder)
+# lastack_embed_scenarios(<target> <folder> <list>): compiles each <folder>/*.toml into the target, as <list>() of
+# lab/scenario/library.h gives them out. A change of a file builds it anew; string literals are cut, since compilers need not take long ones.
+function(lastack_embed_scenarios target folder list)
   file(GLOB files CONFIGURE_DEPENDS ${folder}/*.toml)
   # By name: with its ending "a-b.toml" comes before "a.toml".
   set(names "")
@@ -20,7 +20,7 @@ function(lastack_embed_scenarios target folder)
     string(APPEND texts "const char ${identifier}[] = {${bytes}};\n")
     string(APPEND table "    {\"${name}\", {${identifier}, sizeof ${identifier}}},\n")
   endforeach()
-  set(made ${CMAKE_CURRENT_BINARY_DIR}/library_texts.cc)
+  set(made ${CMAKE_CURRENT_BINARY_DIR}/${list}_texts.cc)
   file(CONFIGURE OUTPUT ${made} @ONLY CONTENT [[// Made by cmake/LastackScenarios.cmake.
 #include "lab/scenario/library.h"
 
@@ -28,19 +28,12 @@ namespace lastack::lab {
 namespace {
 
 @texts@
-const LibraryScenario kLibrary[] = {
+const LibraryScenario kAll[] = {
 @table@};
 
 }  // namespace
 
-std::span<const LibraryScenario> library() { return kLibrary; }
-
-const LibraryScenario* find_in_library(std::string_view name) {
-  for (const LibraryScenario& scenario : kLibrary) {
-    if (scenario.name == name) return &scenario;
-  }
-  return nullptr;
-}
+std::span<const LibraryScenario> @list@() { return kAll; }
 
 }  // namespace lastack::lab
 ]])

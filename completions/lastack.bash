@@ -162,6 +162,10 @@ _lastack() {
         mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$current")
         return
         ;;
+      --prove)
+        mapfile -t COMPREPLY < <(compgen -W "list $(lastack doctor --prove list 2>/dev/null | sed '/^$/q' | cut -d' ' -f1)" -- "$current")
+        return
+        ;;
       --sample | --expect-listener | --width)
         return
         ;;
@@ -184,7 +188,7 @@ _lastack() {
 
   local looking='--netns --pid --all-netns --sample --expect-listener' options=''
   case $command in
-    doctor) options="$looking --from --earlier --counters --json --color --width --verbose -v" ;;
+    doctor) options="$looking --from --earlier --counters --prove --full --json --color --width --verbose -v" ;;
     snapshot) options="$looking --output -o --redact" ;;
     demo) options='--full' ;;
     plan) options='--rate --lifetime --destinations --sources --first --source-port --round-trip --set --descriptors --requests --no-peer-timestamps --loopback --from-host --netns --pid --all-netns --sample --from --to --times --check --full --seed --json --color --width' ;;

@@ -27,6 +27,8 @@ complete -c lastack -n $looking -l expect-listener -x -d 'A port that something 
 complete -c lastack -n $doctor -l from -r -F -d 'Read a bundle in place of this host'
 complete -c lastack -n $doctor -l earlier -r -F -d 'Compare with this earlier bundle'
 complete -c lastack -n $doctor -l counters -d 'Settings and counters only'
+complete -c lastack -n $doctor -l prove -x -a 'list (lastack doctor --prove list 2>/dev/null | string replace -rf "^(\S+)\s\s+" "\$1\t")' -d 'Make a finding happen in small, and go'
+complete -c lastack -n $doctor -l full -d 'Of a proof, also what takes minutes'
 complete -c lastack -n $doctor -l json -d 'Print the diagnosis as JSON'
 complete -c lastack -n $doctor -s v -l verbose -d 'Every finding in full'
 complete -c lastack -n $doctor -l color -x -a 'auto always never' -d Colour

@@ -7,6 +7,7 @@
 
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/doctor_prove.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
 #include "cli/selection.h"
@@ -23,6 +24,8 @@ struct DoctorArguments {
   Selection selection;
   std::string from;
   std::string earlier;
+  std::string prove;
+  bool full = false;
   bool json = false;
   bool verbose = false;
   std::string color = "auto";
@@ -51,6 +54,10 @@ int verdict(const Diagnosis& diagnosis, bool counters_only) {
 }
 
 int run_doctor(const DoctorArguments& arguments) {
+  if (!arguments.prove.empty()) {
+    const TextStyle style = style_for(arguments);
+    return run_prove({arguments.prove, arguments.full, arguments.json, style.color, style.width});
+  }
   Result<Observation> observation;
   if (!arguments.from.empty()) {
     observation = read_bundle(arguments.from);
@@ -107,6 +114,14 @@ void add_doctor_command(CLI::App& app, Run& run) {
       ->check(not_empty());
   command->add_flag("--counters", arguments->selection.look.counters_only,
                     "read settings and counters only, walk no socket");
+  auto* prove =
+      command
+          ->add_option("--prove", arguments->prove,
+                       "make this finding happen in small, in private namespaces, and go with what "
+                       "helps; list: which can be")
+          ->type_name("FINDING")
+          ->check(not_empty());
+  command->add_flag("--full", arguments->full, "of a proof, also what takes minutes")->needs(prove);
   command->add_flag("--json", arguments->json, "print the diagnosis as JSON");
   command->add_flag("--verbose,-v", arguments->verbose,
                     "every finding in full, the evidence by name, all destinations");
@@ -118,6 +133,13 @@ void add_doctor_command(CLI::App& app, Run& run) {
       "Exit codes: 0 healthy, 1 warnings, 2 problems, 3 no socket could be looked at; 64 wrong usage, 65 bad bundle,\n"
       "66 no such file or namespace, 77 not permitted.");
   command->callback([command, arguments, &run] {
+    if (!arguments->prove.empty() &&
+        (selects_anything(*command) || arguments->selection.look.counters_only ||
+         !arguments->from.empty() || !arguments->earlier.empty() || arguments->verbose)) {
+      throw CLI::ValidationError(
+          "--prove plays in namespaces of its own; it cannot be combined with options that choose "
+          "what to look at, nor with --verbose");
+    }
     if (!arguments->from.empty() &&
         (selects_anything(*command) || arguments->selection.look.counters_only)) {
       throw CLI::ValidationError(

@@ -1,4 +1,5 @@
 // Exit codes for scripts: 0 to 3 as monitoring plugins use them, the rest as sysexits.h names them.
+// What plays something (lab, doctor --prove) has 0, it is as told; 2, it is not; 3, it could not be played.
 #pragma once
 
 namespace lastack::exit_code {

@@ -6,11 +6,19 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/output.h"
+#include "lab/proof/proof.h"
 #include "lastack/doctor.h"
 
 namespace lastack {
 
 namespace {
+
+bool can_be_proved(std::string_view id) {
+  for (const lab::Provable& one : lab::provable()) {
+    if (one.finding == id) return one.scenario != nullptr;
+  }
+  return false;
+}
 
 int run_explain(const std::string& id) {
   if (id.empty()) {
@@ -21,7 +29,12 @@ int run_explain(const std::string& id) {
   }
   for (const FindingInfo& info : finding_catalogue()) {
     if (info.id == id) {
-      const std::string text = fmt::format("{}\n\n{}\n\n{}\n", info.id, info.about, info.mechanism);
+      std::string text = fmt::format("{}\n\n{}\n\n{}\n", info.id, info.about, info.mechanism);
+      if (can_be_proved(info.id)) {
+        text += fmt::format(
+            "\nlastack doctor --prove {} makes it happen in small, and go with what helps.\n",
+            info.id);
+      }
       return print("explain", text) ? 0 : exit_code::kCannotWrite;
     }
   }

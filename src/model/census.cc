@@ -296,6 +296,8 @@ void Census::mark_bound(const SocketRecord& s) {
 }
 
 void Census::add_details(const SocketRecord& s, const ConnectionDetails& d) {
+  // Before its handshake is over a connection has agreed on nothing: it does not tell whether the peer has timestamps.
+  if (s.state == TcpState::SynSent || s.state == TcpState::SynReceived) return;
   const std::uint32_t index = group_of(s);
   TcpDetails& out = details_[index];
   ++out.looked_at;

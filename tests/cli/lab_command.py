@@ -45,7 +45,8 @@ class Lab(unittest.TestCase):
         code, out, _ = run("list")
         self.assertEqual(code, 0)
         names = [line.split()[0] for line in out.splitlines()]
-        files = sorted(name[:-5] for name in os.listdir(os.path.join(SOURCE, "scenarios")))
+        files = sorted(name[:-5] for name in os.listdir(os.path.join(SOURCE, "scenarios"))
+                       if name.endswith(".toml"))
         self.assertEqual(names, files)
         with open(os.path.join(SOURCE, "scenarios", names[0] + ".toml"), encoding="utf-8") as file:
             self.assertEqual(run("show", names[0])[1], file.read())

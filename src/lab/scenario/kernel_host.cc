@@ -1,5 +1,6 @@
 // A host of a scenario that is the running kernel: a network namespace whose only way out is a TUN device held here.
 // A socket belongs to the namespace in which it was made, and may be used from anywhere; so one thread does it all.
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <net/if.h>
@@ -13,13 +14,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 
 #include "kernel/file.h"
 #include "kernel/proc_net.h"
 #include "kernel/sock_diag.h"
+#include "kernel/text.h"
 #include "lab/epoll_watch.h"
 #include "lab/kernel_option.h"
 #include "lab/scenario/lab_host.h"
+#include "lab/scenario/look_apart.h"
 #include "lab/sysctl.h"
 #include "lab/tcp_socket.h"
 #include "lab/unique_fd.h"
@@ -64,27 +69,54 @@ Result<void> set_mtu(std::string_view device, std::uint16_t mtu) {
   return {};
 }
 
+// The limit of descriptors that leaves the process room for `more`. One above it, which another has left open, takes none
+// of that room.
+std::optional<rlim_t> limit_for(rlim_t more) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir("/proc/self/fd"), ::closedir);
+  if (!all) return std::nullopt;
+  std::vector<rlim_t> open;
+  while (const dirent* one = ::readdir(all.get())) {
+    const auto number = parse_number<int>(one->d_name);
+    if (number && *number != ::dirfd(all.get())) open.push_back(static_cast<rlim_t>(*number));
+  }
+  std::sort(open.begin(), open.end());
+  rlim_t limit = more;
+  for (const rlim_t number : open) limit += number < limit ? 1 : 0;
+  return limit;
+}
+
 class Namespaced final : public KernelHost, private PacketNode {
  public:
   Namespaced(const HostSpec& spec, VirtualNetwork& network, HostObserver* observer, UniqueFd space,
-             TunDevice tun, SockDiag diag, UniqueFd epoll)
+             TunDevice tun, SockDiag diag, UniqueFd epoll, LookApart doctor)
       : KernelHost(spec),
         net_(network),
         observer_(observer),
         space_(std::move(space)),
         tun_(std::move(tun)),
         diag_(std::move(diag)),
-        epoll_(std::move(epoll)) {
+        epoll_(std::move(epoll)),
+        doctor_(std::move(doctor)) {
     current_ = this;  // it has just been made here
     net_.attach(*this);
     (void)epoll_watch(epoll_.get(), EPOLL_CTL_ADD, tun_.descriptor(), EPOLLIN, kDevice);
   }
   ~Namespaced() override {
     if (current_ == this) current_ = nullptr;
+    if (limit_before_) (void)setrlimit(RLIMIT_NOFILE, &*limit_before_);
   }
 
   NodeId id() const override { return net_.id(static_cast<const PacketNode&>(*this)); }
   int descriptor() const override { return epoll_.get(); }
+  void limit_process() override {
+    if (spec_.options.most_sockets >= HostOptions{}.most_sockets) return;
+    const auto wanted = limit_for(spec_.options.most_sockets);
+    rlimit limit{};
+    if (!wanted || getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    const rlimit before = limit;
+    limit.rlim_cur = std::min(*wanted, before.rlim_max);
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0) limit_before_ = before;
+  }
   void wake() override {
     std::array<epoll_event, 256> room;
     for (;;) {
@@ -201,9 +233,11 @@ class Namespaced final : public KernelHost, private PacketNode {
 
   Result<void> set(const std::string& name, const std::string& value) override {
     if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
+    const UnlimitedDescriptors room;
     return write_sysctl({path_of(name), value});
   }
   HostCounts counts() override {
+    const UnlimitedDescriptors room;
     HostCounts all;
     DiagRequest request;
     request.states = diag_states::kConnected | diag_states::kListen;
@@ -223,6 +257,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   std::uint64_t time_waits() override {
     SocketTotals totals;
     if (!enter()) return 0;
+    const UnlimitedDescriptors room;
     const auto text = read_file("/proc/thread-self/net/sockstat", 65536);
     if (text) (void)parse_sockstat(*text, totals);
     return totals.tw;
@@ -230,7 +265,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   std::uint64_t descriptors() override { return open_; }
   Result<HostSnapshot> snapshot() override {
     if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
-    return look({});
+    return doctor_.look({});
   }
 
  private:
@@ -239,6 +274,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   class DescriptorLimit {
    public:
     explicit DescriptorLimit(const Namespaced& host) {
+      if (host.limit_before_) return;  // the process's own limit does it
       if (host.spec_.options.most_sockets >= HostOptions{}.most_sockets) return;
       const UniqueFd probe(
           ::dup(0));  // the lowest that is free, which is what the kernel would take
@@ -316,7 +352,9 @@ class Namespaced final : public KernelHost, private PacketNode {
   TunDevice tun_;
   SockDiag diag_;
   UniqueFd epoll_;
-  std::vector<UniqueFd> sockets_;  // by descriptor
+  LookApart doctor_;
+  std::optional<rlimit> limit_before_;  // of the process, where this host has set another
+  std::vector<UniqueFd> sockets_;       // by descriptor
   std::vector<SocketUser*> users_;
   std::vector<FourTuple> tuples_;
   std::uint64_t open_ = 0;
@@ -363,8 +401,10 @@ Result<std::unique_ptr<KernelHost>> KernelHost::make(const HostSpec& spec, Virtu
   if (!diag) return unexpected(diag.error());
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return unexpected(system_error(errno, "cannot make an epoll"));
+  auto doctor = LookApart::open();
+  if (!doctor) return unexpected(doctor.error());
   return std::make_unique<Namespaced>(spec, network, observer, std::move(space), *std::move(tun),
-                                      *std::move(diag), std::move(epoll));
+                                      *std::move(diag), std::move(epoll), *std::move(doctor));
 }
 
 }  // namespace lastack::lab

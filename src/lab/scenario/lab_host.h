@@ -103,6 +103,9 @@ class KernelHost : public LabHost {
   virtual int descriptor() const = 0;
   // Takes packets from the device, and tells users what is ready.
   virtual void wake() = 0;
+  // Makes the host's limit of descriptors that of the process, which has no other kernel host: its programs then meet it
+  // as any program does, and the doctor sees it.
+  virtual void limit_process() = 0;
   bool is_kernel() const override { return true; }
 
  protected:

@@ -129,6 +129,7 @@ class Play final : public Stage {
       ids_[spec.name] = host->id();
       hosts_[spec.name] = std::move(host);
     }
+    if (kernels_.size() == 1) kernels_.front()->limit_process();
     return {};
   }
 
@@ -368,7 +369,7 @@ class Play final : public Stage {
     }
     all["run.took"] = seconds(now() - began_);
     for (LabHost* host : in_order_) {
-      const auto snapshot = host->snapshot();
+      auto snapshot = host->snapshot();
       if (!snapshot) continue;
       double problems = 0, warnings = 0;
       for (const Finding& finding : diagnose({std::nullopt, *snapshot}).findings) {
@@ -379,6 +380,7 @@ class Play final : public Stage {
       }
       all[host->name() + ".problems"] = problems;
       all[host->name() + ".warnings"] = warnings;
+      if (options_.keep_looks) result_.looks.emplace(host->name(), *std::move(snapshot));
     }
   }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "lab/scenario/measures.h"
 #include "lab/scenario/scenario.h"
 #include "lab/scenario/scenario_file.h"
+#include "lastack/host_snapshot.h"
 #include "lastack/result.h"
 
 namespace lastack::lab {
@@ -24,6 +26,7 @@ struct PlayOptions {
   std::function<void(std::string_view)> log;
   // Called now and then with how much of `duration` is over, 0 to 1.
   std::function<void(double)> progress;
+  bool keep_looks = false;
 };
 
 // What a host looked like over time.
@@ -40,6 +43,8 @@ struct HostSeries {
 struct PlayResult {
   Measures measures;
   std::vector<HostSeries> series;
+  // What the doctor saw of each host at the end; of PlayOptions::keep_looks.
+  std::map<std::string, HostSnapshot> looks;
   Duration took{};  // of the scenario's time
   Duration cost{};  // of real time
 };

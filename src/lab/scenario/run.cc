@@ -14,6 +14,7 @@
 #include "lab/child_process.h"
 #include "lab/private_namespace.h"
 #include "lab/unique_fd.h"
+#include "lastack/bundle.h"
 
 namespace lastack::lab {
 namespace {
@@ -70,6 +71,19 @@ Played play_here(const Scenario& scenario, PlayOptions options, const std::strin
 
 // --- Across a pipe
 
+std::string hex(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+std::string from_hex(std::string_view text) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2)
+    bytes += static_cast<char>(digit(text[i]) * 16 + digit(text[i + 1]));
+  return bytes;
+}
+
 std::string written(const Played& played) {
   Json json;
   json["why_not"] = played.why_not;
@@ -93,6 +107,9 @@ std::string written(const Played& played) {
       }
       series.push_back({{"host", host.host}, {"samples", samples}});
     }
+    Json& looks = json["looks"] = Json::object();
+    for (const auto& [host, look] : played.result->looks)
+      looks[host] = hex(to_bundle({.earlier = std::nullopt, .now = look}));
   }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -122,6 +139,10 @@ Played parsed(const std::string& text) {
                                 s[1].get<std::uint64_t>(), s[2].get<std::uint64_t>()});
     }
     result.series.push_back(std::move(series));
+  }
+  for (const auto& [host, bundle] : json["looks"].items()) {
+    if (auto look = from_bundle(from_hex(bundle.get<std::string>())))
+      result.looks.emplace(host, std::move(look->now));
   }
   played.result = std::move(result);
   return played;
@@ -305,7 +326,9 @@ std::string filled(const std::string& text, const RunReport& report) {
   return all;
 }
 
-void ask(const ScenarioFile& file, RunReport& report) {
+}  // namespace
+
+void judge(const ScenarioFile& file, RunReport& report) {
   for (const CheckSpec& spec : file.checks()) {
     if (spec.only_on && *spec.only_on != report.where) continue;
     const auto names = spec.check.names();
@@ -341,8 +364,6 @@ void ask(const ScenarioFile& file, RunReport& report) {
                                all_hold && !report.checks.empty(), in_part});
   }
 }
-
-}  // namespace
 
 std::size_t RunReport::failures() const {
   std::size_t n = 0;
@@ -389,6 +410,7 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
       job.scenario = *std::move(scenario);
       job.options.where = request.where;
       job.options.seed = one.seed;
+      job.options.keep_looks = request.keep_looks;
       job.options.tool_version = request.tool_version;
       job.log = one.log;
       jobs.push_back(std::move(job));
@@ -421,12 +443,13 @@ Result<std::vector<RunReport>> run_all(
     if (job.played.denied) {
       report.why_not = job.played.why_not;
       report.skipped = true;
+      report.denied = true;
     }
     report.variants[job.variant].result = std::move(job.played.result);
     report.variants[job.variant].why_not = std::move(job.played.why_not);
   }
   for (std::size_t i = 0; i < reports.size(); ++i) {
-    if (reports[i].why_not.empty()) ask(*requests[i].first, reports[i]);
+    if (reports[i].why_not.empty()) judge(*requests[i].first, reports[i]);
   }
   return reports;
 }

@@ -20,6 +20,7 @@ struct RunRequest {
   std::vector<Override> overrides;
   std::vector<std::string> variants;  // empty: all
   bool full = false;                  // also what takes long on a kernel
+  bool keep_looks = false;            // PlayResult::looks
   std::string tool_version;
   // Where the lifecycle log goes; with several variants "-VARIANT" is added. Empty: none is made.
   std::string log;
@@ -53,6 +54,7 @@ struct RunReport {
   std::string why_not;  // nothing was run, and why
   bool skipped =
       false;  // because it cannot be there, or was not asked for; not because something failed
+  bool denied = false;  // this machine does not permit private namespaces
   std::vector<VariantRun> variants;
   std::vector<CheckOutcome> checks;
   std::vector<VerdictOutcome> verdicts;
@@ -65,6 +67,9 @@ struct RunReport {
 // With kernel hosts the work is done in a child process, in private namespaces that go with it; the calling process must
 // have one thread only.
 Result<RunReport> run(const ScenarioFile& file, const RunRequest& request);
+
+// Asks the conditions of the file of what was measured, and decides: once all variants are in the report.
+void judge(const ScenarioFile& file, RunReport& report);
 
 // Several, those with kernel hosts side by side: they wait more than they work. `progress` of the requests is not asked.
 Result<std::vector<RunReport>> run_all(

@@ -18,6 +18,9 @@ namespace {
 constexpr std::size_t kLargestFile = 1 << 20;
 constexpr std::array<std::string_view, 3> kWhere{"endpoint", "kernel", "mixed"};
 
+// What a variant says of itself for a proof.
+constexpr std::array<std::string_view, 3> kOfParts{"remedy", "told", "no_help"};
+
 }  // namespace
 
 std::string_view to_string(Where where) {
@@ -36,6 +39,7 @@ struct ScenarioFile::Impl {
   std::vector<std::string> claims, variants;
   std::vector<CheckSpec> checks;
   std::vector<VerdictSpec> verdicts;
+  std::optional<ProofSpec> proof;
 
   // A variant's own word, or that of the whole file.
   std::string said(std::string_view key, std::string_view variant) const {
@@ -43,8 +47,33 @@ struct ScenarioFile::Impl {
     return own.value<std::string>().value_or(root[key].value<std::string>().value_or(""));
   }
 
+  void read_proof(TomlTable& t, std::vector<ProofSpec::Part> parts) {
+    ProofSpec p;
+    p.finding = t.text("finding").value_or("");
+    if (p.finding.empty()) t.wrong("finding", "is missing: one of lastack explain");
+    p.host = t.text("host").value_or("");
+    if (root["host"][p.host].as_table() == nullptr)
+      t.wrong("host", fmt::format("names no host: \"{}\"", printable(p.host)));
+    for (TomlTable& one : t.tables("shows")) {
+      p.shows.push_back({one.text("head").value_or(""), one.text("measure").value_or("")});
+      if (p.shows.back().head.empty()) one.wrong("head", "is missing: what the column is called");
+      if (p.shows.back().measure.empty()) one.wrong("measure", "is missing: \"clients.failed\"");
+      one.finish();
+    }
+    p.parts = std::move(parts);
+    const auto plain = [](const ProofSpec::Part& part) {
+      return part.remedy.empty() && part.no_help.empty();
+    };
+    if (std::count_if(p.parts.begin(), p.parts.end(), plain) != 1 || !plain(p.parts.front()))
+      t.wrong(static_cast<const toml::node*>(nullptr),
+              "the first variant, and no other, has neither remedy nor no_help");
+    t.finish();
+    proof = std::move(p);
+  }
+
   void read() {
     TomlTable t(root, "", file);
+    std::vector<ProofSpec::Part> parts;
     name = plain_name(t, "scenario", t.text("scenario").value_or(""));
     title = t.text("title").value_or(name);
     about = t.text("about").value_or("");
@@ -59,13 +88,19 @@ struct ScenarioFile::Impl {
           (void)one->text("not_on_kernel");
           (void)one->text("long_on_kernel");
           (void)one->text("differs");
+          parts.push_back({variants.back(), one->text("remedy").value_or(""),
+                           one->text("told").value_or(""), one->text("no_help").value_or("")});
         }
       }
+    }
+    for (const std::string_view key : kOfParts) {
+      if (t.has(key)) t.wrong(key, "belongs to a variant");
     }
     if (auto on = t.table("on")) {
       for (const std::string_view world : kWhere) (void)on->table(world);
       on->finish();
     }
+    if (auto p = t.table("proof")) read_proof(*p, std::move(parts));
     if (variants.empty()) variants.emplace_back();
     const std::vector<std::string_view> known(variants.begin(), variants.end());
     const auto known_variant = [&](TomlTable& in, std::string_view key, const std::string& v) {
@@ -181,6 +216,9 @@ const std::vector<CheckSpec>& ScenarioFile::checks() const {
 }
 const std::vector<VerdictSpec>& ScenarioFile::verdicts() const {
   return impl_->verdicts;
+}
+const std::optional<ProofSpec>& ScenarioFile::proof() const {
+  return impl_->proof;
 }
 
 Result<Scenario> ScenarioFile::scenario(std::string_view variant, Where where,

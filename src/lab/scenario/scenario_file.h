@@ -34,6 +34,24 @@ struct VerdictSpec {
   std::string because;  // {name} stands for what was measured, {variant:name} in that variant
 };
 
+// [proof]: a finding of the doctor that comes about in the scenario, and goes with its remedies (lab/proof).
+struct ProofSpec {
+  std::string finding;
+  std::string host;  // at which it is found
+  struct Column {
+    std::string head, measure;
+  };
+  std::vector<Column> shows;  // what the programs noticed
+  // The variants: the first without a remedy is how it comes about.
+  struct Part {
+    std::string variant;
+    std::string remedy;   // its layer (lastack/doctor.h, Layer); empty: none
+    std::string told;     // what its text has in it, where several are of one layer
+    std::string no_help;  // what the finding says will not help, by a part of it
+  };
+  std::vector<Part> parts;
+};
+
 // key=value, as --set takes it: "host.client.settings.tcp_tw_reuse" and "1".
 struct Override {
   std::string key, value;
@@ -62,6 +80,7 @@ class ScenarioFile {
   std::string differs(std::string_view variant = {}) const;
   const std::vector<CheckSpec>& checks() const;
   const std::vector<VerdictSpec>& verdicts() const;
+  const std::optional<ProofSpec>& proof() const;
 
   // Of one variant in one world. An override that leads nowhere, or to something that cannot be, is an error.
   Result<Scenario> scenario(std::string_view variant, Where where,

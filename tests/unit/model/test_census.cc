@@ -277,5 +277,19 @@ TEST(Census, a_connection_to_its_own_port_is_seen) {
   EXPECT_EQ(finish(c).self_connected.size(), 1U);
 }
 
+// What has no answer yet has refused nothing: one such connection beside records of TIME_WAIT is no word on timestamps.
+TEST(Census, before_the_handshake_is_over_no_timestamps_are_agreed_on) {
+  Census c(usual());
+  for (const TcpState state : {TcpState::SynSent, TcpState::Established}) {
+    const SocketRecord s = row("10.0.0.1", 40000, "10.0.0.2", 80, state);
+    c.add(s);
+    c.add_details(s, {});
+  }
+  const SocketCensus out = finish(c);
+  ASSERT_EQ(out.destinations.size(), 1U);
+  EXPECT_EQ(out.destinations[0].details.looked_at, 1U);
+  EXPECT_EQ(out.destinations[0].details.with_timestamps, 0U);
+}
+
 }  // namespace
 }  // namespace lastack
