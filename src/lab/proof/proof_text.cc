@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "lab/proof/proof.h"
 #include "lastack/report.h"
@@ -170,9 +171,10 @@ std::string proof_text(const Proof& proof, const ProofStyle& style) {
                                c.variant.empty() ? "" : ": ", c.text, c.seen),
                    5, style.width);
   }
-  std::size_t remedies = 0, useless = 0, left = 0;
+  std::set<std::size_t> done;  // remedies, one of which may be several rows
+  std::size_t useless = 0, left = 0;
   for (const ProofRow& row : proof.rows) {
-    remedies += row.remedy && row.why_not.empty() ? 1 : 0;
+    if (row.remedy && row.why_not.empty()) done.insert(row.remedy_number);
     useless += !row.no_help.empty() && row.why_not.empty() ? 1 : 0;
     left += row.full_only ? 1 : 0;
   }
@@ -181,6 +183,7 @@ std::string proof_text(const Proof& proof, const ProofStyle& style) {
                          : "NOT PROVED: what the doctor finds is not what it ought to be\n");
   }
   std::string verdict = "proved: it is found as it comes about";
+  const std::size_t remedies = done.size();
   if (remedies == 1) verdict += ", and gone with the remedy";
   if (remedies > 1) verdict += fmt::format(", and gone with each of {} remedies", remedies);
   if (useless == 1) verdict += "; it is still there with what will not help";
