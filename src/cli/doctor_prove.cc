@@ -67,7 +67,8 @@ int run_prove(const ProveArguments& arguments) {
     return exit_code::kInternal;
   }
   if (proof->denied) {
-    complain(kDoctor, "a proof is played in private namespaces: " + proof->why_not);
+    complain(kDoctor,
+             "a proof is played in private namespaces with TUN devices in them: " + proof->why_not);
     return exit_code::kNotPermitted;
   }
   const std::string out = arguments.json

@@ -69,7 +69,8 @@ Error no_control(int number) {
     case EPERM:
       return {
           number,
-          "may not open /dev/net/tun: its mode, or the device list of this container, does not permit it"};
+          "may not open /dev/net/tun: its mode (chmod 666 /dev/net/tun is what distributions have), or the device "
+          "list of this container, does not permit it; root may, outside of a container"};
     default:
       return system_error(number, std::string("cannot open ") + kControl);
   }

@@ -112,7 +112,7 @@ class Proving {
       RunReport& report = (*reports)[k];
       ProofRow& row = proof_.rows[which[k]];
       VariantRun& variant = report.variants.front();
-      proof_.denied = proof_.denied || report.denied;
+      proof_.denied = proof_.denied || report.denied || variant.forbidden;
       if (!variant.result) {
         row.why_not = variant.why_not;
         if (which[k] == 0) proof_.why_not = variant.why_not;

@@ -54,6 +54,7 @@ struct Played {
   std::optional<PlayResult> result;
   std::string why_not;
   bool denied = false;
+  bool forbidden = false;  // something else that needs a permission
 };
 
 Played play_here(const Scenario& scenario, PlayOptions options, const std::string& log) {
@@ -64,7 +65,10 @@ Played play_here(const Scenario& scenario, PlayOptions options, const std::strin
     options.log = [&](std::string_view line) { file->write(line); };
   }
   auto played = play(scenario, options);
-  if (!played) return {std::nullopt, played.error().message, false};
+  if (!played) {
+    const int number = played.error().number;
+    return {std::nullopt, played.error().message, false, number == EACCES || number == EPERM};
+  }
   if (file && !file->finish().empty()) return {std::nullopt, file->finish(), false};
   return {*std::move(played), "", false};
 }
@@ -88,6 +92,7 @@ std::string written(const Played& played) {
   Json json;
   json["why_not"] = played.why_not;
   json["denied"] = played.denied;
+  json["forbidden"] = played.forbidden;
   if (played.result) {
     json["took"] = played.result->took.count();
     json["cost"] = played.result->cost.count();
@@ -121,6 +126,7 @@ Played parsed(const std::string& text) {
     return {std::nullopt, "the process that played it ended without a word", false};
   played.why_not = json.value("why_not", "");
   played.denied = json.value("denied", false);
+  played.forbidden = json.value("forbidden", false);
   if (!json.contains("measures")) return played;
   PlayResult result;
   result.took = Duration(json.value("took", std::int64_t{0}));
@@ -445,6 +451,7 @@ Result<std::vector<RunReport>> run_all(
       report.skipped = true;
       report.denied = true;
     }
+    report.variants[job.variant].forbidden = job.played.forbidden;
     report.variants[job.variant].result = std::move(job.played.result);
     report.variants[job.variant].why_not = std::move(job.played.why_not);
   }

@@ -31,9 +31,10 @@ struct VariantRun {
   std::string variant;
   std::uint64_t seed = 0;
   std::optional<PlayResult> result;
-  std::string why_not;   // it was not run, or ended early
-  bool skipped = false;  // it cannot be there, or was not asked for
-  std::string log;       // the file
+  std::string why_not;     // it was not run, or ended early
+  bool skipped = false;    // it cannot be there, or was not asked for
+  bool forbidden = false;  // for want of a permission, such as that to open a device
+  std::string log;         // the file
 };
 
 struct CheckOutcome {
