@@ -330,6 +330,8 @@ class Host {
   // Records in TIME_WAIT, and of closed sockets in FIN_WAIT_2. Fewer than Counters::TW has counted: a SYN may take one
   // over before its time (RFC 6191).
   std::size_t time_waits() const;
+  // Bytes that these records take, with their index, their timers and the table of local ports.
+  std::size_t time_wait_memory() const;
   // How often connect() found no port, which the kernel does not count.
   std::uint64_t ports_exhausted() const;
 

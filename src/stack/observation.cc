@@ -226,6 +226,9 @@ std::size_t Host::connections() const {
 std::size_t Host::time_waits() const {
   return impl_->waits.size();
 }
+std::size_t Host::time_wait_memory() const {
+  return impl_->waits.bytes() + impl_->ports.bytes();
+}
 std::uint64_t Host::ports_exhausted() const {
   return impl_->ports.exhausted();
 }

@@ -48,6 +48,7 @@ class LocalPorts {
   std::uint64_t exhausted() const { return exhausted_; }
   // To which connect() has taken ports that are not free again.
   std::size_t destinations() const { return flat_.destinations(); }
+  std::size_t bytes() const { return bindings_.bytes() + flat_.bytes(); }
 
  private:
   void let_in_again(Port port);

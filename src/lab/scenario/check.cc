@@ -324,8 +324,8 @@ std::string show_measure(const std::string& name, const Measure& measure) {
   const std::size_t dot = name.rfind('.');
   const std::string_view last =
       dot == std::string::npos ? std::string_view(name) : std::string_view(name).substr(dot + 1);
-  static constexpr std::array<std::string_view, 7> kTimes{"took",    "p50", "p90", "p99",
-                                                          "longest", "at",  "mean"};
+  static constexpr std::array<std::string_view, 8> kTimes{"took",      "p50",     "p90", "p99",
+                                                          "processor", "longest", "at",  "mean"};
   bool time = is_time_left(name);
   for (const std::string_view t : kTimes) time = time || last == t;
   if (time) {

@@ -18,8 +18,8 @@ class Clients final : public Program {
     for (const auto& [name, port] : spec_.to) {
       destinations_.push_back({stage_.host(name).address(host().address()), port});
     }
-    began_ = later(stage_.began(), spec_.begins);
-    ends_ = later(stage_.began(), spec_.ends);
+    began_ = later(stage_.now(), spec_.when.begins);
+    ends_ = later(stage_.now(), spec_.when.ends);
     stage_.agenda().at(began_, [this] {
       if (spec_.rate > 0) {
         due();
@@ -28,7 +28,7 @@ class Clients final : public Program {
         pump();
       }
     });
-    if (spec_.ends != Duration::max()) {
+    if (spec_.when.ends != Duration::max()) {
       stage_.agenda().at(ends_, [this] { end(); });
     }
   }

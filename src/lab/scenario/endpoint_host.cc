@@ -82,6 +82,7 @@ class EndpointHost final : public LabHost {
   }
   std::uint64_t time_waits() override { return host_->time_waits(); }
   std::uint64_t descriptors() override { return open_; }
+  std::optional<std::uint64_t> memory() override { return host_->time_wait_memory(); }
   Result<HostSnapshot> snapshot() override { return host_->snapshot(net_.now()); }
   bool crash() override {
     net_.remove(*host_);

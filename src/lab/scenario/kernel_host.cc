@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -263,6 +264,20 @@ class Namespaced final : public KernelHost, private PacketNode {
     return totals.tw;
   }
   std::uint64_t descriptors() override { return open_; }
+  std::optional<std::uint64_t> memory() override {
+    const auto text = read_file("/proc/meminfo", 65536);
+    constexpr std::string_view kName = "\nSUnreclaim:";
+    const std::size_t at = text ? text->find(kName) : std::string::npos;
+    if (at == std::string::npos) return std::nullopt;
+    std::uint64_t kilobytes = 0;
+    const std::size_t digit = text->find_first_not_of(' ', at + kName.size());
+    if (digit == std::string::npos ||
+        std::from_chars(text->data() + digit, text->data() + text->size(), kilobytes).ec !=
+            std::errc{}) {
+      return std::nullopt;
+    }
+    return kilobytes << 10;
+  }
   Result<HostSnapshot> snapshot() override {
     if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
     return doctor_.look({});

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -78,6 +79,9 @@ class LabHost {
   virtual HostCounts counts() = 0;
   virtual std::uint64_t time_waits() = 0;
   virtual std::uint64_t descriptors() = 0;
+  // Bytes: of an endpoint what time_wait_memory() says; of a kernel host all that its kernel holds for itself and cannot
+  // give back (SUnreclaim), which is the whole machine's. Empty: not to be read.
+  virtual std::optional<std::uint64_t> memory() = 0;
   // As the doctor looks at it.
   virtual Result<HostSnapshot> snapshot() = 0;
   // Loses its memory, as by a crash, and is there again at once. False: this kind cannot.

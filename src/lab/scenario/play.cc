@@ -80,6 +80,7 @@ class Play final : public Stage {
   }
 
   Instant now() const override { return net_.now(); }
+  bool in_real_time() const override { return !kernels_.empty(); }
   bool crash(const std::string& name) override {
     const NodeId before = ids_[name];
     if (!hosts_[name]->crash()) return false;
@@ -94,7 +95,10 @@ class Play final : public Stage {
     if (auto made = make_hosts(); !made) return tl::unexpected(made.error());
     make_wire();
     make_programs();
-    for (const auto& host : in_order_) before_[host->name()] = host->counts();
+    for (const auto& host : in_order_) {
+      before_[host->name()] = host->counts();
+      memory_before_[host->name()] = host->memory();
+    }
     sample();
     const Instant end = later(began_, scenario_.duration);
     if (kernels_.empty()) {
@@ -178,16 +182,20 @@ class Play final : public Stage {
   }
 
   void make_programs() {
-    for (const ServerSpec& spec : scenario_.servers) programs_.push_back(make_server(spec, *this));
-    for (const ClientsSpec& spec : scenario_.clients)
-      programs_.push_back(make_clients(spec, *this));
-    for (const PoolSpec& spec : scenario_.pools) programs_.push_back(make_pool(spec, *this));
-    for (const auto& program : programs_) program->start();
+    const auto add = [&](const auto& spec, std::unique_ptr<Program> program) {
+      begin_after_.push_back(spec.when.after);
+      programs_.push_back(std::move(program));
+    };
+    for (const ServerSpec& spec : scenario_.servers) add(spec, make_server(spec, *this));
+    for (const ClientsSpec& spec : scenario_.clients) add(spec, make_clients(spec, *this));
+    for (const PoolSpec& spec : scenario_.pools) add(spec, make_pool(spec, *this));
+    start_programs("");
     if (!scenario_.steps.empty()) {
       steps_.emplace(
           scenario_.steps, *this,
           [this](const std::string& step) {
             if (faults_) faults_->ended(step);
+            start_programs(step);
           },
           [this](const Check& check) {
             looked_.clear();
@@ -195,6 +203,13 @@ class Play final : public Stage {
                 [this](std::string_view, std::string_view name) { return measure_now(name); });
           });
       steps_->start();
+    }
+  }
+
+  // Those that wait for this step; "": for none.
+  void start_programs(const std::string& step) {
+    for (std::size_t i = 0; i < programs_.size(); ++i) {
+      if (begin_after_[i] == step) programs_[i]->start();
     }
   }
 
@@ -299,6 +314,14 @@ class Play final : public Stage {
     return false;
   }
 
+  // How much it has grown.
+  void measure_memory(LabHost& host, Measures& into) {
+    const auto before = memory_before_[host.name()];
+    const auto memory = host.memory();
+    if (!before || !memory) return;
+    into[host.name() + ".memory"] = static_cast<double>(*memory) - static_cast<double>(*before);
+  }
+
   // For `until`: whatever is measured so far.
   const Measure* measure_now(std::string_view name) {
     const std::size_t dot = name.find('.');
@@ -364,6 +387,7 @@ class Play final : public Stage {
       }
       of_host(host.name(), "ports_exhausted", now, before, all);
       of_host(host.name(), "descriptors", now, before, all);
+      measure_memory(host, all);
       all[host.name() + ".most.TIME_WAIT"] = static_cast<double>(most_[i].time_waits);
       all[host.name() + ".most.descriptors"] = static_cast<double>(most_[i].descriptors);
     }
@@ -395,8 +419,10 @@ class Play final : public Stage {
   std::map<NodeId, HostObserver*> observed_;  // kernels
   std::optional<Faults> faults_;
   std::vector<std::unique_ptr<Program>> programs_;
+  std::vector<std::string> begin_after_;  // of each, the step
   std::optional<Steps> steps_;
   std::map<std::string, HostCounts> before_;
+  std::map<std::string, std::optional<std::uint64_t>> memory_before_;
   std::map<const LabHost*, HostCounts> looked_;  // by the condition that is asked now
   std::vector<Sample> most_;
   Measures now_;

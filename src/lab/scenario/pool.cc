@@ -17,10 +17,10 @@ class Pool final : public Program {
 
   void start() override {
     to_ = {stage_.host(spec_.to).address(host().address()), spec_.port};
-    began_ = later(stage_.began(), spec_.begins);
+    began_ = later(stage_.now(), spec_.when.begins);
     stage_.agenda().at(began_, [this] { due(); });
-    if (spec_.ends != Duration::max()) {
-      stage_.agenda().at(later(stage_.began(), spec_.ends), [this] { end(); });
+    if (spec_.when.ends != Duration::max()) {
+      stage_.agenda().at(later(stage_.now(), spec_.when.ends), [this] { end(); });
     }
   }
   bool over() const override { return ended_ && in_use_ == 0; }

@@ -79,6 +79,12 @@ enum class Closing : std::uint8_t {
   Reset,  // with a RST instead (SO_LINGER with zero time)
 };
 
+// When a program runs: from the start of the scenario, or from when a step has ended.
+struct Timetable {
+  std::string after;  // a step; empty: the start
+  Duration begins{}, ends = Duration::max();
+};
+
 struct ServerSpec {
   std::string name, host;
   std::optional<IpAddress> address;
@@ -92,7 +98,7 @@ struct ServerSpec {
   Duration idle_limit = Duration::max();  // closes a connection on which nothing came for so long
   bool accepts = true;                    // never calls accept() if not
   bool reads = true;                      // never reads if not
-  Duration begins{}, ends = Duration::max();
+  Timetable when;
 };
 
 // Connections, each for `requests` requests.
@@ -109,7 +115,7 @@ struct ClientsSpec {
   Closing closes = Closing::First;
   Duration patience = 10s;  // of one connection
   std::vector<std::pair<Option, int>> options;
-  Duration begins{}, ends = Duration::max();
+  Timetable when;
 };
 
 // Requests over connections that are kept.
@@ -126,7 +132,7 @@ struct PoolSpec {
   Duration idle_limit = Duration::max();  // closes what has not been used for so long
   Duration heartbeat = Duration::max();   // asks on what has not been used for so long
   std::vector<std::pair<Option, int>> options;
-  Duration begins{}, ends = Duration::max();
+  Timetable when;
 };
 
 // --- Steps: one thing after the other

@@ -165,6 +165,25 @@ NatSpec read_nat(TomlTable& t, const std::string& name) {
   return n;
 }
 
+// A step that there is, or none.
+std::string read_after(TomlTable& t, const Names& names) {
+  const auto step = t.text("after");
+  if (!step) return "";
+  const std::vector<std::string_view> known(names.steps.begin(), names.steps.end());
+  if (std::find(known.begin(), known.end(), *step) == known.end()) {
+    t.wrong("after", fmt::format("names no step: \"{}\"{}", printable(*step), hint(*step, known)));
+  }
+  return *step;
+}
+
+Timetable read_timetable(TomlTable& t, const Names& names) {
+  Timetable when;
+  when.after = read_after(t, names);
+  if (const auto v = t.duration("begins")) when.begins = *v;
+  if (const auto v = t.duration("ends")) when.ends = *v;
+  return when;
+}
+
 FaultSpec read_fault(TomlTable& t, const Names& names, std::size_t number) {
   FaultSpec f;
   f.name = fmt::format("fault{}", number + 1);
@@ -192,13 +211,7 @@ FaultSpec read_fault(TomlTable& t, const Names& names, std::size_t number) {
       t.wrong("which", "has to be a number from 1, two of them [from, to], or \"all\"");
     }
   }
-  if (const auto v = t.text("after")) {
-    std::vector<std::string_view> known(names.steps.begin(), names.steps.end());
-    if (std::find(known.begin(), known.end(), *v) == known.end()) {
-      t.wrong("after", fmt::format("names no step: \"{}\"{}", printable(*v), hint(*v, known)));
-    }
-    f.after = *v;
-  }
+  f.after = read_after(t, names);
   if (const auto v = t.duration("begins")) f.begins = *v;
   if (const auto v = t.duration("ends")) f.ends = *v;
   const auto by = t.duration("by");
@@ -227,8 +240,7 @@ ServerSpec read_server(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.duration("idle_limit")) s.idle_limit = *v;
   if (const auto v = t.flag("accepts")) s.accepts = *v;
   if (const auto v = t.flag("reads")) s.reads = *v;
-  if (const auto v = t.duration("begins")) s.begins = *v;
-  if (const auto v = t.duration("ends")) s.ends = *v;
+  s.when = read_timetable(t, names);
   if (s.requests == 0 && s.closes == Closing::First && s.idle_limit == Duration::max()) {
     t.wrong("closes",
             "cannot be \"first\" where requests = 0 (as many as come) and there is no idle_limit");
@@ -258,8 +270,7 @@ ClientsSpec read_clients(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.duration("pause")) c.pause = *v;
   if (const auto v = t.word("closes", kClosings)) c.closes = static_cast<Closing>(*v);
   if (const auto v = t.duration("patience")) c.patience = *v;
-  if (const auto v = t.duration("begins")) c.begins = *v;
-  if (const auto v = t.duration("ends")) c.ends = *v;
+  c.when = read_timetable(t, names);
   c.options = read_options(t);
   if (c.rate == 0 && c.count == UINT64_MAX && !t.has("at_once")) {
     t.wrong(static_cast<const toml::node*>(nullptr),
@@ -288,8 +299,7 @@ PoolSpec read_pool(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.duration("reading")) p.reading = *v;
   if (const auto v = t.duration("idle_limit")) p.idle_limit = *v;
   if (const auto v = t.duration("heartbeat")) p.heartbeat = *v;
-  if (const auto v = t.duration("begins")) p.begins = *v;
-  if (const auto v = t.duration("ends")) p.ends = *v;
+  p.when = read_timetable(t, names);
   p.options = read_options(t);
   t.finish();
   return p;

@@ -14,7 +14,8 @@ class Server final : public Program {
   Server(const ServerSpec& spec, Stage& stage) : spec_(spec), stage_(stage) {}
 
   void start() override {
-    stage_.agenda().at(later(stage_.began(), spec_.begins), [this] { begin(); });
+    started_ = stage_.now();
+    stage_.agenda().at(later(started_, spec_.when.begins), [this] { begin(); });
   }
   bool over() const override { return true; }
   void measure(Measures& into) const override {
@@ -64,8 +65,8 @@ class Server final : public Program {
     if (const auto listens = host().listen(listener_, spec_.backlog); !listens)
       return fail_accept(listens.error());
     listens_ = true;
-    if (spec_.ends != Duration::max()) {
-      stage_.agenda().at(later(stage_.began(), spec_.ends), [this] { end(); });
+    if (spec_.when.ends != Duration::max()) {
+      stage_.agenda().at(later(started_, spec_.when.ends), [this] { end(); });
     }
   }
   void end() {
@@ -211,6 +212,7 @@ class Server final : public Program {
   bool tries_again_ = false;            // for a descriptor
   std::deque<Connection> connections_;  // where they are they stay
   std::vector<Connection*> free_;
+  Instant started_{};
   std::uint64_t accepted_ = 0, answered_ = 0, open_ = 0;
   std::map<std::string, std::uint64_t> failed_;
   std::map<Err, std::uint64_t> accept_failed_;

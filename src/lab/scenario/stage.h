@@ -15,6 +15,8 @@ namespace lastack::lab {
 class Stage {
  public:
   virtual Instant now() const = 0;
+  // There is a kernel among the hosts.
+  virtual bool in_real_time() const = 0;
   // When it began.
   Instant began() const { return began_; }
   Agenda& agenda() { return agenda_; }
@@ -33,7 +35,7 @@ class Stage {
 class Program {
  public:
   virtual ~Program() = default;
-  // Nothing can be done before this; it is told on the stage's agenda.
+  // Its times count from now; what it does it does on the stage's agenda.
   virtual void start() = 0;
   // Whether it will do anything more. A server never has.
   virtual bool over() const = 0;

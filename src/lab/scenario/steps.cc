@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "lab/clock.h"
 #include "lab/scenario/exchange.h"
 
 namespace lastack::lab {
@@ -9,8 +10,10 @@ namespace {
 
 using Deed = StepSpec::Deed;
 
-// How often conditions are looked at that nothing announces.
+// How often conditions are looked at that nothing announces. In real time a look at tens of thousands of sockets takes
+// longer than that, and what is looked at has to go on: a tenth of the time is for looking.
 constexpr Duration kLook = 1ms;
+constexpr int kLookShare = 10;
 
 std::string word(Err error) {
   return error == Err::none ? "ok" : std::string(to_string(error));
@@ -48,6 +51,7 @@ void Steps::begin_next() {
   Active& active = active_.emplace_back();
   active.spec = &spec;
   active.begun = stage_.now();
+  active.processor = processor_time();
   active.turn = ++turns_;
   if (!spec.background) foreground_ = &active;
   limit(active);
@@ -79,7 +83,8 @@ void Steps::happened() {
 
 void Steps::look_soon(bool later_on) {
   if (look_due_) return;
-  const Instant when = std::max(stage_.now(), later(looked_, kLook));
+  const Instant when =
+      std::max(stage_.now(), later(looked_, std::max(kLook, kLookShare * look_cost_)));
   if (!later_on && when == stage_.now()) return look();
   look_due_ = true;
   stage_.agenda().at(
@@ -97,6 +102,7 @@ void Steps::look() {
     return;
   }
   looking_ = true;
+  const Instant begun = stage_.in_real_time() ? monotonic_now() : Instant{};
   do {
     again_ = false;
     for (auto at = active_.begin(); at != active_.end();) {
@@ -112,6 +118,7 @@ void Steps::look() {
     }
   } while (again_);
   looking_ = false;
+  if (stage_.in_real_time()) look_cost_ = monotonic_now() - begun;
   if (untils_ != 0) looked_ = stage_.now();
   if (timed_ != 0) look_soon(true);
 }
@@ -121,6 +128,8 @@ void Steps::end(std::list<Active>::iterator active, const std::string& result) {
   measured_[spec.name + ".result"] = result;
   measured_[spec.name + ".took"] = seconds(stage_.now() - active->begun);
   measured_[spec.name + ".at"] = seconds(stage_.now() - stage_.began());
+  if (spec.deed == Deed::Wait || spec.deed == Deed::Until)
+    measured_[spec.name + ".processor"] = seconds(processor_time() - active->processor);
   if (spec.deed == Deed::Read || spec.deed == Deed::Write) {
     measured_[spec.name + ".bytes"] = static_cast<double>(active->done);
     if (spec.deed == Deed::Read && spec.check_fill) {

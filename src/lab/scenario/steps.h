@@ -37,6 +37,7 @@ class Steps {
   struct Active {
     const StepSpec* spec;
     Instant begun{};
+    Duration processor{};  // used by this thread until then
     std::uint64_t turn = 0;
     std::uint64_t done = 0;     // bytes
     std::uint64_t foreign = 0;  // bytes that ought to be others
@@ -71,6 +72,7 @@ class Steps {
   const Active* foreground_ = nullptr;
   bool looking_ = false, again_ = false;
   std::size_t untils_ = 0, timed_ = 0;  // conditions that are waited for; those about time
+  Duration look_cost_{};                // of the last one, in real time
   Instant looked_{};                    // when at conditions last
   bool look_due_ = false;               // it is on the agenda
   Measures measured_;
