@@ -55,14 +55,14 @@ void wait_from_now_on(int fd) {
 }
 
 // A terminal, a pipe, /dev/null: there is nothing to rename onto it.
-Result<void> write_into(const std::string& path, std::string_view bytes) {
-  const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (fd.get() < 0) {
+Result<int> open_to_write_into(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) {
     return tl::unexpected(system_error(
         errno, "cannot open " + path + (errno == ENXIO ? " (nobody reads from it)" : "")));
   }
-  wait_from_now_on(fd.get());
-  return write_all(fd.get(), bytes, path);
+  wait_from_now_on(fd);
+  return fd;
 }
 
 // A file in `folder` that has no name yet, so that nothing is left of it if we are killed; or, where the file
@@ -98,39 +98,6 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-Result<void> write_beside_and_rename(const std::string& path, std::string_view bytes,
-                                     unsigned mode) {
-  const std::string folder = folder_of(path);
-  std::string temporary;
-  const auto opened = new_file(folder, temporary);
-  if (!opened) return tl::unexpected(opened.error());
-  Descriptor fd(*opened);
-  Result<void> done = write_all(fd.get(), bytes, path);
-  if (done && mode != kOwnerOnly) {
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    (void)::fchmod(fd.get(), mode & ~mask);  // else it stays the owner's
-  }
-  if (done && ::fsync(fd.get()) != 0 && errno != EINVAL && errno != EROFS) {
-    done = tl::unexpected(system_error(errno, "cannot write " + path));
-  }
-  if (done && temporary.empty()) done = give_name(fd.get(), folder, temporary);
-  if (fd.close_now() != 0 && done) {
-    done = tl::unexpected(system_error(errno, "cannot write " + path));
-  }
-  if (done && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    done = tl::unexpected(system_error(errno, "cannot rename a new file to " + path));
-  }
-  if (!done) {
-    if (!temporary.empty()) ::unlink(temporary.c_str());
-    return done;
-  }
-  // That the name survives a power cut as well is worth trying, not worth failing for.
-  const Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.get() >= 0) ::fsync(parent.get());
-  return done;
-}
-
 Result<std::string> read_up_to_limit(int fd, const std::string& name) {
   std::string bytes;
   std::vector<char> chunk(std::size_t{64} << 10);
@@ -163,21 +130,124 @@ Result<void> write_bundle(const Observation& observation, const std::string& pat
   return write_whole_file(path, bytes);
 }
 
-Result<void> write_whole_file(const std::string& path, std::string_view bytes, unsigned mode) {
-  if (path == "-") return write_all(STDOUT_FILENO, bytes, "standard output");
+struct WholeFile::Parts {
+  static constexpr std::size_t kAtOnce = std::size_t{256} << 10;
 
+  std::string called;  // in errors
+  std::string path;    // what it is to be; empty: it is written into
+  std::string temporary;
+  unsigned mode = kOwnerOnly;
+  int fd = -1;
+  bool own = true;  // it is closed here
+  std::string waiting;
+  Result<void> done;
+
+  Parts() = default;
+  Parts(const Parts&) = delete;
+  ~Parts() {
+    if (fd >= 0 && own) ::close(fd);
+    if (!temporary.empty()) ::unlink(temporary.c_str());
+  }
+
+  void flush() {
+    if (done) done = write_all(fd, waiting, called);
+    waiting.clear();
+  }
+  // Some file systems say only here that the data did not fit.
+  void close_now() {
+    if (own && ::close(fd) != 0 && done) {
+      done = tl::unexpected(system_error(errno, "cannot write " + called));
+    }
+    fd = -1;
+  }
+  void rename_into_place() {
+    if (done && mode != kOwnerOnly) {
+      const mode_t mask = ::umask(0);
+      ::umask(mask);
+      (void)::fchmod(fd, mode & ~mask);  // else it stays the owner's
+    }
+    if (done && ::fsync(fd) != 0 && errno != EINVAL && errno != EROFS) {
+      done = tl::unexpected(system_error(errno, "cannot write " + called));
+    }
+    const std::string folder = folder_of(path);
+    if (done && temporary.empty()) done = give_name(fd, folder, temporary);
+    close_now();
+    if (done && ::rename(temporary.c_str(), path.c_str()) != 0) {
+      done = tl::unexpected(system_error(errno, "cannot rename a new file to " + path));
+    }
+    if (!done) return;
+    temporary.clear();
+    // That the name survives a power cut as well is worth trying, not worth failing for.
+    const Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (parent.get() >= 0) ::fsync(parent.get());
+  }
+};
+
+WholeFile::WholeFile(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+WholeFile::WholeFile(WholeFile&& other) noexcept = default;
+WholeFile& WholeFile::operator=(WholeFile&& other) noexcept = default;
+WholeFile::~WholeFile() = default;
+
+Result<WholeFile> WholeFile::open(const std::string& path, unsigned mode) {
+  auto parts = std::make_unique<Parts>();
+  parts->called = path;
+  parts->mode = mode;
+  if (path == "-") {
+    parts->called = "standard output";
+    parts->fd = STDOUT_FILENO;
+    parts->own = false;
+    return WholeFile(std::move(parts));
+  }
+  parts->path = path;
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) {
       return tl::unexpected(system_error(EISDIR, "cannot write " + path));
     }
-    if (!S_ISREG(status.st_mode)) return write_into(path, bytes);
+    if (!S_ISREG(status.st_mode)) {
+      const auto opened = open_to_write_into(path);
+      if (!opened) return tl::unexpected(opened.error());
+      parts->fd = *opened;
+      parts->path.clear();
+      return WholeFile(std::move(parts));
+    }
     // A symbolic link stays one: what it points to is replaced.
     std::error_code unresolved;
     const std::filesystem::path target = std::filesystem::canonical(path, unresolved);
-    if (!unresolved) return write_beside_and_rename(target.string(), bytes, mode);
+    if (!unresolved) parts->path = target.string();
   }
-  return write_beside_and_rename(path, bytes, mode);
+  const auto opened = new_file(folder_of(parts->path), parts->temporary);
+  if (!opened) return tl::unexpected(opened.error());
+  parts->fd = *opened;
+  return WholeFile(std::move(parts));
+}
+
+Result<void> WholeFile::write(std::string_view bytes) {
+  Parts& p = *parts_;
+  if (p.waiting.size() + bytes.size() >= Parts::kAtOnce) {
+    p.flush();
+    if (p.done) p.done = write_all(p.fd, bytes, p.called);
+  } else if (p.done) {
+    p.waiting += bytes;
+  }
+  return p.done;
+}
+
+Result<void> WholeFile::finish() {
+  parts_->flush();
+  if (parts_->path.empty()) {
+    parts_->close_now();
+  } else {
+    parts_->rename_into_place();
+  }
+  return parts_->done;
+}
+
+Result<void> write_whole_file(const std::string& path, std::string_view bytes, unsigned mode) {
+  auto file = WholeFile::open(path, mode);
+  if (!file) return tl::unexpected(file.error());
+  if (auto written = file->write(bytes); !written) return written;
+  return file->finish();
 }
 
 Result<void> check_bundle_path(const std::string& path) {

@@ -88,6 +88,22 @@ bool known_variants(const lab::ScenarioFile& file, const LabArguments& arguments
   return true;
 }
 
+bool known_places(const lab::ScenarioFile& file, const LabArguments& arguments) {
+  if (arguments.pcap_at.empty()) return true;
+  const auto scenario = file.scenario(file.variants().front(), lab::Where::Endpoint);
+  if (!scenario) return true;  // it is said when it is run
+  std::vector<std::string_view> known;
+  for (const lab::HostSpec& host : scenario->hosts) known.push_back(host.name);
+  for (const lab::NatSpec& nat : scenario->nats) known.push_back(nat.name);
+  for (const std::string& place : arguments.pcap_at) {
+    if (std::find(known.begin(), known.end(), place) != known.end()) continue;
+    complain(kLab, fmt::format("--pcap-at {}: {} has {}", printable(place), file.name(),
+                               fmt::join(known, ", ")));
+    return false;
+  }
+  return true;
+}
+
 std::optional<std::vector<std::uint64_t>> seeds_of(const std::string& text) {
   constexpr std::uint64_t kMost = 1'000'000;
   std::vector<std::uint64_t> all;

@@ -22,6 +22,8 @@ std::optional<lab::ScenarioFile> find_scenario(const std::string& name, int& cod
 std::optional<std::vector<lab::ScenarioFile>> whole_library();
 // --set KEY=VALUE
 std::optional<std::vector<lab::Override>> overrides_of(const LabArguments& arguments);
+// --pcap-at: hosts and NATs of the scenario.
+bool known_places(const lab::ScenarioFile& file, const LabArguments& arguments);
 bool known_variants(const lab::ScenarioFile& file, const LabArguments& arguments);
 // "1-20", "7", "1-3,9"
 std::optional<std::vector<std::uint64_t>> seeds_of(const std::string& text);

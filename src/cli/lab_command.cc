@@ -133,6 +133,15 @@ void add_lab_command(CLI::App& app, Run& run) {
   play->add_option("--log", a.log, "write the lifecycle log: one JSON object a line")
       ->type_name("FILE")
       ->check(not_empty());
+  auto* pcap = play->add_option("--pcap", a.pcap,
+                                "write the packets for Wireshark, with what happened as comments")
+                   ->type_name("FILE")
+                   ->check(not_empty());
+  play->add_option("--pcap-at", a.pcap_at,
+                   "only as seen at this host or NAT (default: all); may be repeated")
+      ->type_name("HOST")
+      ->allow_extra_args(false)
+      ->needs(pcap);
   play->add_flag("--diagram", a.diagram, "draw what was sent and what states there were");
   play->add_option("--html", a.html,
                    "write a page: verdict, evidence, sequence diagram, what there was over time")

@@ -1,6 +1,8 @@
 // lastack lab run: a scenario played, judged, and drawn if asked for.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bundle/whole_file.h"
 #include "cli/exit_codes.h"
 #include "cli/lab_choice.h"
@@ -28,17 +30,6 @@ std::string replay_line(const LabArguments& arguments, std::uint64_t seed) {
   return line;
 }
 
-// Where a variant's file goes: with several, "-VARIANT" is put before the ending.
-std::string file_of(const std::string& path, const std::string& variant, bool several) {
-  if (!several || variant.empty()) return path;
-  const std::size_t slash = path.rfind('/');
-  const std::size_t dot = path.rfind('.');
-  const bool ending =
-      dot != std::string::npos && dot != 0 && (slash == std::string::npos || dot > slash + 1);
-  return ending ? fmt::format("{}-{}{}", path.substr(0, dot), variant, path.substr(dot))
-                : fmt::format("{}-{}", path, variant);
-}
-
 // Diagrams and pages, out of the logs.
 int draw(const LabArguments& arguments, const ScenarioFile& file, const lab::RunReport& report,
          const std::string& replay) {
@@ -57,7 +48,8 @@ int draw(const LabArguments& arguments, const ScenarioFile& file, const lab::Run
       if (!print(kLab, text)) return exit_code::kCannotWrite;
     }
     if (!arguments.html.empty()) {
-      const std::string path = file_of(arguments.html, v.variant, report.variants.size() > 1);
+      const std::string path =
+          lab::file_of_variant(arguments.html, v.variant, report.variants.size() > 1);
       const std::string page = log_html(*trace, lab::page_text(file, report, v, replay),
                                         lab::page_series(v, Instant(1s)));
       if (const auto written = write_whole_file(path, page, 0666); !written) {
@@ -80,6 +72,9 @@ int run_lab_run(const LabArguments& arguments) {
   request.seed = arguments.seed;
   request.full = arguments.full;
   request.log = arguments.log;
+  request.capture = arguments.pcap;
+  request.capture_at = arguments.pcap_at;
+  if (!known_places(*file, arguments)) return exit_code::kUsage;
   std::optional<TemporaryFolder> folder;
   if (request.log.empty() && (arguments.diagram || !arguments.html.empty())) {
     folder.emplace();
@@ -109,6 +104,10 @@ int run_lab_run(const LabArguments& arguments) {
                               : lab::run_text(*file, *report, {arguments.measures, replay});
   if (!print(kLab, out)) return exit_code::kCannotWrite;
   if (!report->why_not.empty()) return exit_code::kNoLook;
+  if (std::any_of(report->variants.begin(), report->variants.end(),
+                  [](const lab::VariantRun& v) { return v.unwritten; })) {
+    return exit_code::kCannotWrite;
+  }
   return report->failures() == 0 ? 0 : exit_code::kProblem;
 }
 

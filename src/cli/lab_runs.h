@@ -16,6 +16,8 @@ struct LabArguments {
   std::vector<std::string> variants;
   std::string log;
   std::string html;
+  std::string pcap;
+  std::vector<std::string> pcap_at;
   std::string seeds = "1";
   std::string shard;
   std::string output = "-";

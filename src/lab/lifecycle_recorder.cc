@@ -205,6 +205,7 @@ class LifecycleRecorder::Witness final : public HostObserver {
 
 LifecycleRecorder::LifecycleRecorder(LifecycleHeader header, Sink sink)
     : sink_(std::move(sink)), on_wire_(kRemembered) {
+  if (!sink_) return;
   append_line(line_, header);
   sink_(line_);
 }
@@ -226,7 +227,7 @@ void LifecycleRecorder::watch(VirtualNetwork& network) {
       return;
     }
     if (note.event == WireEvent::Delivered) {
-      arriving_ = number_of(note.number);
+      arriving_ = segment_of(note.number);
       return;
     }
     Happening what{};
@@ -284,7 +285,7 @@ void LifecycleRecorder::watch(VirtualNetwork& network) {
     if (view->ts_value && view->ts_echo) {
       e.segment->timestamps = {*view->ts_value, *view->ts_echo};
     }
-    e.segment_id = number_of(note.number);
+    e.segment_id = segment_of(note.number);
     write(e);
   });
 }
@@ -292,6 +293,8 @@ void LifecycleRecorder::watch(VirtualNetwork& network) {
 void LifecycleRecorder::write(LifecycleEvent event) {
   // listen() and accept() are not told the time: of them the host knows only when it was called last.
   event.at = last_ = std::max(event.at, last_);
+  if (reader_) reader_(event);
+  if (!sink_) return;
   line_.clear();
   append_line(line_, event);
   sink_(line_);
@@ -320,7 +323,7 @@ std::uint64_t LifecycleRecorder::take_number(const FourTuple& sender, std::uint3
   return id;
 }
 
-std::uint64_t LifecycleRecorder::number_of(std::uint64_t packet) const {
+std::uint64_t LifecycleRecorder::segment_of(std::uint64_t packet) const {
   const OnWire& found = on_wire_[packet % kRemembered];
   return found.packet == packet ? found.id : 0;
 }

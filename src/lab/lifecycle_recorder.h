@@ -24,7 +24,7 @@ namespace lastack {
 
 class LifecycleRecorder {
  public:
-  // Whole lines, the header's first, at once.
+  // Whole lines, the header's first, at once. It may be empty: nothing is written.
   using Sink = std::function<void(std::string_view)>;
   LifecycleRecorder(LifecycleHeader header, Sink sink);
   ~LifecycleRecorder();
@@ -35,6 +35,10 @@ class LifecycleRecorder {
   HostObserver* observe(std::string host);
   // What becomes of segments on the wire. Hosts are called as in observe().
   void watch(VirtualNetwork& network);
+  // Told of each event as it is written.
+  void read_by(std::function<void(const LifecycleEvent&)> reader) { reader_ = std::move(reader); }
+  // The number of the segment that a packet of the watched network is, or is a piece of; 0: not known.
+  std::uint64_t segment_of(std::uint64_t packet) const;
 
  private:
   class Witness;
@@ -42,9 +46,9 @@ class LifecycleRecorder {
   std::uint64_t number_sent(const FourTuple& sender, const SeenSegment& segment);
   // A packet begins its way: the number of the segment that it is, or is a piece of; 0 if nobody here has sent it.
   std::uint64_t take_number(const FourTuple& sender, std::uint32_t seq, std::uint32_t length);
-  std::uint64_t number_of(std::uint64_t packet) const;
 
   Sink sink_;
+  std::function<void(const LifecycleEvent&)> reader_;
   std::string line_;
   std::vector<std::unique_ptr<Witness>> witnesses_;
   Instant last_{};

@@ -30,7 +30,7 @@ class EndpointHost final : public LabHost {
   }
   Outcome<void> connect(Sock socket, const Endpoint& remote) override {
     touch();
-    return host_->connect(id(socket), remote, net_.now());
+    return seen(host_->connect(id(socket), remote, net_.now()), remote);
   }
   Outcome<Sock> accept(Sock listener, SocketUser& user) override {
     return keep(host_->accept(id(listener)), user);

@@ -54,6 +54,7 @@ bool Faults::is(SegmentKind wanted, SegmentKind kind, const PacketView& segment)
 }
 
 void Faults::look_at(Passage& passage) {
+  struck_last_.clear();
   const auto segment = passage.segment();
   if (!segment) return;
   Side& side = sides_[segment->tuple];
@@ -87,6 +88,7 @@ void Faults::look_at(Passage& passage) {
     ++rule.seen;
     if (rule.seen < spec.first || rule.seen > spec.last) continue;
     ++struck_[i];
+    struck_last_.push_back(i);
     switch (spec.deed) {
       case FaultSpec::Deed::Drop:
         passage.drop();

@@ -26,6 +26,8 @@ class Faults {
   void ended(const std::string& step);
   // How often each has struck, in the order of the specs.
   const std::vector<std::uint64_t>& struck() const { return struck_; }
+  // Those that struck the packet that was looked at last.
+  const std::vector<std::size_t>& struck_last() const { return struck_last_; }
 
  private:
   struct Rule {
@@ -46,6 +48,7 @@ class Faults {
 
   std::vector<Rule> rules_;
   std::vector<std::uint64_t> struck_;
+  std::vector<std::size_t> struck_last_;
   Instant began_;
   std::map<FourTuple, Side> sides_;
 };

@@ -180,7 +180,7 @@ class Namespaced final : public KernelHost, private PacketNode {
     tell(socket, SeenCall::Connect);
     // An epoll that was asked about a socket before connect() has told that it hangs up, and tells no more.
     rewatch(socket);
-    return begun;
+    return seen(begun, remote);
   }
   Outcome<Sock> accept(Sock listener, SocketUser& user) override {
     const DescriptorLimit limit(*this);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -87,9 +88,17 @@ class LabHost {
   // Loses its memory, as by a crash, and is there again at once. False: this kind cannot.
   virtual bool crash() { return false; }
   virtual bool is_kernel() const { return false; }
+  // Told of a connect() that has come to nothing at once: no port, no descriptor, no route.
+  using Refusal = std::function<void(const Endpoint& remote, Err)>;
+  void on_refusal(Refusal told) { refused_ = std::move(told); }
 
  protected:
   explicit LabHost(const HostSpec& spec) : spec_(spec) {}
+  Outcome<void> seen(Outcome<void> begun, const Endpoint& remote) const {
+    if (!begun && begun.error() != Err::in_progress && refused_) refused_(remote, begun.error());
+    return begun;
+  }
+  Refusal refused_;
   HostSpec spec_;
 };
 

@@ -13,6 +13,7 @@
 #include "lab/scenario/nat.h"
 #include "lab/scenario/stage.h"
 #include "lab/scenario/steps.h"
+#include "lab/wire_capture.h"
 #include "lastack/doctor.h"
 
 namespace lastack::lab {
@@ -71,7 +72,9 @@ class Play final : public Stage {
  public:
   Play(const Scenario& scenario, const PlayOptions& options)
       : scenario_(scenario), options_(options), net_(options.seed, scenario.wire) {
-    if (options.log) recorder_.emplace(header_of(scenario, options), options.log);
+    if (options.log || options.capture) {
+      recorder_.emplace(header_of(scenario, options), options.log);
+    }
   }
   ~Play() {
     programs_.clear();
@@ -87,6 +90,7 @@ class Play final : public Stage {
     ids_[name] = hosts_[name]->id();
     lay_links();
     if (faults_) faults_->moved(before, ids_[name]);
+    if (capture_) capture_->moved(before, ids_[name]);
     return true;
   }
 
@@ -107,6 +111,7 @@ class Play final : public Stage {
       return tl::unexpected(ran.error());
     }
     sample_now();
+    if (capture_) capture_->finish(now());
     measure();
     result_.took = now() - began_;
     return std::move(result_);
@@ -150,13 +155,46 @@ class Play final : public Stage {
       if (!observed_.empty())
         net_.add_tap([this](const WireNote& note) { tell_of(note, WireEvent::Sent, note.from); });
       recorder_->watch(net_);
+      if (options_.capture) begin_capture();
       if (!observed_.empty())
         net_.add_tap(
             [this](const WireNote& note) { tell_of(note, WireEvent::Delivered, note.to); });
     }
     if (!scenario_.faults.empty()) {
       faults_.emplace(scenario_.faults, began_, ids_);
-      net_.set_fault([this](Passage& passage) { faults_->look_at(passage); });
+      net_.set_fault([this](Passage& passage) {
+        faults_->look_at(passage);
+        if (!capture_) return;
+        for (const std::size_t which : faults_->struck_last())
+          capture_->struck(scenario_.faults[which].name);
+      });
+    }
+  }
+
+  void begin_capture() {
+    std::vector<WireCapture::Place> places;
+    const auto add = [&](const std::string& name, std::string about, bool tells_why,
+                         const std::vector<IpAddress>& addresses) {
+      const auto& only = options_.capture_at;
+      if (!only.empty() && std::find(only.begin(), only.end(), name) == only.end()) return;
+      places.push_back({ids_[name], {name, std::move(about), addresses}, tells_why});
+    };
+    for (const LabHost* host : in_order_) {
+      add(host->name(), host->is_kernel() ? "a host: the running kernel" : "a host: an endpoint",
+          !host->is_kernel(), host->spec().addresses);
+    }
+    for (const NatSpec& nat : scenario_.nats) add(nat.name, "a NAT", true, {nat.address});
+    capture_.emplace(
+        "lastack " + options_.tool_version,
+        fmt::format("{}: on {}, seed {}. Times are those of the run, which begins at 1 s; a packet "
+                    "is here once for each host that sends or gets it.",
+                    scenario_.name, to_string(options_.where), options_.seed),
+        places, options_.capture);
+    capture_->watch(net_, *recorder_);
+    for (LabHost* host : in_order_) {
+      host->on_refusal([this, host](const Endpoint& remote, Err error) {
+        capture_->refused(host->name(), remote, error);
+      });
     }
   }
 
@@ -411,6 +449,7 @@ class Play final : public Stage {
   const Scenario& scenario_;
   const PlayOptions& options_;
   std::optional<LifecycleRecorder> recorder_;
+  std::optional<WireCapture> capture_;
   VirtualNetwork net_;
   std::vector<LabHost*> in_order_;
   std::vector<KernelHost*> kernels_;

@@ -24,6 +24,9 @@ struct PlayOptions {
   std::string tool_version;  // for the log
   // Takes the lifecycle log, whole lines; empty: none is made.
   std::function<void(std::string_view)> log;
+  // Takes a capture of the wire, whole blocks of pcapng (wire_capture.h); empty: none is made.
+  std::function<void(std::string_view)> capture;
+  std::vector<std::string> capture_at;  // hosts and NATs; empty: all
   // Called now and then with how much of `duration` is over, 0 to 1.
   std::function<void(double)> progress;
   bool keep_looks = false;

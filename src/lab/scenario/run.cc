@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "bundle/whole_file.h"
 #include "lab/child_process.h"
 #include "lab/private_namespace.h"
 #include "lab/unique_fd.h"
@@ -55,22 +56,38 @@ struct Played {
   std::string why_not;
   bool denied = false;
   bool forbidden = false;  // something else that needs a permission
+  bool unwritten = false;
 };
 
-Played play_here(const Scenario& scenario, PlayOptions options, const std::string& log) {
+Played unwritten(const std::string& why) {
+  return {std::nullopt, why, false, false, true};
+}
+
+Played play_here(const Scenario& scenario, PlayOptions options, const std::string& log,
+                 const std::string& capture) {
   std::unique_ptr<LogFile> file;
   if (!log.empty()) {
     file = std::make_unique<LogFile>(log);
-    if (!file->finish().empty()) return {std::nullopt, file->finish(), false};
+    if (!file->finish().empty()) return unwritten(file->finish());
     options.log = [&](std::string_view line) { file->write(line); };
+  }
+  std::optional<WholeFile> packets;
+  if (!capture.empty()) {
+    auto opened = WholeFile::open(capture, 0666);
+    if (!opened) return unwritten(opened.error().message);
+    packets = *std::move(opened);
+    options.capture = [&](std::string_view block) { (void)packets->write(block); };
   }
   auto played = play(scenario, options);
   if (!played) {
     const int number = played.error().number;
     return {std::nullopt, played.error().message, false, number == EACCES || number == EPERM};
   }
-  if (file && !file->finish().empty()) return {std::nullopt, file->finish(), false};
-  return {*std::move(played), "", false};
+  if (file && !file->finish().empty()) return unwritten(file->finish());
+  if (packets) {
+    if (const auto whole = packets->finish(); !whole) return unwritten(whole.error().message);
+  }
+  return {*std::move(played), ""};
 }
 
 // --- Across a pipe
@@ -93,6 +110,7 @@ std::string written(const Played& played) {
   json["why_not"] = played.why_not;
   json["denied"] = played.denied;
   json["forbidden"] = played.forbidden;
+  json["unwritten"] = played.unwritten;
   if (played.result) {
     json["took"] = played.result->took.count();
     json["cost"] = played.result->cost.count();
@@ -122,11 +140,11 @@ std::string written(const Played& played) {
 Played parsed(const std::string& text) {
   Played played;
   const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object())
-    return {std::nullopt, "the process that played it ended without a word", false};
+  if (!json.is_object()) return {std::nullopt, "the process that played it ended without a word"};
   played.why_not = json.value("why_not", "");
   played.denied = json.value("denied", false);
   played.forbidden = json.value("forbidden", false);
+  played.unwritten = json.value("unwritten", false);
   if (!json.contains("measures")) return played;
   PlayResult result;
   result.took = Duration(json.value("took", std::int64_t{0}));
@@ -169,7 +187,7 @@ struct Job {
   std::size_t variant = 0;
   Scenario scenario;
   PlayOptions options;
-  std::string log;
+  std::string log, capture;
   bool privately = false;  // it has kernel hosts
   double share = 0;        // of it that is over
   Played played;
@@ -194,7 +212,7 @@ class PrivatePlay {
         played.why_not = entered.error().message;
         played.denied = is_denial(entered.error());
       } else {
-        played = play_here(job.scenario, inside, job.log);
+        played = play_here(job.scenario, inside, job.log, job.capture);
       }
       write_all(in.get(), written(played));
       return 0;
@@ -269,7 +287,7 @@ void play_all(std::vector<Job>& jobs, const std::function<void(double)>& progres
         job.share = share;
         tell();
       };
-      job.played = play_here(job.scenario, job.options, job.log);
+      job.played = play_here(job.scenario, job.options, job.log, job.capture);
       job.share = 1;
     }
     tell();
@@ -371,6 +389,16 @@ void judge(const ScenarioFile& file, RunReport& report) {
   }
 }
 
+std::string file_of_variant(const std::string& path, const std::string& variant, bool several) {
+  if (!several || variant.empty()) return path;
+  const std::size_t slash = path.rfind('/');
+  const std::size_t dot = path.rfind('.');
+  const bool ending =
+      dot != std::string::npos && dot != 0 && (slash == std::string::npos || dot > slash + 1);
+  return ending ? fmt::format("{}-{}{}", path.substr(0, dot), variant, path.substr(dot))
+                : fmt::format("{}-{}", path, variant);
+}
+
 std::size_t RunReport::failures() const {
   std::size_t n = 0;
   for (const CheckOutcome& c : checks) n += c.verdict != Check::Verdict::Holds ? 1 : 0;
@@ -406,6 +434,8 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
     if (!request.log.empty()) {
       one.log = variants.size() > 1 ? fmt::format("{}-{}", request.log, variant) : request.log;
     }
+    if (!request.capture.empty())
+      one.capture = file_of_variant(request.capture, variant, variants.size() > 1);
     one.why_not = not_there(file, variant, *scenario, request);
     one.skipped = !one.why_not.empty();
     if (!one.skipped) {
@@ -418,7 +448,9 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
       job.options.seed = one.seed;
       job.options.keep_looks = request.keep_looks;
       job.options.tool_version = request.tool_version;
+      job.options.capture_at = request.capture_at;
       job.log = one.log;
+      job.capture = one.capture;
       jobs.push_back(std::move(job));
     }
     report.variants.push_back(std::move(one));
@@ -454,6 +486,7 @@ Result<std::vector<RunReport>> run_all(
     report.variants[job.variant].forbidden = job.played.forbidden;
     report.variants[job.variant].result = std::move(job.played.result);
     report.variants[job.variant].why_not = std::move(job.played.why_not);
+    report.variants[job.variant].unwritten = job.played.unwritten;
   }
   for (std::size_t i = 0; i < reports.size(); ++i) {
     if (reports[i].why_not.empty()) judge(*requests[i].first, reports[i]);

@@ -24,6 +24,9 @@ struct RunRequest {
   std::string tool_version;
   // Where the lifecycle log goes; with several variants "-VARIANT" is added. Empty: none is made.
   std::string log;
+  // Where a capture of the wire goes, likewise; with several variants "-VARIANT" is put before the ending.
+  std::string capture;
+  std::vector<std::string> capture_at;  // hosts and NATs; empty: all
   std::function<void(double share)> progress;
 };
 
@@ -35,6 +38,8 @@ struct VariantRun {
   bool skipped = false;    // it cannot be there, or was not asked for
   bool forbidden = false;  // for want of a permission, such as that to open a device
   std::string log;         // the file
+  std::string capture;     // and the other one
+  bool unwritten = false;  // why_not is that one of them could not be written
 };
 
 struct CheckOutcome {
@@ -71,6 +76,8 @@ Result<RunReport> run(const ScenarioFile& file, const RunRequest& request);
 
 // Asks the conditions of the file of what was measured, and decides: once all variants are in the report.
 void judge(const ScenarioFile& file, RunReport& report);
+// Where a variant's file goes, when there are several: "-VARIANT" before the ending.
+std::string file_of_variant(const std::string& path, const std::string& variant, bool several);
 
 // Several, those with kernel hosts side by side: they wait more than they work. `progress` of the requests is not asked.
 Result<std::vector<RunReport>> run_all(

@@ -39,7 +39,8 @@ std::string run_text(const ScenarioFile& file, const RunReport& report,
     }
     out += fmt::format(", {:.6g} s, played in {:.3g} s\n", seconds(v.result->took),
                        seconds(v.result->cost));
-    if (!v.log.empty()) out += fmt::format("  lifecycle log in {}\n", v.log);
+    if (!v.log.empty()) out += fmt::format("  lifecycle log in {}\n", printable(v.log));
+    if (!v.capture.empty()) out += fmt::format("  packets in {}\n", printable(v.capture));
     for (const CheckOutcome& c : report.checks) {
       if (c.variant != v.variant) continue;
       out += fmt::format("  {:<6} {}\n         {}{}{}\n", mark(c.verdict), printable(c.text),
