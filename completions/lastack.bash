@@ -96,7 +96,7 @@ _lastack_lab() {
   done
   case $part in
     '') options='list show run compare sweep claims replay' ;;
-    run) options='--on --seed --set --variant --log --html --diagram --measures --json --full' ;;
+    run) options='--on --seed --set --variant --log --html --pcap --pcap-at --diagram --measures --json --full' ;;
     compare) options='--seeds --set --variant --full' ;;
     sweep) options='--on --seeds --set --variant --shard --output -o --full' ;;
     claims) options='--format --full' ;;
@@ -104,12 +104,12 @@ _lastack_lab() {
   case $previous in
     --on) words='endpoint kernel mixed' ;;
     --format) words='text json markdown' ;;
-    --log | --html | --output | -o)
+    --log | --html | --pcap | --output | -o)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
       ;;
-    --seed | --seeds | --set | --variant | --shard) return ;;
+    --seed | --seeds | --set | --variant | --pcap-at | --shard) return ;;
     *)
       if [[ $part =~ ^(show|run|compare|sweep)$ && $current != -* ]]; then
         compopt -o filenames

@@ -112,6 +112,8 @@ complete -c lastack -n "$lab; and __fish_seen_subcommand_from run compare sweep"
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from run compare sweep" -l variant -x -d 'Only this one'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l log -r -F -d 'Write the lifecycle log'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l html -r -F -d 'Write a page'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l pcap -r -F -d 'Write the packets, for Wireshark'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l pcap-at -x -d 'Only as seen at this host'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l diagram -d 'Draw what was sent'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l measures -d 'All that was measured'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l json -d 'The result as JSON'

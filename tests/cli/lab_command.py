@@ -5,6 +5,9 @@ usage: lab_command.py LASTACK SOURCE_DIR
 """
 import json
 import os
+import resource
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,60 @@ holds = "open.result == ECONNREFUSED"
 def run(*words, **more):
     done = subprocess.run([LASTACK, "lab", *words], capture_output=True, text=True, timeout=60, **more)
     return done.returncode, done.stdout, done.stderr
+
+
+def read_pcapng(path):
+    """Interfaces by name and packets, of a file whose blocks are as the draft has them; an assertion fails otherwise."""
+    with open(path, "rb") as file:
+        data = file.read()
+    interfaces, packets, at = [], [], 0
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        assert length % 4 == 0 and length >= 12, (at, length)
+        assert struct.unpack_from("<I", data, at + length - 4)[0] == length, at
+        body = data[at + 8:at + length - 4]
+        at += length
+        if kind == 0x0a0d0d0a:
+            assert body[:8] == struct.pack("<IHH", 0x1a2b3c4d, 1, 0)
+        elif kind == 1:
+            assert struct.unpack_from("<H", body)[0] == 101
+            options = pcapng_options(body[8:])
+            assert options[9] == b"\x09"
+            interfaces.append(options[2].decode())
+        elif kind == 6:
+            which, high, low, captured, original = struct.unpack_from("<IIIII", body)
+            assert captured == original
+            packet = body[20:20 + captured]
+            options = pcapng_options(body[20 + (captured + 3) // 4 * 4:])
+            packets.append({
+                "interface": interfaces[which], "at": high << 32 | low, "id": struct.unpack("<Q", options[5])[0],
+                "outbound": struct.unpack("<I", options[2])[0] == 2, "comment": options.get(1, b"").decode(),
+                "sum": tcp_sum(packet)
+            })
+    return interfaces, packets
+
+
+def pcapng_options(body):
+    options, at = {}, 0
+    while at < len(body):
+        code, length = struct.unpack_from("<HH", body, at)
+        if code == 0:
+            assert length == 0 and at + 4 == len(body)
+            return options
+        options[code] = body[at + 4:at + 4 + length]
+        padding = -length % 4
+        assert body[at + 4 + length:at + 4 + length + padding] == bytes(padding)
+        at += 4 + length + padding
+    assert not body, "options without an end"
+    return options
+
+
+def tcp_sum(packet):
+    """0 where the checksum of an IPv4 packet's TCP segment is right."""
+    segment = packet[(packet[0] & 15) * 4:]
+    data = packet[12:20] + struct.pack(">HH", 6, len(segment)) + segment + bytes(len(segment) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    return total % 0xffff
 
 
 class Lab(unittest.TestCase):
@@ -106,8 +163,63 @@ class Lab(unittest.TestCase):
 
     def test_a_full_disk(self):
         code, out, _ = run("run", self.refused, "--log", "/dev/full")
-        self.assertEqual(code, 2)
+        self.assertEqual(code, 73)
         self.assertIn("No space left", out)
+        code, out, _ = run("run", self.refused, "--pcap", "/dev/full")
+        self.assertEqual(code, 73)
+        self.assertIn("No space left", out)
+
+    def test_a_capture(self):
+        scenario = os.path.join(SOURCE, "scenarios", "lost-last-ack.toml")
+        path = os.path.join(self.folder, "a.pcapng")
+        words = ("run", scenario, "--variant", "time-wait", "--pcap")
+        self.assertEqual(run(*words, path)[0], 0)
+        interfaces, packets = read_pcapng(path)
+        self.assertEqual(interfaces, ["client", "server"])
+        for packet in packets:
+            self.assertEqual(packet["sum"], 0, packet)
+        # Three ACKs of the client are lost: sent, and never arrived.
+        lost = [p for p in packets if "lost: fault loss" in p["comment"]]
+        self.assertEqual([(p["interface"], p["outbound"]) for p in lost], [("client", True)] * 3)
+        for packet in packets:
+            seen = [p["interface"] for p in packets if p["id"] == packet["id"]]
+            self.assertEqual(len(seen), 1 if packet in lost else 2, packet)
+        ends = [p["comment"] for p in packets if "TIME_WAIT" in p["comment"]]
+        self.assertEqual(len(ends), 1)
+        self.assertIn("FIN_WAIT_2 -> TIME_WAIT (RFC9293", ends[0])
+        self.assertEqual(packets[0]["at"], 10**9)
+        self.assertEqual([p["at"] for p in packets], sorted(p["at"] for p in packets))
+        # One place, and the same bytes with the same seed.
+        again = os.path.join(self.folder, "b.pcapng")
+        self.assertEqual(run(*words, again)[0], 0)
+        with open(path, "rb") as one, open(again, "rb") as other:
+            self.assertEqual(one.read(), other.read())
+        self.assertEqual(run(*words, again, "--pcap-at", "server")[0], 0)
+        interfaces, only = read_pcapng(again)
+        self.assertEqual(interfaces, ["server"])
+        self.assertEqual(len(only), sum(p["interface"] == "server" for p in packets))
+        self.assertEqual(run(*words, again, "--pcap-at", "sever")[0], 64)
+        if shutil.which("tshark"):
+            done = subprocess.run(["tshark", "-r", path, "-T", "fields", "-e", "frame.comment"], capture_output=True,
+                                  text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout.splitlines(), [p["comment"] for p in packets])
+
+    def test_a_capture_that_cannot_be_written(self):
+        folder = os.path.join(self.folder, "captures")
+        os.mkdir(folder)
+        path = os.path.join(folder, "a.pcapng")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("old")
+        code, out, _ = run("run", self.refused, "--pcap", path, restore_signals=False,
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
+        self.assertEqual(code, 73, out)
+        self.assertIn("cannot write " + path, out)
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "old")
+        self.assertEqual(os.listdir(folder), ["a.pcapng"])
+        code, out, _ = run("run", self.refused, "--pcap", os.path.join(folder, "no", "x"))
+        self.assertEqual(code, 73, out)
 
     def test_a_run_is_replayed(self):
         code, out, _ = run("run", self.refused, "--seed", "4", "--set", "wire.delay=3 ms")
