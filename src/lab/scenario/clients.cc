@@ -12,7 +12,7 @@ namespace {
 
 class Clients final : public Program {
  public:
-  Clients(const ClientsSpec& spec, Stage& stage) : spec_(spec), stage_(stage) {}
+  Clients(const ClientsSpec& spec, Stage& stage) : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {}
 
   void start() override {
     for (const auto& [name, port] : spec_.to) {
@@ -63,7 +63,7 @@ class Clients final : public Program {
     Instant begun{}, asked{};
   };
 
-  LabHost& host() { return stage_.host(spec_.host); }
+  LabHost& host() { return host_; }
 
   // The k-th is due at began_ + k / rate, whatever became of those before.
   void due() {
@@ -264,6 +264,7 @@ class Clients final : public Program {
 
   ClientsSpec spec_;
   Stage& stage_;
+  LabHost& host_;
   std::vector<Endpoint> destinations_;
   Instant began_{}, ends_{};
   std::deque<Connection> connections_;

@@ -11,7 +11,7 @@ namespace {
 
 class Pool final : public Program {
  public:
-  Pool(const PoolSpec& spec, Stage& stage) : spec_(spec), stage_(stage) {
+  Pool(const PoolSpec& spec, Stage& stage) : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {
     for (std::uint32_t i = 0; i < spec.size; ++i) members_.emplace_back(*this);
   }
 
@@ -51,7 +51,7 @@ class Pool final : public Program {
     Instant due{}, used{};
   };
 
-  LabHost& host() { return stage_.host(spec_.host); }
+  LabHost& host() { return host_; }
 
   void due() {
     if (ended_) return;
@@ -204,6 +204,7 @@ class Pool final : public Program {
 
   PoolSpec spec_;
   Stage& stage_;
+  LabHost& host_;
   Endpoint to_;
   Instant began_{};
   std::deque<Member> members_;

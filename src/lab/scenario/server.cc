@@ -11,7 +11,7 @@ namespace {
 
 class Server final : public Program {
  public:
-  Server(const ServerSpec& spec, Stage& stage) : spec_(spec), stage_(stage) {}
+  Server(const ServerSpec& spec, Stage& stage) : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {}
 
   void start() override {
     started_ = stage_.now();
@@ -48,7 +48,7 @@ class Server final : public Program {
     Server& server;
   };
 
-  LabHost& host() { return stage_.host(spec_.host); }
+  LabHost& host() { return host_; }
 
   void begin() {
     const IpAddress address = spec_.address.value_or(IpAddress{});
@@ -206,6 +206,7 @@ class Server final : public Program {
 
   ServerSpec spec_;
   Stage& stage_;
+  LabHost& host_;
   Listener listening_{*this};
   Sock listener_{};
   bool listens_ = false;
