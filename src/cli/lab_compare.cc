@@ -26,6 +26,7 @@ int run_lab_compare(const LabArguments& arguments) {
   const TemporaryFolder folder;
   if (folder.path().empty()) return exit_code::kCannotWrite;
   bool agrees = true;
+  bool compared = false;
   Progress progress;
   for (const lab::ScenarioFile& file : files) {
     if (!known_variants(file, arguments)) return exit_code::kUsage;
@@ -42,8 +43,10 @@ int run_lab_compare(const LabArguments& arguments) {
       return exit_code::kUsage;
     }
     agrees = agrees && comparison->agrees();
+    compared = compared || !comparison->variants.empty();
     if (!print(kLab, lab::comparison_text(file, *comparison))) return exit_code::kCannotWrite;
   }
+  if (!compared) return exit_code::kNoLook;
   return agrees ? 0 : exit_code::kProblem;
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 class Clients final : public Program {
  public:
-  Clients(const ClientsSpec& spec, Stage& stage) : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {}
+  Clients(const ClientsSpec& spec, Stage& stage)
+      : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {}
 
   void start() override {
     for (const auto& [name, port] : spec_.to) {

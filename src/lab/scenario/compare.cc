@@ -34,22 +34,30 @@ std::string other_results(const Scenario& scenario, const Measures& endpoint,
   return "";
 }
 
+// Of this variant; what looks at several of them goes with the first.
+bool is_of(const CheckOutcome& check, const RunReport& report, const std::string& variant) {
+  return check.variant == variant ||
+         (check.variant.empty() && variant == report.variants.front().variant);
+}
+
 // A condition that holds in one world and not in the other.
 std::string other_verdict(const RunReport& endpoint, const RunReport& kernel,
                           const std::string& variant) {
   for (const CheckOutcome& e : endpoint.checks) {
-    if (e.variant != variant) continue;
+    if (!is_of(e, endpoint, variant)) continue;
     for (const CheckOutcome& k : kernel.checks) {
-      if (k.variant != variant || k.text != e.text || k.verdict == e.verdict) continue;
+      if (k.variant != e.variant || k.text != e.text || k.verdict == e.verdict) continue;
       return fmt::format("{}: {} on the endpoint, {} on the kernel", e.text, e.seen, k.seen);
     }
   }
-  for (const RunReport* report : {&endpoint, &kernel}) {
-    for (const CheckOutcome& c : report->checks) {
-      if (c.variant == variant && c.verdict != Check::Verdict::Holds) {
-        return fmt::format("{} does not hold on {}: {}", c.text, to_string(report->where), c.seen);
-      }
-    }
+  return "";
+}
+
+// One that holds in neither.
+std::string fails_alike(const RunReport& endpoint, const std::string& variant) {
+  for (const CheckOutcome& c : endpoint.checks) {
+    if (is_of(c, endpoint, variant) && c.verdict != Check::Verdict::Holds)
+      return fmt::format("in both worlds this does not hold: {} ({})", c.text, c.seen);
   }
   return "";
 }
@@ -77,6 +85,10 @@ bool Comparison::agrees() const {
 
 Result<Comparison> compare(const ScenarioFile& file, const CompareRequest& request) {
   Comparison all;
+  if (const std::string why = file.not_on_kernel(); !why.empty()) {
+    all.why_not = fmt::format("not run on kernel: {}", why);
+    return all;
+  }
   for (std::size_t i = 0; i < request.seeds.size(); ++i) {
     std::vector<std::pair<const ScenarioFile*, RunRequest>> runs;
     for (const Where where : {Where::Endpoint, Where::Kernel}) {
@@ -137,6 +149,10 @@ Result<Comparison> compare(const ScenarioFile& file, const CompareRequest& reque
             one.reason = fmt::format("{}, at {}: {}", apart.first->connection, apart.first->host,
                                      to_string(apart.first->kind));
         }
+      }
+      if (one.likeness == Likeness::Match || one.likeness == Likeness::Permitted) {
+        if (const std::string alike = fails_alike(endpoint, e.variant); !alike.empty())
+          one.reason += (one.reason.empty() ? "" : "; ") + alike;
       }
       all.variants.push_back(std::move(one));
     }

@@ -84,9 +84,10 @@ class EndpointHost final : public LabHost {
   std::uint64_t descriptors() override { return open_; }
   std::optional<std::uint64_t> memory() override { return host_->time_wait_memory(); }
   Result<HostSnapshot> snapshot() override { return host_->snapshot(net_.now()); }
-  bool crash() override {
+  bool crash(bool quiet) override {
     net_.remove(*host_);
-    spec_.options.lost_memory_at = net_.now();
+    spec_.options.lost_memory_at.reset();
+    if (quiet) spec_.options.lost_memory_at = net_.now();
     std::fill(users_.begin(), users_.end(), nullptr);
     open_ = 0;
     begin();

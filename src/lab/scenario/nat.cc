@@ -40,10 +40,20 @@ bool Nat::expired(const Mapping& mapping, Instant now) const {
   return now - mapping.last > (closed ? spec_.closed_after : spec_.forget_after);
 }
 
+std::size_t Nat::mappings(Instant now) const {
+  return static_cast<std::size_t>(
+      std::count_if(by_port_.begin(), by_port_.end(),
+                    [&](const auto& one) { return !expired(one.second, now); }));
+}
+
 Nat::Mapping* Nat::map(const Endpoint& inside, Instant now, Port& port) {
   if (const auto known = by_inside_.find(inside); known != by_inside_.end()) {
     port = known->second;
-    return &by_port_[port];
+    Mapping& mapping = by_port_[port];
+    if (!expired(mapping, now)) return &mapping;
+    ++counts_.expired;
+    by_inside_.erase(known);
+    by_port_.erase(port);
   }
   const std::uint32_t all = std::uint32_t{spec_.last_port} - spec_.first_port + 1;
   for (std::uint32_t tried = 0; tried < all; ++tried) {
@@ -74,7 +84,14 @@ void Nat::receive(std::span<const std::byte> packet, Instant now) {
   const bool outside = segment->tuple.remote.address == spec_.address;
   if (outside) {
     const auto found = by_port_.find(segment->tuple.remote.port);
-    if (found == by_port_.end() || expired(found->second, now)) {
+    if (found != by_port_.end() && expired(found->second, now)) {
+      ++counts_.expired;
+      by_inside_.erase(found->second.inside);
+      by_port_.erase(found);
+      ++counts_.unknown;
+      return;
+    }
+    if (found == by_port_.end()) {
       ++counts_.unknown;
       return;
     }

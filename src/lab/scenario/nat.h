@@ -27,13 +27,14 @@ class Nat final : public PacketNode {
   bool has_address(const IpAddress& address) const override { return address == spec_.address; }
 
   struct Counts {
-    std::uint64_t mapped = 0;  // mappings made
-    std::uint64_t expired = 0;
+    std::uint64_t mapped = 0;   // mappings made
+    std::uint64_t expired = 0;  // mappings found forgotten, by a packet or for want of a port
     std::uint64_t no_port = 0;  // packets dropped: every port is taken
     std::uint64_t unknown = 0;  // from outside to no mapping
   };
   const Counts& counts() const { return counts_; }
-  std::size_t mappings() const { return by_inside_.size(); }
+  // Those that are not forgotten by then.
+  std::size_t mappings(Instant now) const;
 
  private:
   struct Mapping {

@@ -84,9 +84,9 @@ class Play final : public Stage {
 
   Instant now() const override { return net_.now(); }
   bool in_real_time() const override { return !kernels_.empty(); }
-  bool crash(const std::string& name) override {
+  bool crash(const std::string& name, bool quiet) override {
     const NodeId before = ids_[name];
-    if (!hosts_[name]->crash()) return false;
+    if (!hosts_[name]->crash(quiet)) return false;
     ids_[name] = hosts_[name]->id();
     lay_links();
     if (faults_) faults_->moved(before, ids_[name]);
@@ -397,7 +397,7 @@ class Play final : public Stage {
     for (std::size_t i = 0; i < nats_.size(); ++i) {
       const std::string& name = scenario_.nats[i].name;
       into[name + ".mapped"] = static_cast<double>(nats_[i]->counts().mapped);
-      into[name + ".mappings"] = static_cast<double>(nats_[i]->mappings());
+      into[name + ".mappings"] = static_cast<double>(nats_[i]->mappings(now()));
       into[name + ".expired"] = static_cast<double>(nats_[i]->counts().expired);
       into[name + ".no_port"] = static_cast<double>(nats_[i]->counts().no_port);
       into[name + ".unknown"] = static_cast<double>(nats_[i]->counts().unknown);

@@ -11,7 +11,8 @@ namespace {
 
 class Pool final : public Program {
  public:
-  Pool(const PoolSpec& spec, Stage& stage) : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {
+  Pool(const PoolSpec& spec, Stage& stage)
+      : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {
     for (std::uint32_t i = 0; i < spec.size; ++i) members_.emplace_back(*this);
   }
 

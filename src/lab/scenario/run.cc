@@ -1,5 +1,7 @@
 #include "lab/scenario/run.h"
 
+#include "lab/scenario/measure_names.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -14,6 +16,7 @@
 #include "bundle/whole_file.h"
 #include "lab/child_process.h"
 #include "lab/private_namespace.h"
+#include "lab/scenario/measure_names.h"
 #include "lab/unique_fd.h"
 #include "lastack/bundle.h"
 
@@ -325,29 +328,21 @@ std::string not_there(const ScenarioFile& file, const std::string& variant,
 // {name} and {variant:name}
 std::string filled(const std::string& text, const RunReport& report) {
   std::string all;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::size_t end = text[i] == '{' ? text.find('}', i) : std::string::npos;
-    if (end == std::string::npos) {
-      all += text[i];
-      continue;
-    }
-    const std::string inside = text.substr(i + 1, end - i - 1);
-    const std::size_t colon = inside.find(':');
-    const bool prefixed = colon != std::string::npos && inside.find('.') > colon;
-    const std::string variant = prefixed ? inside.substr(0, colon) : "";
-    const std::string name = prefixed ? inside.substr(colon + 1) : inside;
-    const Measure* found = report.find(variant, name);
-    const auto skipped = [&](const VariantRun& v) { return v.variant == variant && v.skipped; };
+  std::size_t copied = 0;
+  for (const Placeholder& p : placeholders(text)) {
+    all.append(text, copied, p.begin - copied);
+    copied = p.end;
+    const Measure* found = report.find(p.variant, p.name);
+    const auto skipped = [&](const VariantRun& v) { return v.variant == p.variant && v.skipped; };
     if (found != nullptr) {
-      all += show_measure(name, *found);
+      all += show_measure(p.name, *found);
     } else if (std::any_of(report.variants.begin(), report.variants.end(), skipped)) {
       all += "(not here)";
     } else {
       all += "(not measured)";
     }
-    i = end;
   }
-  return all;
+  return all.append(text, copied);
 }
 
 }  // namespace

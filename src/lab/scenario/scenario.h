@@ -174,6 +174,7 @@ struct StepSpec {
   std::optional<Check> until;
   Duration within = 30s;  // gives up then: "timeout"
   bool background = false;
+  bool quiet = false;  // Crash: then it keeps quiet for an MSL
 };
 
 struct Scenario {

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "kernel/file.h"
+#include "lab/scenario/measure_names.h"
 #include "lab/scenario/overrides.h"
 #include "lab/scenario/scenario_reader.h"
 #include "model/printable.h"
@@ -71,6 +72,7 @@ struct ScenarioFile::Impl {
     proof = std::move(p);
   }
 
+  void check_names(const std::vector<Scenario>& played);
   void read() {
     TomlTable t(root, "", file);
     std::vector<ProofSpec::Part> parts;
@@ -102,7 +104,8 @@ struct ScenarioFile::Impl {
     }
     if (auto p = t.table("proof")) read_proof(*p, std::move(parts));
     if (variants.empty()) variants.emplace_back();
-    const std::vector<std::string_view> known(variants.begin(), variants.end());
+    std::vector<std::string_view> known(variants.begin(), variants.end());
+    if (known.front().empty()) known.clear();
     const auto known_variant = [&](TomlTable& in, std::string_view key, const std::string& v) {
       if (std::find(known.begin(), known.end(), v) == known.end()) {
         in.wrong(key, fmt::format("names no variant: \"{}\"{}", printable(v), hint(v, known)));
@@ -146,6 +149,40 @@ struct ScenarioFile::Impl {
   }
 };
 
+// Each condition and each verdict names what a run of some variant can give.
+void ScenarioFile::Impl::check_names(const std::vector<Scenario>& played) {
+  const auto check = [&](TomlTable& in, std::string_view key, const std::string& variant,
+                         const std::string& measure) {
+    if (!variant.empty() && std::find(variants.begin(), variants.end(), variant) == variants.end())
+      in.wrong(key, fmt::format("names no variant: \"{}\"", printable(variant)));
+    std::string wrong;
+    for (const Scenario& one : played) {
+      wrong = wrong_measure(one, measure);
+      if (wrong.empty()) return;
+    }
+    in.wrong(key, wrong);
+  };
+  TomlTable t(root, "", file);
+  std::size_t number = 0;
+  for (TomlTable& one : t.tables("check")) {
+    for (const auto& [variant, measure] : checks[number].check.names())
+      check(one, "holds", variant, measure);
+    ++number;
+  }
+  for (TomlTable& one : t.tables("verdict")) {
+    for (const Placeholder& p : placeholders(one.text("because").value_or("")))
+      check(one, "because", p.variant, p.name);
+  }
+  auto script = t.table("script");
+  if (!script) return;
+  number = 0;
+  for (TomlTable& step : script->tables("steps")) {
+    if (const auto& until = played.front().steps[number++].until) {
+      for (const auto& [variant, measure] : until->names()) check(step, "holds", "", measure);
+    }
+  }
+}
+
 ScenarioFile::ScenarioFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ScenarioFile::ScenarioFile(ScenarioFile&&) noexcept = default;
 ScenarioFile& ScenarioFile::operator=(ScenarioFile&&) noexcept = default;
@@ -161,14 +198,18 @@ Result<ScenarioFile> ScenarioFile::parse(std::string_view text, std::string plac
     // Whatever is wrong with it is wrong before it is run, in every variant. What is wrong without any variant has a
     // place; what a variant puts there has none.
     ScenarioFile file(std::move(impl));
+    std::vector<Scenario> played;
     for (const std::string& variant : file.variants()) {
       for (const Where where : {Where::Endpoint, Where::Kernel, Where::Mixed}) {
         if (auto read = file.scenario(variant, where); !read) {
           (void)read_scenario(file.impl_->root, file.impl_->file);
           return tl::unexpected(read.error());
+        } else {
+          played.push_back(*std::move(read));
         }
       }
     }
+    file.impl_->check_names(played);
     return file;
   } catch (const toml::parse_error& e) {
     return tl::unexpected(

@@ -408,6 +408,7 @@ StepSpec read_step(TomlTable& t, const Names& names, std::size_t number,
       break;
     case Deed::Crash:
       s.host = names.needed_host(t, "host");
+      if (const auto v = t.flag("quiet")) s.quiet = *v;
       break;
   }
   t.finish();

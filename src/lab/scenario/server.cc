@@ -11,7 +11,8 @@ namespace {
 
 class Server final : public Program {
  public:
-  Server(const ServerSpec& spec, Stage& stage) : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {}
+  Server(const ServerSpec& spec, Stage& stage)
+      : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {}
 
   void start() override {
     started_ = stage_.now();

@@ -22,7 +22,7 @@ class Stage {
   Agenda& agenda() { return agenda_; }
   LabHost& host(const std::string& name) { return *hosts_.at(name); }
   // It loses its memory. False: it cannot.
-  virtual bool crash(const std::string& host) = 0;
+  virtual bool crash(const std::string& host, bool quiet) = 0;
 
  protected:
   ~Stage() = default;

@@ -195,7 +195,7 @@ std::optional<std::string> Steps::attempt(Active& active) {
       for (auto& [name, one] : sockets_) {
         if (one.host == &host) one.open = false;
       }
-      return stage_.crash(spec.host) ? "ok" : "cannot";
+      return stage_.crash(spec.host, spec.quiet) ? "ok" : "cannot";
     }
   }
   return "ok";

@@ -58,6 +58,20 @@ TEST(Nat, PortsRunOutAndComeBack) {
   EXPECT_GT(w.nat.counts().expired, 0u);
 }
 
+// What goes out after that does so from another port, and the other end does not know it.
+TEST(Nat, WhatIsForgottenDoesNotComeBack) {
+  Behind w;
+  EXPECT_EQ(w.connect(w.a), TcpState::Established);
+  EXPECT_EQ(w.nat.mappings(w.net.now()), 1u);
+  w.net.run_for(15s);
+  EXPECT_EQ(w.nat.mappings(w.net.now()), 0u);
+  EXPECT_EQ(w.connect(w.a), TcpState::Established);
+  const auto first = w.server.accept(w.listener);
+  const auto second = w.server.accept(w.listener);
+  ASSERT_TRUE(first && second);
+  EXPECT_NE(w.server.remote(*first)->port, w.server.remote(*second)->port);
+}
+
 TEST(Nat, FromOutsideOnlyToAMapping) {
   Behind w;
   const SocketId socket = *w.server.open();

@@ -144,6 +144,60 @@ size = 2
   EXPECT_EQ(number(r, "service.accepted"), 51);
 }
 
+// Its times count from the end of the step that it waits for; and what a step and the records cost is measured.
+TEST(Play, AProgramBeginsAfterAStep) {
+  const auto r = played(kHosts + R"([[server]]
+name = "service"
+host = "server"
+[[clients]]
+name = "first"
+host = "client"
+to = "server:80"
+at_once = 1
+count = 100
+[[clients]]
+name = "second"
+host = "client"
+to = "server:81"
+at_once = 1
+count = 1
+after = "done"
+begins = "2 s"
+[script]
+steps = [
+  { name = "done", do = "until", holds = "first.done == 100" },
+  { name = "over", do = "until", holds = "second.failed == 1" },
+]
+)");
+  EXPECT_EQ(word(r, "over.result"), "ok");
+  EXPECT_NEAR(number(r, "over.took"), 2.002, 0.001);
+  EXPECT_GT(number(r, "done.processor"), 0);
+  EXPECT_GT(number(r, "client.memory"), 25 * number(r, "client.states.TIME_WAIT"));
+  EXPECT_EQ(number(r, "client.states.TIME_WAIT"), 100);
+}
+
+// What a crashed host does not know any more draws a RST at once, or after a quiet time of an MSL.
+TEST(Play, ACrashIsForgottenAtOnceOrQuietly) {
+  const auto asked = [](const std::string& quiet) {
+    return played(kHosts + R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80" },
+  { do = "crash", host = "server")" +
+                  quiet + R"( },
+  { do = "write", socket = "c", bytes = 1 },
+  { name = "told", do = "read", socket = "c", within = "2 min" },
+]
+)");
+  };
+  const auto soon = asked("");
+  EXPECT_EQ(word(soon, "told.result"), "ECONNRESET");
+  EXPECT_LT(number(soon, "told.took"), 0.01);
+  const auto late = asked(", quiet = true");
+  EXPECT_EQ(word(late, "told.result"), "ECONNRESET");
+  EXPECT_GT(number(late, "told.took"), 20);
+}
+
 // A condition that holds when something happens is seen then, however long nothing does; one about time as it passes.
 TEST(Play, UntilIsSeenWhenItHolds) {
   const auto r = played(kHosts + R"([script]

@@ -102,6 +102,21 @@ TEST(ScenarioFile, ErrorsNameThePlaceAndTheNearestWord) {
       << "the words are those of toml++";
 }
 
+TEST(ScenarioFile, NamesOfMeasures) {
+  const std::string holds = "\"load.failed == 0\"";
+  EXPECT_EQ(refusal(kGood, holds, "\"laod.failed == 0\""),
+            "x.toml:28:9: check[0].holds names nothing of this scenario: \"laod\"; the nearest is "
+            "\"load\"");
+  EXPECT_EQ(refusal(kGood, holds, "\"client.states.TIMEWAIT == 0\""),
+            "x.toml:28:9: check[0].holds client has no measure \"states.TIMEWAIT\"; the nearest is "
+            "\"states.TIME_WAIT\"");
+  EXPECT_EQ(refusal(kGood, holds, "\"on:load.failed.ECONNRESET == 0\""), "accepted");
+  EXPECT_EQ(refusal(kGood, "verdict = \"true\"",
+                    "verdict = \"true\"\nbecause = \"{off:load.tok} of {load.done}\"")
+                .substr(0, 64),
+            "x.toml:33:11: verdict[0].because load has no measure \"tok\"");
+}
+
 TEST(ScenarioFile, WhatContradictsItself) {
   EXPECT_NE(refusal(kGood, "[host.server]", "[host.server]\naddress = \"10.0.0.1\"")
                 .find("another's already"),

@@ -1,0 +1,106 @@
+#include "lab/scenario/measure_names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "lab/scenario/toml_table.h"
+#include "lastack/counters.h"
+#include "lastack/doctor.h"
+#include "model/printable.h"
+
+namespace lastack::lab {
+namespace {
+
+using Words = std::vector<std::string_view>;
+
+// What there is of it. "failed.*" is any word after "failed.": which errors come about only a run can tell.
+Words of_host() {
+  static const Words words = [] {
+    Words all{"most.TIME_WAIT", "most.descriptors", "ports_exhausted", "descriptors",
+              "memory",         "problems",         "warnings"};
+    static std::vector<std::string> made;
+    for (const TcpState state : kAllTcpStates) {
+      made.push_back(fmt::format("states.{}", to_string(state)));
+      made.push_back(fmt::format("left.{}", to_string(state)));
+    }
+    for (const auto& counter : counter_table())
+      made.push_back(fmt::format("counters.{}", counter.name));
+    for (const FindingInfo& finding : finding_catalogue())
+      made.push_back(fmt::format("findings.{}", finding.id));
+    all.insert(all.end(), made.begin(), made.end());
+    return all;
+  }();
+  return words;
+}
+const Words kOfStep{"result", "took", "at", "bytes", "foreign", "processor"};
+const Words kOfServer{"accepted", "answered", "open", "failed", "failed.*", "accept_failed.*"};
+const Words kOfClients{
+    "begun",           "connected",       "answered",   "done",        "open",
+    "served",          "failed",          "failed.*",   "connect.p50", "connect.p90",
+    "connect.p99",     "connect.longest", "answer.p50", "answer.p90",  "answer.p99",
+    "call.p50",        "answer.longest",  "call.p90",   "call.p99",    "call.longest",
+    "first_failure.at"};
+const Words kOfPool{"asked",    "done",       "opened",     "heartbeats", "served",        "failed",
+                    "failed.*", "answer.p50", "answer.p90", "answer.p99", "answer.longest"};
+const Words kOfFault{"struck"};
+const Words kOfNat{"mapped", "mappings", "expired", "no_port", "unknown"};
+const Words kOfWire{"sent", "delivered", "lost"};
+const Words kOfRun{"took"};
+
+bool is_among(std::string_view word, const Words& words) {
+  return std::any_of(words.begin(), words.end(), [&](std::string_view known) {
+    if (!known.ends_with('*')) return word == known;
+    known.remove_suffix(1);
+    return word.size() > known.size() && word.starts_with(known);
+  });
+}
+
+}  // namespace
+
+std::vector<Placeholder> placeholders(std::string_view text) {
+  std::vector<Placeholder> all;
+  for (std::size_t at = text.find('{'); at != std::string_view::npos; at = text.find('{', at)) {
+    const std::size_t close = text.find('}', at);
+    if (close == std::string_view::npos) break;
+    const std::string_view inside = text.substr(at + 1, close - at - 1);
+    const std::size_t colon = inside.find(':');
+    const bool of_variant = colon != std::string_view::npos && inside.find('.') > colon;
+    all.push_back({at, close + 1, std::string(of_variant ? inside.substr(0, colon) : ""),
+                   std::string(of_variant ? inside.substr(colon + 1) : inside)});
+    at = close + 1;
+  }
+  return all;
+}
+
+std::string wrong_measure(const Scenario& scenario, std::string_view name) {
+  std::vector<std::pair<std::string_view, const Words*>> things{{"wire", &kOfWire},
+                                                                {"run", &kOfRun}};
+  const Words host = of_host();
+  for (const auto& one : scenario.hosts) things.emplace_back(one.name, &host);
+  for (const auto& one : scenario.nats) things.emplace_back(one.name, &kOfNat);
+  for (const auto& one : scenario.steps) things.emplace_back(one.name, &kOfStep);
+  for (const auto& one : scenario.servers) things.emplace_back(one.name, &kOfServer);
+  for (const auto& one : scenario.clients) things.emplace_back(one.name, &kOfClients);
+  for (const auto& one : scenario.pools) things.emplace_back(one.name, &kOfPool);
+  for (const auto& one : scenario.faults) things.emplace_back(one.name, &kOfFault);
+
+  const std::size_t dot = name.find('.');
+  const std::string_view thing = name.substr(0, dot);
+  const auto found = std::find_if(things.begin(), things.end(),
+                                  [&](const auto& one) { return one.first == thing; });
+  if (found == things.end()) {
+    Words known;
+    for (const auto& one : things) known.push_back(one.first);
+    return fmt::format("names nothing of this scenario: \"{}\"{}", printable(thing),
+                       hint(thing, known));
+  }
+  const std::string_view what = dot == std::string_view::npos ? "" : name.substr(dot + 1);
+  if (is_among(what, *found->second)) return "";
+  return fmt::format("{} has no measure \"{}\"{}", thing, printable(what),
+                     hint(what, *found->second));
+}
+
+}  // namespace lastack::lab

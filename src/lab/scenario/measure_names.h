@@ -1,0 +1,22 @@
+// Which measures a scenario can have. What a condition or a verdict names that no run could give is a mistake in the file.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/scenario/scenario.h"
+
+namespace lastack::lab {
+
+// In the text of a verdict: "{first.took}", or "{off:first.took}" of a variant.
+struct Placeholder {
+  std::size_t begin, end;  // with the braces
+  std::string variant, name;
+};
+std::vector<Placeholder> placeholders(std::string_view text);
+
+// What is wrong with the name, with the nearest that there is; empty: nothing.
+std::string wrong_measure(const Scenario& scenario, std::string_view name);
+
+}  // namespace lastack::lab
