@@ -41,8 +41,10 @@ class DiagramAudit : public HostObserver {
   void finish_event() {
     for (const auto& [tuple, change] : changes_) {
       if (change.from == change.to) continue;
-      // Outside of handshakes a SYN is a SYN.
-      const bool opening = change.from == TcpState::SynSent || change.from == TcpState::SynReceived;
+      // A SYN is a SYN, but where it answers ours, or is the other half of a simultaneous open.
+      const bool opening =
+          change.from == TcpState::SynSent ||
+          (change.from == TcpState::SynReceived && change.to == TcpState::Established);
       const std::string event = event_ == "SYN,ACK" && !opening ? "SYN" : event_;
       if (find_transition(change.from, event, change.to) == nullptr) {
         complain(change.from, change.to, tuple);
