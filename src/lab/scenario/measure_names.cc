@@ -19,8 +19,8 @@ using Words = std::vector<std::string_view>;
 // What there is of it. "failed.*" is any word after "failed.": which errors come about only a run can tell.
 Words of_host() {
   static const Words words = [] {
-    Words all{"most.TIME_WAIT", "most.descriptors", "ports_exhausted", "descriptors",
-              "memory",         "problems",         "warnings"};
+    Words all{"most.TIME_WAIT", "most.descriptors", "ports_exhausted",
+              "descriptors",    "problems",         "warnings"};
     static std::vector<std::string> made;
     for (const TcpState state : kAllTcpStates) {
       made.push_back(fmt::format("states.{}", to_string(state)));
@@ -35,7 +35,7 @@ Words of_host() {
   }();
   return words;
 }
-const Words kOfStep{"result", "took", "at", "bytes", "foreign", "processor"};
+const Words kOfStep{"result", "took", "at", "bytes", "foreign", "processor", "memory"};
 const Words kOfServer{"accepted", "answered", "open", "failed", "failed.*", "accept_failed.*"};
 const Words kOfClients{
     "begun",           "connected",       "answered",   "done",        "open",

@@ -84,6 +84,12 @@ class Play final : public Stage {
 
   Instant now() const override { return net_.now(); }
   bool in_real_time() const override { return !kernels_.empty(); }
+  std::optional<std::uint64_t> memory() const override {
+    if (!kernels_.empty()) return kernels_.front()->memory();  // all are one machine's
+    std::uint64_t sum = 0;
+    for (LabHost* host : in_order_) sum += host->memory().value_or(0);
+    return sum;
+  }
   bool crash(const std::string& name, bool quiet) override {
     const NodeId before = ids_[name];
     if (!hosts_[name]->crash(quiet)) return false;
@@ -99,10 +105,7 @@ class Play final : public Stage {
     if (auto made = make_hosts(); !made) return tl::unexpected(made.error());
     make_wire();
     make_programs();
-    for (const auto& host : in_order_) {
-      before_[host->name()] = host->counts();
-      memory_before_[host->name()] = host->memory();
-    }
+    for (const auto& host : in_order_) before_[host->name()] = host->counts();
     sample();
     const Instant end = later(began_, scenario_.duration);
     if (kernels_.empty()) {
@@ -352,14 +355,6 @@ class Play final : public Stage {
     return false;
   }
 
-  // How much it has grown.
-  void measure_memory(LabHost& host, Measures& into) {
-    const auto before = memory_before_[host.name()];
-    const auto memory = host.memory();
-    if (!before || !memory) return;
-    into[host.name() + ".memory"] = static_cast<double>(*memory) - static_cast<double>(*before);
-  }
-
   // For `until`: whatever is measured so far.
   const Measure* measure_now(std::string_view name) {
     const std::size_t dot = name.find('.');
@@ -425,7 +420,6 @@ class Play final : public Stage {
       }
       of_host(host.name(), "ports_exhausted", now, before, all);
       of_host(host.name(), "descriptors", now, before, all);
-      measure_memory(host, all);
       all[host.name() + ".most.TIME_WAIT"] = static_cast<double>(most_[i].time_waits);
       all[host.name() + ".most.descriptors"] = static_cast<double>(most_[i].descriptors);
     }
@@ -461,7 +455,6 @@ class Play final : public Stage {
   std::vector<std::string> begin_after_;  // of each, the step
   std::optional<Steps> steps_;
   std::map<std::string, HostCounts> before_;
-  std::map<std::string, std::optional<std::uint64_t>> memory_before_;
   std::map<const LabHost*, HostCounts> looked_;  // by the condition that is asked now
   std::vector<Sample> most_;
   Measures now_;

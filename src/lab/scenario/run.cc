@@ -192,6 +192,7 @@ struct Job {
   PlayOptions options;
   std::string log, capture;
   bool privately = false;  // it has kernel hosts
+  bool alone = false;      // and nothing else may run meanwhile
   double share = 0;        // of it that is over
   Played played;
 };
@@ -258,6 +259,19 @@ class PrivatePlay {
   std::string text_;
 };
 
+// One that is to be alone, until it is over.
+void play_alone(Job& job) {
+  auto started = PrivatePlay::start(job);
+  if (!started) {
+    job.played.why_not = started.error().message;
+    return;
+  }
+  for (bool over = false; !over;) {
+    pollfd wait{started->descriptor(), POLLIN, 0};
+    over = ::poll(&wait, 1, -1) > 0 && started->go_on();
+  }
+}
+
 // Kernels wait more than they work: several at once, beside the endpoints, which work here.
 void play_all(std::vector<Job>& jobs, const std::function<void(double)>& progress) {
   const std::size_t at_once =
@@ -270,9 +284,15 @@ void play_all(std::vector<Job>& jobs, const std::function<void(double)>& progres
     for (const Job& job : jobs) sum += job.share;
     progress(sum / static_cast<double>(jobs.size()));
   };
+  // First: what others leave behind goes while these are weighed.
+  for (Job& job : jobs) {
+    if (job.privately && job.alone) play_alone(job);
+  }
   for (;;) {
     while (running.size() < at_once) {
-      while (next_private < jobs.size() && !jobs[next_private].privately) ++next_private;
+      while (next_private < jobs.size() &&
+             (!jobs[next_private].privately || jobs[next_private].alone))
+        ++next_private;
       if (next_private == jobs.size()) break;
       Job& job = jobs[next_private++];
       auto started = PrivatePlay::start(job);
@@ -438,6 +458,7 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
       job.report = number;
       job.variant = report.variants.size();
       job.privately = has_kernel(*scenario, request.where);
+      job.alone = file.alone();
       job.scenario = *std::move(scenario);
       job.options.where = request.where;
       job.options.seed = one.seed;

@@ -72,6 +72,7 @@ struct ScenarioFile::Impl {
     proof = std::move(p);
   }
 
+  bool alone = false;
   void check_names(const std::vector<Scenario>& played);
   void read() {
     TomlTable t(root, "", file);
@@ -83,6 +84,7 @@ struct ScenarioFile::Impl {
     (void)t.text("not_on_kernel");
     (void)t.text("long_on_kernel");
     (void)t.text("differs");
+    alone = t.flag("alone").value_or(false);
     if (auto all = t.table("variant")) {
       for (const std::string& v : in_file_order(all->raw())) {
         variants.push_back(plain_name(*all, v, v));
@@ -248,6 +250,9 @@ std::string ScenarioFile::not_on_kernel(std::string_view variant) const {
 }
 std::string ScenarioFile::long_on_kernel(std::string_view variant) const {
   return impl_->said("long_on_kernel", variant);
+}
+bool ScenarioFile::alone() const {
+  return impl_->alone;
 }
 std::string ScenarioFile::differs(std::string_view variant) const {
   return impl_->said("differs", variant);

@@ -430,8 +430,8 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
   TomlTable t(root, "", file);
   // What ScenarioFile has read already.
   for (const std::string_view key :
-       {"about", "claims", "not_on_kernel", "long_on_kernel", "differs", "variant", "on", "check",
-        "verdict", "proof", "remedy", "told", "no_help"}) {
+       {"about", "claims", "not_on_kernel", "long_on_kernel", "differs", "alone", "variant", "on",
+        "check", "verdict", "proof", "remedy", "told", "no_help"}) {
     (void)t.node(key);
   }
   s.name = plain_name(t, "scenario", t.text("scenario").value_or(""));

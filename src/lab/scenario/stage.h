@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ class Stage {
   virtual Instant now() const = 0;
   // There is a kernel among the hosts.
   virtual bool in_real_time() const = 0;
+  // Bytes that records take: of endpoints; or, where there is a kernel, all that it holds for itself (LabHost::memory()).
+  virtual std::optional<std::uint64_t> memory() const = 0;
   // When it began.
   Instant began() const { return began_; }
   Agenda& agenda() { return agenda_; }

@@ -52,6 +52,7 @@ void Steps::begin_next() {
   active.spec = &spec;
   active.begun = stage_.now();
   active.processor = processor_time();
+  active.memory = stage_.memory();
   active.turn = ++turns_;
   if (!spec.background) foreground_ = &active;
   limit(active);
@@ -128,8 +129,13 @@ void Steps::end(std::list<Active>::iterator active, const std::string& result) {
   measured_[spec.name + ".result"] = result;
   measured_[spec.name + ".took"] = seconds(stage_.now() - active->begun);
   measured_[spec.name + ".at"] = seconds(stage_.now() - stage_.began());
-  if (spec.deed == Deed::Wait || spec.deed == Deed::Until)
+  if (spec.deed == Deed::Wait || spec.deed == Deed::Until) {
     measured_[spec.name + ".processor"] = seconds(processor_time() - active->processor);
+    const auto memory = stage_.memory();
+    if (memory && active->memory)
+      measured_[spec.name + ".memory"] =
+          static_cast<double>(*memory) - static_cast<double>(*active->memory);
+  }
   if (spec.deed == Deed::Read || spec.deed == Deed::Write) {
     measured_[spec.name + ".bytes"] = static_cast<double>(active->done);
     if (spec.deed == Deed::Read && spec.check_fill) {

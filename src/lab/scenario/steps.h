@@ -38,6 +38,7 @@ class Steps {
     const StepSpec* spec;
     Instant begun{};
     Duration processor{};  // used by this thread until then
+    std::optional<std::uint64_t> memory;
     std::uint64_t turn = 0;
     std::uint64_t done = 0;     // bytes
     std::uint64_t foreign = 0;  // bytes that ought to be others

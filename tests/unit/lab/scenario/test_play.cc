@@ -172,7 +172,7 @@ steps = [
   EXPECT_EQ(word(r, "over.result"), "ok");
   EXPECT_NEAR(number(r, "over.took"), 2.002, 0.001);
   EXPECT_GT(number(r, "done.processor"), 0);
-  EXPECT_GT(number(r, "client.memory"), 25 * number(r, "client.states.TIME_WAIT"));
+  EXPECT_GT(number(r, "done.memory"), 25 * number(r, "client.states.TIME_WAIT"));
   EXPECT_EQ(number(r, "client.states.TIME_WAIT"), 100);
 }
 
