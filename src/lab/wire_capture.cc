@@ -162,7 +162,7 @@ void WireCapture::note(const WireNote& note) {
 void WireCapture::begin(const WireNote& note, std::uint32_t place, PcapngDirection direction) {
   Waiting& waiting = waiting_[place];
   ++waiting.packets;
-  open_.emplace();
+  open_ = Seen{};
   open_->place = place;
   open_->at = note.at;
   open_->bytes.assign(note.bytes.begin(), note.bytes.end());
