@@ -42,7 +42,7 @@ Packed<Address> record(std::uint32_t n) {
   return r;
 }
 
-constexpr auto kRecords = static_cast<std::uint32_t>(rounds(2'000'000));
+constexpr std::uint32_t kRecords = 2'000'000;
 
 template <class Address>
 void check(std::uint32_t n, double least, double most) {
