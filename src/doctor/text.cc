@@ -58,6 +58,17 @@ std::string bytes(std::uint64_t n) {
   return fmt::format("{:.1f} GB", d / 1e9);
 }
 
+std::string_view loud(Severity severity) {
+  switch (severity) {
+    case Severity::Problem:
+      return "PROBLEM";
+    case Severity::Warning:
+      return "WARNING";
+    case Severity::Notice:
+      return "notice";
+  }
+  return "";
+}
 std::string plural(std::uint64_t n, const std::string& noun) {
   return grouped(n) + " " + noun + (n == 1 ? "" : "s");
 }

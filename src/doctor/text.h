@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "lastack/doctor.h"
 #include "lastack/time.h"
 
 namespace lastack {
@@ -18,6 +20,8 @@ inline std::string span(Duration d) {
   return span(lastack::seconds(d));
 }
 std::string bytes(std::uint64_t n);  // "1.2 MB"
+// "PROBLEM", "WARNING", "notice": how a finding begins.
+std::string_view loud(Severity severity);
 // "1 connection", "2 connections"
 std::string plural(std::uint64_t n, const std::string& noun);
 

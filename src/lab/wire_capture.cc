@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "lastack/packet_view.h"
+#include "report/log_words.h"
 
 namespace lastack {
 namespace {
@@ -36,27 +37,17 @@ std::string words_of(const LifecycleEvent& e) {
                  ? fmt::format("connect(), use {} of these addresses and ports", e.incarnation)
                  : "connect()";
     case Happening::AppShutdown:
-      return "shutdown()";
     case Happening::AppClose:
-      return "close()";
     case Happening::AppAbort:
-      return "abort";
     case Happening::IcmpReceived:
-      return "an ICMP error has come";
     case Happening::TimeWaitEnded:
-      return "TIME_WAIT ended after its time";
     case Happening::TimeWaitOverflowed:
-      return "no TIME_WAIT: the table is full";
     case Happening::TimeWaitSkipped:
-      return "no TIME_WAIT: its length is nothing";
     case Happening::TimeWaitEvicted:
-      return "TIME_WAIT gave way to a newer one";
     case Happening::TimeWaitAssassinated:
-      return "TIME_WAIT ended by a RST";
     case Happening::TimeWaitReused:
-      return "TIME_WAIT used again by connect()";
     case Happening::TimeWaitReopened:
-      return "TIME_WAIT opened again by a SYN";
+      return std::string(plain_words(e.what));
     default:
       return "";
   }

@@ -76,8 +76,8 @@ std::string segment_words(const TraceEvent& e) {
   return text;
 }
 
-std::string event_words(const LogTrace& trace, const TraceEvent& e) {
-  switch (e.what) {
+std::string_view plain_words(Happening what) {
+  switch (what) {
     case Happening::SegmentSent:
       return "sent";
     case Happening::SegmentReceived:
@@ -90,12 +90,6 @@ std::string event_words(const LogTrace& trace, const TraceEvent& e) {
       return "doubled";
     case Happening::SegmentCorrupted:
       return "corrupted";
-    case Happening::StateChanged:
-      return fmt::format("{} -> {}", to_string(e.from), to_string(e.to));
-    case Happening::TimerFired:
-      return fmt::format("time-out: {}", shown(trace.text(e.timer), 40));
-    case Happening::AppListen:
-      return fmt::format("listen() {}", shown(trace.text(e.detail), 60));
     case Happening::AppConnect:
       return "connect()";
     case Happening::AppAccept:
@@ -132,8 +126,25 @@ std::string event_words(const LogTrace& trace, const TraceEvent& e) {
       return "TIME_WAIT reopened by a SYN";
     case Happening::TimeWaitAborted:
       return "TIME_WAIT destroyed";
+    case Happening::StateChanged:
+    case Happening::TimerFired:
+    case Happening::AppListen:
+      break;
   }
   return "";
+}
+
+std::string event_words(const LogTrace& trace, const TraceEvent& e) {
+  switch (e.what) {
+    case Happening::StateChanged:
+      return fmt::format("{} -> {}", to_string(e.from), to_string(e.to));
+    case Happening::TimerFired:
+      return fmt::format("time-out: {}", shown(trace.text(e.timer), 40));
+    case Happening::AppListen:
+      return fmt::format("listen() {}", shown(trace.text(e.detail), 60));
+    default:
+      return std::string(plain_words(e.what));
+  }
 }
 
 std::string cause_words(const LogTrace& trace, const TraceEvent& e) {

@@ -23,7 +23,9 @@ std::string milliseconds(std::int64_t nanoseconds);
 
 // "SYN 0, ACK 1", "PSH 1+100, ACK 1", "ACK 101"
 std::string segment_words(const TraceEvent& event);
-// "connect()", "CLOSED -> SYN_SENT", "time-out: retransmission", "TIME_WAIT used again by connect()", "lost".
+// "connect()", "TIME_WAIT reused by connect()", "lost": what needs no more than its kind; else "".
+std::string_view plain_words(Happening what);
+// Those, and "CLOSED -> SYN_SENT", "time-out: retransmission".
 std::string event_words(const LogTrace& trace, const TraceEvent& event);
 // "segment 17", "close()".
 std::string cause_words(const LogTrace& trace, const TraceEvent& event);

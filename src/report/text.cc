@@ -94,18 +94,6 @@ class Page {
   std::string out_;
 };
 
-std::string title_word(Severity severity) {
-  switch (severity) {
-    case Severity::Problem:
-      return "PROBLEM";
-    case Severity::Warning:
-      return "WARNING";
-    case Severity::Notice:
-      return "notice ";
-  }
-  return "";
-}
-
 void header(const Diagnosis& d, Page& page) {
   std::size_t problems = 0, warnings = 0, notices = 0;
   for (const Finding& f : d.findings) {
@@ -143,7 +131,8 @@ void full(const Finding& f, bool many_namespaces, const TextStyle& style, Page& 
   std::string sentence = f.sentence;
   if (many_namespaces && !f.net_namespace.empty()) sentence += " [" + f.net_namespace + "]";
   const std::string id = f.id + std::string(f.id.size() < 26 ? 26 - f.id.size() : 2, ' ');
-  page.wrapped(page.marked(f.severity, title_word(f.severity)) + "  " + id, sentence, kIndent);
+  page.wrapped(page.marked(f.severity, fmt::format("{:<7}", loud(f.severity))) + "  " + id,
+               sentence, kIndent);
   const std::string indent(kIndent, ' ');
   for (const std::string& detail : f.details) page.wrapped(indent, detail, kIndent + 2);
   if (!f.who_closed_first.empty() && !f.who_closed_first.starts_with("does not matter")) {
@@ -191,7 +180,7 @@ void full(const Finding& f, bool many_namespaces, const TextStyle& style, Page& 
 void brief(const Finding& f, bool many_namespaces, Page& page) {
   std::string sentence = f.sentence;
   if (many_namespaces && !f.net_namespace.empty()) sentence += " [" + f.net_namespace + "]";
-  page.wrapped(title_word(f.severity) + "  " + f.id +
+  page.wrapped(fmt::format("{:<7}  ", loud(f.severity)) + f.id +
                    std::string(f.id.size() < 26 ? 26 - f.id.size() : 2, ' '),
                sentence, kIndent + 8);
 }

@@ -7,24 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "doctor/text.h"
 #include "lab/proof/proof.h"
 #include "lastack/report.h"
 #include "model/printable.h"
 
 namespace lastack::lab {
 namespace {
-
-std::string_view word_of(Severity severity) {
-  switch (severity) {
-    case Severity::Problem:
-      return "PROBLEM";
-    case Severity::Warning:
-      return "WARNING";
-    case Severity::Notice:
-      return "notice";
-  }
-  return "";
-}
 
 // Words are kept whole; lines after the first start at `hanging`. Indents of the first line stay.
 std::string wrapped(const std::string& first, std::string_view text, std::size_t hanging,
@@ -81,7 +70,7 @@ std::string head_of(const ProofRow& row) {
 
 std::string said_of(const ProofRow& row) {
   if (!row.why_not.empty()) return "not played";
-  return row.finding ? std::string(word_of(row.finding->severity)) : "gone";
+  return row.finding ? std::string(loud(row.finding->severity)) : "gone";
 }
 
 std::string marked(const ProofRow& row, const std::string& text, const ProofStyle& style) {
@@ -134,7 +123,7 @@ std::string said(const ProofRow& row, const std::string& id, const ProofStyle& s
       out += fmt::format("{}{}\n", indent, printable(command));
     for (const Finding& other : row.diagnosis.findings) {
       if (other.id == id || other.severity == Severity::Notice) continue;
-      out += wrapped(fmt::format("{}then {}  {}  ", indent, word_of(other.severity), other.id),
+      out += wrapped(fmt::format("{}then {}  {}  ", indent, loud(other.severity), other.id),
                      other.sentence, kHanging + 5, style.width);
     }
     return out;

@@ -265,6 +265,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   }
   std::uint64_t descriptors() override { return open_; }
   std::optional<std::uint64_t> memory() override {
+    const UnlimitedDescriptors room;
     const auto text = read_file("/proc/meminfo", 65536);
     constexpr std::string_view kName = "\nSUnreclaim:";
     const std::size_t at = text ? text->find(kName) : std::string::npos;

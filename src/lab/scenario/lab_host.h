@@ -87,10 +87,7 @@ class LabHost {
   virtual Result<HostSnapshot> snapshot() = 0;
   // Loses its memory, as by a crash, and is there again at once, or when it has kept quiet for an MSL (RFC 9293, 3.4.3).
   // False: this kind cannot.
-  virtual bool crash(bool quiet) {
-    static_cast<void>(quiet);
-    return false;
-  }
+  virtual bool crash([[maybe_unused]] bool quiet) { return false; }
   virtual bool is_kernel() const { return false; }
   // Told of a connect() that has come to nothing at once: no port, no descriptor, no route.
   using Refusal = std::function<void(const Endpoint& remote, Err)>;

@@ -11,21 +11,12 @@
 #include <string>
 
 #include "lab/child_process.h"
+#include "lab/write_all.h"
 #include "lastack/bundle.h"
 
 namespace lastack::lab {
 namespace {
 
-bool write_all(int fd, const char* data, std::size_t size) {
-  while (size > 0) {
-    const ssize_t n = ::write(fd, data, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    data += n;
-    size -= static_cast<std::size_t>(n);
-  }
-  return true;
-}
 bool read_all(int fd, char* data, std::size_t size) {
   while (size > 0) {
     const ssize_t n = ::read(fd, data, size);
@@ -67,8 +58,8 @@ int take_look(int line, const LookOptions& options) {
   const std::string text =
       seen ? to_bundle({.earlier = std::nullopt, .now = *seen}) : seen.error().message;
   const Head head{seen ? 1U : 0U, text.size()};
-  return write_all(line, reinterpret_cast<const char*>(&head), sizeof head) &&
-                 write_all(line, text.data(), text.size())
+  return write_all(line, {reinterpret_cast<const char*>(&head), sizeof head}) &&
+                 write_all(line, text)
              ? 0
              : 1;
 }
@@ -109,7 +100,7 @@ Result<HostSnapshot> LookApart::look(const LookOptions& options) {
   std::string text;
   const timeval limit{30, 0};
   (void)::setsockopt(here_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  if (!write_all(here_.get(), "!", 1) ||
+  if (!write_all(here_.get(), "!") ||
       !read_all(here_.get(), reinterpret_cast<char*>(&head), sizeof head) ||
       head.size > kLargestBundle) {
     return failure("the process that looks at a host ended early");

@@ -17,19 +17,22 @@ namespace {
 using Words = std::vector<std::string_view>;
 
 // What there is of it. "failed.*" is any word after "failed.": which errors come about only a run can tell.
-Words of_host() {
+const Words& of_host() {
+  static const std::vector<std::string> made = [] {
+    std::vector<std::string> all;
+    for (const TcpState state : kAllTcpStates) {
+      all.push_back(fmt::format("states.{}", to_string(state)));
+      all.push_back(fmt::format("left.{}", to_string(state)));
+    }
+    for (const auto& counter : counter_table())
+      all.push_back(fmt::format("counters.{}", counter.name));
+    for (const FindingInfo& finding : finding_catalogue())
+      all.push_back(fmt::format("findings.{}", finding.id));
+    return all;
+  }();
   static const Words words = [] {
     Words all{"most.TIME_WAIT", "most.descriptors", "ports_exhausted",
               "descriptors",    "problems",         "warnings"};
-    static std::vector<std::string> made;
-    for (const TcpState state : kAllTcpStates) {
-      made.push_back(fmt::format("states.{}", to_string(state)));
-      made.push_back(fmt::format("left.{}", to_string(state)));
-    }
-    for (const auto& counter : counter_table())
-      made.push_back(fmt::format("counters.{}", counter.name));
-    for (const FindingInfo& finding : finding_catalogue())
-      made.push_back(fmt::format("findings.{}", finding.id));
     all.insert(all.end(), made.begin(), made.end());
     return all;
   }();
@@ -78,8 +81,7 @@ std::vector<Placeholder> placeholders(std::string_view text) {
 std::string wrong_measure(const Scenario& scenario, std::string_view name) {
   std::vector<std::pair<std::string_view, const Words*>> things{{"wire", &kOfWire},
                                                                 {"run", &kOfRun}};
-  const Words host = of_host();
-  for (const auto& one : scenario.hosts) things.emplace_back(one.name, &host);
+  for (const auto& one : scenario.hosts) things.emplace_back(one.name, &of_host());
   for (const auto& one : scenario.nats) things.emplace_back(one.name, &kOfNat);
   for (const auto& one : scenario.steps) things.emplace_back(one.name, &kOfStep);
   for (const auto& one : scenario.servers) things.emplace_back(one.name, &kOfServer);

@@ -46,14 +46,18 @@ std::size_t Nat::mappings(Instant now) const {
                     [&](const auto& one) { return !expired(one.second, now); }));
 }
 
+void Nat::forget(std::map<Port, Mapping>::iterator mapping) {
+  ++counts_.expired;
+  by_inside_.erase(mapping->second.inside);
+  by_port_.erase(mapping);
+}
+
 Nat::Mapping* Nat::map(const Endpoint& inside, Instant now, Port& port) {
   if (const auto known = by_inside_.find(inside); known != by_inside_.end()) {
     port = known->second;
-    Mapping& mapping = by_port_[port];
-    if (!expired(mapping, now)) return &mapping;
-    ++counts_.expired;
-    by_inside_.erase(known);
-    by_port_.erase(port);
+    const auto mapping = by_port_.find(port);
+    if (!expired(mapping->second, now)) return &mapping->second;
+    forget(mapping);
   }
   const std::uint32_t all = std::uint32_t{spec_.last_port} - spec_.first_port + 1;
   for (std::uint32_t tried = 0; tried < all; ++tried) {
@@ -62,9 +66,7 @@ Nat::Mapping* Nat::map(const Endpoint& inside, Instant now, Port& port) {
     const auto taken = by_port_.find(candidate);
     if (taken != by_port_.end()) {
       if (!expired(taken->second, now)) continue;
-      ++counts_.expired;
-      by_inside_.erase(taken->second.inside);
-      by_port_.erase(taken);
+      forget(taken);
     }
     ++counts_.mapped;
     by_inside_[inside] = candidate;
@@ -84,14 +86,9 @@ void Nat::receive(std::span<const std::byte> packet, Instant now) {
   const bool outside = segment->tuple.remote.address == spec_.address;
   if (outside) {
     const auto found = by_port_.find(segment->tuple.remote.port);
-    if (found != by_port_.end() && expired(found->second, now)) {
-      ++counts_.expired;
-      by_inside_.erase(found->second.inside);
-      by_port_.erase(found);
-      ++counts_.unknown;
-      return;
-    }
-    if (found == by_port_.end()) {
+    const bool known = found != by_port_.end();
+    if (!known || expired(found->second, now)) {
+      if (known) forget(found);
       ++counts_.unknown;
       return;
     }

@@ -44,6 +44,7 @@ class Nat final : public PacketNode {
     bool reset = false;
   };
   bool expired(const Mapping& mapping, Instant now) const;
+  void forget(std::map<Port, Mapping>::iterator mapping);
   Mapping* map(const Endpoint& inside, Instant now, Port& port);
 
   NatSpec spec_;

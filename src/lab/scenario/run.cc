@@ -18,6 +18,7 @@
 #include "lab/private_namespace.h"
 #include "lab/scenario/measure_names.h"
 #include "lab/unique_fd.h"
+#include "lab/write_all.h"
 #include "lastack/bundle.h"
 
 namespace lastack::lab {
@@ -175,15 +176,6 @@ Played parsed(const std::string& text) {
   return played;
 }
 
-void write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 // A run that is prepared, under way, or over.
 struct Job {
   std::size_t report = 0;
@@ -211,14 +203,16 @@ class PrivatePlay {
       Played played;
       PlayOptions inside = job.options;
       // Progress comes as lines before the result.
-      inside.progress = [&](double share) { write_all(in.get(), fmt::format("{:.3f}\n", share)); };
+      inside.progress = [&](double share) {
+        (void)write_all(in.get(), fmt::format("{:.3f}\n", share));
+      };
       if (auto entered = enter_private_namespace({}); !entered) {
         played.why_not = entered.error().message;
         played.denied = is_denial(entered.error());
       } else {
         played = play_here(job.scenario, inside, job.log, job.capture);
       }
-      write_all(in.get(), written(played));
+      (void)write_all(in.get(), written(played));
       return 0;
     });
     if (!child) return tl::unexpected(child.error());
@@ -259,19 +253,6 @@ class PrivatePlay {
   std::string text_;
 };
 
-// One that is to be alone, until it is over.
-void play_alone(Job& job) {
-  auto started = PrivatePlay::start(job);
-  if (!started) {
-    job.played.why_not = started.error().message;
-    return;
-  }
-  for (bool over = false; !over;) {
-    pollfd wait{started->descriptor(), POLLIN, 0};
-    over = ::poll(&wait, 1, -1) > 0 && started->go_on();
-  }
-}
-
 // Kernels wait more than they work: several at once, beside the endpoints, which work here.
 void play_all(std::vector<Job>& jobs, const std::function<void(double)>& progress) {
   const std::size_t at_once =
@@ -284,9 +265,27 @@ void play_all(std::vector<Job>& jobs, const std::function<void(double)>& progres
     for (const Job& job : jobs) sum += job.share;
     progress(sum / static_cast<double>(jobs.size()));
   };
+  const auto start = [&](Job& job) {
+    auto started = PrivatePlay::start(job);
+    if (started) {
+      running.push_back(*std::move(started));
+    } else {
+      job.played.why_not = started.error().message;
+    }
+  };
+  const auto wait = [&](int milliseconds) {
+    std::vector<pollfd> waits;
+    for (const PrivatePlay& one : running) waits.push_back({one.descriptor(), POLLIN, 0});
+    if (::poll(waits.data(), waits.size(), milliseconds) <= 0) return;
+    for (std::size_t i = waits.size(); i-- > 0;) {
+      if (waits[i].revents != 0 && running[i].go_on())
+        running.erase(running.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  };
   // First: what others leave behind goes while these are weighed.
   for (Job& job : jobs) {
-    if (job.privately && job.alone) play_alone(job);
+    if (!job.privately || !job.alone) continue;
+    for (start(job); !running.empty(); tell()) wait(500);
   }
   for (;;) {
     while (running.size() < at_once) {
@@ -294,13 +293,7 @@ void play_all(std::vector<Job>& jobs, const std::function<void(double)>& progres
              (!jobs[next_private].privately || jobs[next_private].alone))
         ++next_private;
       if (next_private == jobs.size()) break;
-      Job& job = jobs[next_private++];
-      auto started = PrivatePlay::start(job);
-      if (started) {
-        running.push_back(*std::move(started));
-      } else {
-        job.played.why_not = started.error().message;
-      }
+      start(jobs[next_private++]);
     }
     while (next_here < jobs.size() && jobs[next_here].privately) ++next_here;
     const bool work_here = next_here < jobs.size();
@@ -318,13 +311,7 @@ void play_all(std::vector<Job>& jobs, const std::function<void(double)>& progres
       if (!work_here && next_private == jobs.size()) return;
       continue;
     }
-    std::vector<pollfd> waits;
-    for (const PrivatePlay& one : running) waits.push_back({one.descriptor(), POLLIN, 0});
-    if (::poll(waits.data(), waits.size(), work_here ? 0 : 500) <= 0) continue;
-    for (std::size_t i = waits.size(); i-- > 0;) {
-      if (waits[i].revents != 0 && running[i].go_on())
-        running.erase(running.begin() + static_cast<std::ptrdiff_t>(i));
-    }
+    wait(work_here ? 0 : 500);
   }
 }
 
@@ -446,9 +433,7 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
     VariantRun one;
     one.variant = variant;
     one.seed = request.seed.value_or(scenario->seed);
-    if (!request.log.empty()) {
-      one.log = variants.size() > 1 ? fmt::format("{}-{}", request.log, variant) : request.log;
-    }
+    if (!request.log.empty()) one.log = file_of_variant(request.log, variant, variants.size() > 1);
     if (!request.capture.empty())
       one.capture = file_of_variant(request.capture, variant, variants.size() > 1);
     one.why_not = not_there(file, variant, *scenario, request);

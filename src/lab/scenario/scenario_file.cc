@@ -136,6 +136,9 @@ struct ScenarioFile::Impl {
       if (std::find(claims.begin(), claims.end(), v.claim) == claims.end()) {
         one.wrong("claim", fmt::format("is not among claims: \"{}\"", printable(v.claim)));
       }
+      for (const Placeholder& p : placeholders(v.because)) {
+        if (!p.variant.empty()) known_variant(one, "because", p.variant);
+      }
       if (v.verdict.empty())
         one.wrong("verdict", "is missing: \"true\", \"false\", \"half true\" ...");
       one.finish();
@@ -153,10 +156,7 @@ struct ScenarioFile::Impl {
 
 // Each condition and each verdict names what a run of some variant can give.
 void ScenarioFile::Impl::check_names(const std::vector<Scenario>& played) {
-  const auto check = [&](TomlTable& in, std::string_view key, const std::string& variant,
-                         const std::string& measure) {
-    if (!variant.empty() && std::find(variants.begin(), variants.end(), variant) == variants.end())
-      in.wrong(key, fmt::format("names no variant: \"{}\"", printable(variant)));
+  const auto check = [&](TomlTable& in, std::string_view key, const std::string& measure) {
     std::string wrong;
     for (const Scenario& one : played) {
       wrong = wrong_measure(one, measure);
@@ -168,19 +168,23 @@ void ScenarioFile::Impl::check_names(const std::vector<Scenario>& played) {
   std::size_t number = 0;
   for (TomlTable& one : t.tables("check")) {
     for (const auto& [variant, measure] : checks[number].check.names())
-      check(one, "holds", variant, measure);
+      check(one, "holds", measure);
     ++number;
   }
   for (TomlTable& one : t.tables("verdict")) {
     for (const Placeholder& p : placeholders(one.text("because").value_or("")))
-      check(one, "because", p.variant, p.name);
+      check(one, "because", p.name);
+  }
+  if (auto p = t.table("proof")) {
+    for (TomlTable& one : p->tables("shows"))
+      check(one, "measure", one.text("measure").value_or(""));
   }
   auto script = t.table("script");
   if (!script) return;
   number = 0;
   for (TomlTable& step : script->tables("steps")) {
     if (const auto& until = played.front().steps[number++].until) {
-      for (const auto& [variant, measure] : until->names()) check(step, "holds", "", measure);
+      for (const auto& [variant, measure] : until->names()) check(step, "holds", measure);
     }
   }
 }

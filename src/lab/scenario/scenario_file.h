@@ -78,7 +78,7 @@ class ScenarioFile {
   std::string long_on_kernel(std::string_view variant = {}) const;
   // What the kernel is known to do otherwise than the endpoint here; empty: nothing.
   std::string differs(std::string_view variant = {}) const;
-  // Nothing else is played beside it: it weighs what it shares with others.
+  // Nothing else is played beside it: it weighs what it shares with others, or has to be fast.
   bool alone() const;
   const std::vector<CheckSpec>& checks() const;
   const std::vector<VerdictSpec>& verdicts() const;

@@ -15,6 +15,11 @@ using Deed = StepSpec::Deed;
 constexpr Duration kLook = 1ms;
 constexpr int kLookShare = 10;
 
+// What lasts, and is weighed: STEP.processor, STEP.memory.
+bool is_weighed(Deed deed) {
+  return deed == Deed::Wait || deed == Deed::Until;
+}
+
 std::string word(Err error) {
   return error == Err::none ? "ok" : std::string(to_string(error));
 }
@@ -51,8 +56,10 @@ void Steps::begin_next() {
   Active& active = active_.emplace_back();
   active.spec = &spec;
   active.begun = stage_.now();
-  active.processor = processor_time();
-  active.memory = stage_.memory();
+  if (is_weighed(spec.deed)) {
+    active.processor = processor_time();
+    active.memory = stage_.memory();
+  }
   active.turn = ++turns_;
   if (!spec.background) foreground_ = &active;
   limit(active);
@@ -129,7 +136,7 @@ void Steps::end(std::list<Active>::iterator active, const std::string& result) {
   measured_[spec.name + ".result"] = result;
   measured_[spec.name + ".took"] = seconds(stage_.now() - active->begun);
   measured_[spec.name + ".at"] = seconds(stage_.now() - stage_.began());
-  if (spec.deed == Deed::Wait || spec.deed == Deed::Until) {
+  if (is_weighed(spec.deed)) {
     measured_[spec.name + ".processor"] = seconds(processor_time() - active->processor);
     const auto memory = stage_.memory();
     if (memory && active->memory)
