@@ -127,10 +127,10 @@ Or<PlanOrigin> look_at_host(const PlanArguments& arguments, Load& load) {
 // What is said on the command line goes before what was seen.
 Or<void> tell(const CLI::App& command, const PlanArguments& arguments, Load& load) {
   const auto said = [&](const char* option) { return command.count(option) > 0; };
-  const std::map<std::string, SourcePort> choices{{"connect", SourcePort::Connect},
-                                                  {"range", SourcePort::OwnRange},
-                                                  {"explicit", SourcePort::Explicit},
-                                                  {"bind", SourcePort::BindZero}};
+  const std::map<std::string, PortSource> choices{{"connect", PortSource::Connect},
+                                                  {"range", PortSource::OwnRange},
+                                                  {"explicit", PortSource::Explicit},
+                                                  {"bind", PortSource::BindZero}};
   if (said("--rate")) load.rate = arguments.rate;
   load.rate *= arguments.times;
   if (said("--lifetime")) load.lifetime = *parse_length(arguments.lifetime);

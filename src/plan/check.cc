@@ -152,7 +152,7 @@ class Check {
       compare(subject, "overflow_per_second", d.overflow_per_second * all,
               m.overflow_per_second * all, one_a_second);
     }
-    if (load.source_port == SourcePort::Connect) {
+    if (load.source_port == PortSource::Connect) {
       compare(subject, "dear_share", d.dear_share, m.second_parity_share, 0.002);
     }
   }

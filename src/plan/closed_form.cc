@@ -43,7 +43,7 @@ double conntrack_rest_s(const Load& load) {
 }  // namespace
 
 double port_pools(const Load& load) {
-  return load.source_port == SourcePort::BindZero ? load.sources : load.pairs();
+  return load.source_port == PortSource::BindZero ? load.sources : load.pairs();
 }
 
 double time_wait_s(const Load& load) {
@@ -53,12 +53,12 @@ double time_wait_s(const Load& load) {
 bool reuse_applies(const Load& load) {
   if (!load.settings.timestamps_on() || !load.peer_timestamps) return false;
   switch (load.source_port) {
-    case SourcePort::Explicit:
+    case PortSource::Explicit:
       return true;  // linux-facts 17: whatever the mode and the delay
-    case SourcePort::BindZero:
+    case PortSource::BindZero:
       return false;
-    case SourcePort::Connect:
-    case SourcePort::OwnRange:
+    case PortSource::Connect:
+    case PortSource::OwnRange:
       break;
   }
   return reuse_covers(load.settings, load.loopback);
@@ -67,7 +67,7 @@ bool reuse_applies(const Load& load) {
 double port_rest_s(const Load& load) {
   if (load.peer_closes_first) return 0;
   if (!reuse_applies(load)) return time_wait_s(load);
-  if (load.source_port == SourcePort::Explicit) return 0;
+  if (load.source_port == PortSource::Explicit) return 0;
   return std::min(seconds(load.settings.reuse_delay()), time_wait_s(load));
 }
 
@@ -85,7 +85,7 @@ double carried_by_ports(const Load& load) {
 }
 
 double carried_by_first_parity(const Load& load) {
-  if (load.source_port != SourcePort::Connect) return kUnlimited;
+  if (load.source_port != PortSource::Connect) return kUnlimited;
   return carried_by(load, port_room(load).open_first_parity * port_pools(load));
 }
 
@@ -127,7 +127,7 @@ Demand demand_at(const Load& load, double rate) {
   // A four-tuple has one record at most. Where ports are used again before their records end, the walk goes round the
   // first parity, and leaves it for what that cannot carry.
   double tuples = pools * room.open;
-  if (load.source_port == SourcePort::Connect) {
+  if (load.source_port == PortSource::Connect) {
     tuples =
         std::min(tuples, pools * room.open_first_parity + std::max(0.0, rate - first_parity) *
                                                               (live_s(load) + time_wait_s(load)));

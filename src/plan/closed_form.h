@@ -21,7 +21,7 @@
 
 namespace lastack {
 
-// Ports that a pair can have (or, with SourcePort::BindZero, a source address).
+// Ports that a pair can have (or, with PortSource::BindZero, a source address).
 inline RangeRoom port_room(const Load& load) {
   return room_of(load.settings, load.held);
 }

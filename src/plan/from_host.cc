@@ -66,7 +66,7 @@ SeenLoad seen(const Observation& observation, const NamespaceSnapshot& ns, const
   s.ports_taken = h.taken;
   s.ports = h.capacity;
   Load& load = s.load;
-  if (use.pooled) load.source_port = SourcePort::BindZero;
+  if (use.pooled) load.source_port = PortSource::BindZero;
   load.loopback = h.source.is_loopback() || h.remote.address.is_loopback();
   load.rate = h.opens_per_second;
   // Connections that the other end closes first leave nothing here to count them by.

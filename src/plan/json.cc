@@ -14,15 +14,15 @@ Json number(double n) {
   return std::isfinite(n) ? Json(n) : Json(nullptr);
 }
 
-std::string_view to_string(SourcePort port) {
+std::string_view to_string(PortSource port) {
   switch (port) {
-    case SourcePort::Connect:
+    case PortSource::Connect:
       return "connect";
-    case SourcePort::OwnRange:
+    case PortSource::OwnRange:
       return "range";
-    case SourcePort::Explicit:
+    case PortSource::Explicit:
       return "explicit";
-    case SourcePort::BindZero:
+    case PortSource::BindZero:
       return "bind";
   }
   return "";

@@ -14,7 +14,7 @@
 namespace lastack {
 
 // How the connecting program comes to its local port (linux-facts 17, 19 to 22).
-enum class SourcePort : std::uint8_t {
+enum class PortSource : std::uint8_t {
   Connect,   // connect() chooses: for each pair alone, one parity of the range after the other
   OwnRange,  // the same with IP_LOCAL_PORT_RANGE: in steps of one, so without the cliff
   Explicit,  // the program does, with bind() and SO_REUSEADDR: TIME_WAIT is no obstacle, given timestamps
@@ -28,7 +28,7 @@ struct Load {
   Duration lifetime{};             // from connect() to close()
   Duration round_trip{};           // the closing handshake takes one; part of `lifetime` is another
   bool peer_closes_first = false;
-  SourcePort source_port = SourcePort::Connect;
+  PortSource source_port = PortSource::Connect;
   // Without a value: Linux's default. Of these, the port range, what is reserved of it, tcp_tw_reuse and its delay,
   // tcp_timestamps, tcp_tw_timeout, tcp_max_tw_buckets and nf_conntrack_max with its time-outs are used.
   Settings settings{};

@@ -70,7 +70,7 @@ std::string processors(double n) {
 std::string label(const Plan& p, LimitKind kind) {
   switch (kind) {
     case LimitKind::Ports:
-      return p.load.source_port == SourcePort::BindZero ? "ports of each source address"
+      return p.load.source_port == PortSource::BindZero ? "ports of each source address"
              : p.load.pairs() == 1                      ? "local ports"
                                                         : "local ports of each pair";
     case LimitKind::FirstParity:
@@ -103,7 +103,7 @@ std::string noun(LimitKind kind) {
 std::string beyond(const Plan& p, LimitKind kind) {
   switch (kind) {
     case LimitKind::Ports:
-      return p.load.source_port == SourcePort::BindZero ? "bind(): EADDRINUSE"
+      return p.load.source_port == PortSource::BindZero ? "bind(): EADDRINUSE"
                                                         : "connect(): EADDRNOTAVAIL";
     case LimitKind::FirstParity:
       return fmt::format("connect() walks {} ports", count(p.room.open_first_parity));

@@ -51,7 +51,7 @@ Plan plan(const Load& load, const PlanOptions& options) {
                       .assumed = !s.ip_local_port_range,
                       .carries = carried_by_ports(load),
                       .fails = true});
-  if (load.source_port == SourcePort::Connect) {
+  if (load.source_port == PortSource::Connect) {
     p.limits.push_back({.kind = LimitKind::FirstParity,
                         .needed = p.demand.ports,
                         .there_is = static_cast<double>(p.room.open_first_parity),

@@ -36,7 +36,7 @@ Settings client_settings(const Load& load) {
   s.ip_local_reserved_ports = told.ip_local_reserved_ports;
   s.ip_local_reserved_ports |= load.held;
   // The addresses of a trial are none of loopback.
-  s.tcp_tw_reuse = load.source_port != SourcePort::Explicit && reuse_applies(load) ? 1 : 0;
+  s.tcp_tw_reuse = load.source_port != PortSource::Explicit && reuse_applies(load) ? 1 : 0;
   s.ip_unprivileged_port_start = 0;
   return s;
 }
@@ -72,7 +72,7 @@ class Trial {
                          [this](TcpStream stream) { return serve(std::move(stream)); },
                          {.backlog = 1 << 20, .reuse_address = true, .options = {}}));
     }
-    if (load.source_port == SourcePort::Explicit) list_ports();
+    if (load.source_port == PortSource::Explicit) list_ports();
   }
 
   Measured run() {
@@ -129,15 +129,15 @@ class Trial {
     options.from = Endpoint{source_address(pair / load_.destinations), 0};
     std::deque<Port>* own = nullptr;
     switch (load_.source_port) {
-      case SourcePort::OwnRange:
+      case PortSource::OwnRange:
         options.set(Option::local_port_range, room_.range.high << 16 | room_.range.low);
         [[fallthrough]];
-      case SourcePort::Connect:
+      case PortSource::Connect:
         options.set(Option::bind_address_no_port, 1);
         break;
-      case SourcePort::BindZero:
+      case PortSource::BindZero:
         break;
-      case SourcePort::Explicit:
+      case PortSource::Explicit:
         own = &ports_[pair];
         if (own->empty()) {
           fail(Err::address_not_available, begun);

@@ -168,7 +168,7 @@ WayOut explicit_ports(const Load& load) {
   way.id = "explicit-ports";
   way.layer = Layer::Program;
   way.with = load;
-  way.with.source_port = SourcePort::Explicit;
+  way.with.source_port = PortSource::Explicit;
   weigh(way, load);
   way.text =
       "choose the source port in the program: bind() with SO_REUSEADDR takes one that is in TIME_WAIT, at once";
@@ -187,8 +187,8 @@ std::vector<WayOut> ways_out(const Load& load, const PlanOptions& options) {
   ways.push_back(more_sources(load));
   ways.push_back(more_destinations(load));
   const bool stamps = load.settings.timestamps_on() && load.peer_timestamps;
-  if (!load.peer_closes_first && stamps && load.source_port != SourcePort::Explicit) {
-    if (!reuse_applies(load) && load.source_port != SourcePort::BindZero)
+  if (!load.peer_closes_first && stamps && load.source_port != PortSource::Explicit) {
+    if (!reuse_applies(load) && load.source_port != PortSource::BindZero)
       ways.push_back(reuse(load));
     ways.push_back(explicit_ports(load));
   }
