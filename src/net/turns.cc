@@ -38,8 +38,9 @@ void VirtualNetwork::Impl::flush() {
   for (std::size_t i = 0; i < dirty.size(); ++i) {
     const std::uint32_t id = dirty[i];
     Entry& entry = *entries[id];
-    entry.dirty = false;
+    // What its own handlers do to it has its turn here; what a fault or a tap does to it has another one.
     if (entry.node != nullptr) entry.node->pump(now);
+    entry.dirty = false;
     if (entry.node == nullptr) continue;
     while (entry.node != nullptr) {  // the fault may take it out
       const auto packet = entry.node->next_packet();

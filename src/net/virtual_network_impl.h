@@ -16,6 +16,7 @@
 
 #include "lastack/virtual_network.h"
 #include "net/deadline_heap.h"
+#include "net/host_node.h"
 #include "net/link.h"
 #include "net/parcel_pool.h"
 
@@ -23,31 +24,6 @@ namespace lastack {
 
 // Nothing for what is neither IPv4 nor IPv6.
 std::optional<IpAddress> destination_of(std::span<const std::byte> packet);
-
-// A host without tasks: whoever owns it asks it, or has given a handler.
-class HostNode final : public PacketNode {
- public:
-  explicit HostNode(HostOptions options) : host(std::move(options)) {}
-
-  void receive(std::span<const std::byte> packet, Instant now) override {
-    host.receive(packet, now);
-  }
-  std::span<const std::byte> next_packet() override { return host.next_packet(); }
-  std::uint16_t segment_size() const override { return host.segment_size(); }
-  Instant next_deadline() const override { return host.next_deadline(); }
-  void advance(Instant now) override { host.advance(now); }
-  void pump(Instant) override {
-    while (handler) {  // which may take another's place
-      const auto socket = host.next_event();
-      if (!socket) return;
-      handler(*socket);
-    }
-  }
-  bool has_address(const IpAddress& address) const override { return host.has_address(address); }
-
-  Host host;
-  std::function<void(SocketId)> handler;
-};
 
 class VirtualNetwork::Impl {
  public:

@@ -132,7 +132,7 @@ unsigned TimerWheel::first_used(unsigned level, unsigned from) const {
   return kSlots;
 }
 
-Instant TimerWheel::next() const {
+Instant TimerWheel::first() const {
   if (!soon_.empty()) {
     // Of this tick, like whoever has been set since.
     return std::min(nodes_[soon_.front()].deadline, least_[tick_ % kSlots]);
@@ -172,7 +172,7 @@ void TimerWheel::go_to(std::uint64_t tick) {
     }
     // Nothing in this turn. On to where the next timer moves down, however far that is: a clock may begin
     // anywhere.
-    const Instant next_move = next();
+    const Instant next_move = first();
     const std::uint64_t move = next_move == Instant::max() ? tick + 1 : tick_of(next_move);
     if (turn > tick || move > tick) {
       tick_ = tick;
@@ -227,7 +227,7 @@ TimerWheel::Id TimerWheel::find_due(Instant now) {
     go_to(target);
     if (tick_ == before) break;
   }
-  quiet_until_ = next();
+  quiet_until_ = first();
   return kNone;
 }
 

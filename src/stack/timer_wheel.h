@@ -30,8 +30,9 @@ class TimerWheel {
   void clear(Id id) {
     if (id < ids_) unlink(id);
   }
-  // No timer is due before. May be early: for a timer that was put off or cleared, or is far away.
-  Instant next() const;
+  // No timer is due before. May be early: for a timer that was put off or cleared, or is far away. Then take_due()
+  // finds none, and knows better.
+  Instant next() const { return quiet_until_; }
   // Takes one that is due at `now`; kNone when there is none.
   Id take_due(Instant now) {
     if (now >= quiet_until_) return find_due(now);
@@ -62,6 +63,8 @@ class TimerWheel {
   // The first tick of a slot, which is never past. `place`: level * kSlots + slot.
   std::uint64_t begin_of(std::uint16_t place) const;
   Id find_due(Instant now);
+  // Where the first one is, or the slot that it is to move down from begins.
+  Instant first() const;
   void link(Id id);
   void unlink(Id id);
   // The heap of this tick.

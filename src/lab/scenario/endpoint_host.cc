@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "lab/scenario/lab_host.h"
+#include "net/host_node.h"
 
 namespace lastack::lab {
 namespace {
@@ -15,9 +16,9 @@ class EndpointHost final : public LabHost {
     spec_.options.observer = observer;
     begin();
   }
-  ~EndpointHost() override { net_.remove(*host_); }
+  ~EndpointHost() override { net_.detach(*node_); }
 
-  NodeId id() const override { return net_.id(*host_); }
+  NodeId id() const override { return net_.id(*node_); }
 
   Outcome<Sock> open(bool v6, SocketUser& user) override {
     return keep(host_->open(v6 ? Host::Family::V6 : Host::Family::V4), user);
@@ -26,6 +27,7 @@ class EndpointHost final : public LabHost {
     return host_->bind(id(socket), local);
   }
   Outcome<void> listen(Sock socket, int backlog) override {
+    touch();
     return host_->listen(id(socket), backlog);
   }
   Outcome<void> connect(Sock socket, const Endpoint& remote) override {
@@ -33,6 +35,7 @@ class EndpointHost final : public LabHost {
     return seen(host_->connect(id(socket), remote, net_.now()), remote);
   }
   Outcome<Sock> accept(Sock listener, SocketUser& user) override {
+    touch();
     return keep(host_->accept(id(listener)), user);
   }
   Outcome<std::size_t> read(Sock socket, std::span<std::byte> out) override {
@@ -68,6 +71,7 @@ class EndpointHost final : public LabHost {
   Readiness readiness(Sock socket) override { return host_->readiness(id(socket)); }
 
   Result<void> set(const std::string& name, const std::string& value) override {
+    touch();
     return host_->set(name, value);
   }
   HostCounts counts() override {
@@ -85,7 +89,7 @@ class EndpointHost final : public LabHost {
   std::optional<std::uint64_t> memory() override { return host_->time_wait_memory(); }
   Result<HostSnapshot> snapshot() override { return host_->snapshot(net_.now()); }
   bool crash(bool quiet) override {
-    net_.remove(*host_);
+    net_.detach(*node_);
     spec_.options.lost_memory_at.reset();
     if (quiet) spec_.options.lost_memory_at = net_.now();
     std::fill(users_.begin(), users_.end(), nullptr);
@@ -95,18 +99,21 @@ class EndpointHost final : public LabHost {
   }
 
  private:
-  // Steps and programs call one host when another has something to tell: the network has to look at this one too.
-  void touch() { net_.touch(*host_); }
+  // A host does not say that it was called.
+  void touch() { net_.touched(*node_); }
   static SocketId id(Sock socket) { return static_cast<SocketId>(socket); }
   void begin() {
-    host_ = &net_.add_host(spec_.options, {});
+    crashed_ = std::move(node_);  // whose handler may be what is running
+    node_ = std::make_unique<HostNode>(spec_.options);
+    host_ = &node_->host;
     for (const IpAddress& address : spec_.addresses) host_->add_address(address);
+    net_.attach(*node_);
     // What only Linux has does nothing here.
     for (const auto& [name, value] : spec_.settings) (void)host_->set(name, value);
-    net_.on_event(*host_, [this](SocketId socket) {
+    node_->handler = [this](SocketId socket) {
       const std::uint32_t slot = socket_slot(socket);
       if (slot < users_.size() && users_[slot] != nullptr) users_[slot]->ready();
-    });
+    };
   }
   Outcome<Sock> keep(const Outcome<SocketId>& socket, SocketUser& user) {
     if (!socket) return tl::unexpected(socket.error());
@@ -123,7 +130,8 @@ class EndpointHost final : public LabHost {
   }
 
   VirtualNetwork& net_;
-  Host* host_ = nullptr;
+  std::unique_ptr<HostNode> node_, crashed_;
+  Host* host_ = nullptr;            // of node_
   std::vector<SocketUser*> users_;  // by slot
   std::uint64_t open_ = 0;
 };
