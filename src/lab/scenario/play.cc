@@ -281,6 +281,9 @@ class Play final : public Stage {
     std::vector<pollfd> waits;
     for (KernelHost* kernel : kernels_) waits.push_back({kernel->descriptor(), POLLIN, 0});
     while (now() < end && !over()) {
+      const Instant due = std::min(agenda_.next(), net_.next_time());
+      const Instant begun = base + (monotonic_now() - started);
+      if (due < end) result_.late = std::max(result_.late, begun - due);
       for (KernelHost* kernel : kernels_) kernel->wake();
       net_.run_until(base + (monotonic_now() - started));
       agenda_.advance(net_.now());
@@ -292,6 +295,9 @@ class Play final : public Stage {
       if (::ppoll(waits.data(), waits.size(), &time, nullptr) < 0 && errno != EINTR) {
         return tl::unexpected(system_error(errno, "cannot wait for a device"));
       }
+      // Not that it slept so long: what a kernel sent meanwhile waits at its device.
+      result_.late =
+          std::max(result_.late, base + (monotonic_now() - started) - later(here, sleep));
     }
     return {};
   }

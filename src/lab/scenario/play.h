@@ -50,6 +50,8 @@ struct PlayResult {
   std::map<std::string, HostSnapshot> looks;
   Duration took{};  // of the scenario's time
   Duration cost{};  // of real time
+  // In real time: by how much what was due was done too late, at most. On a busy machine a delay of the wire is longer.
+  Duration late{};
 };
 
 // What stands in the way of playing it here; empty: nothing.

@@ -40,6 +40,9 @@ struct VariantRun {
   std::string log;         // the file
   std::string capture;     // and the other one
   bool unwritten = false;  // why_not is that one of them could not be written
+  // It was played so often in vain before: a condition did not hold, and the lab was late by so much.
+  unsigned in_vain = 0;
+  Duration late{};
 };
 
 struct CheckOutcome {
@@ -69,6 +72,9 @@ struct RunReport {
   const Measure* find(std::string_view variant, std::string_view name) const;
 };
 
+// A run in real time that fails a condition, and in which the lab was late, says little: the machine was busy, and the
+// wire was not what the scenario asks for. It is played again, twice at most, and the report says so.
+//
 // An error is one of the request: an override that leads nowhere. What cannot be done here is told in the report.
 // With kernel hosts the work is done in a child process, in private namespaces that go with it; the calling process must
 // have one thread only.

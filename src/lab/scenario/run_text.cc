@@ -39,6 +39,12 @@ std::string run_text(const ScenarioFile& file, const RunReport& report,
     }
     out += fmt::format(", {:.6g} s, played in {:.3g} s\n", seconds(v.result->took),
                        seconds(v.result->cost));
+    if (v.in_vain > 0) {
+      out += fmt::format(
+          "  played again ({} in vain): a condition did not hold, and the lab was {:.3g} s late, since the machine "
+          "was busy\n",
+          v.in_vain, seconds(v.late));
+    }
     if (!v.log.empty()) out += fmt::format("  lifecycle log in {}\n", printable(v.log));
     if (!v.capture.empty()) out += fmt::format("  packets in {}\n", printable(v.capture));
     for (const CheckOutcome& c : report.checks) {
