@@ -231,7 +231,11 @@ void LifecycleRecorder::watch(VirtualNetwork& network) {
       return;
     }
     Happening what{};
-    std::string_view why;
+    std::string why;
+    // A fault may do what chance does as well.
+    const auto named_fault = [&](std::string_view otherwise) {
+      return faults_.empty() ? std::string(otherwise) : "fault " + faults_;
+    };
     switch (note.event) {
       case WireEvent::Sent:
       case WireEvent::Delivered:
@@ -252,10 +256,10 @@ void LifecycleRecorder::watch(VirtualNetwork& network) {
         what = Happening::SegmentDropped, why = "the host has gone";
         break;
       case WireEvent::Dropped:
-        what = Happening::SegmentDropped, why = "fault";
+        what = Happening::SegmentDropped, why = named_fault("fault");
         break;
       case WireEvent::Delayed:
-        what = Happening::SegmentDelayed, why = "fault";
+        what = Happening::SegmentDelayed, why = named_fault("fault");
         break;
       case WireEvent::Reordered:
         what = Happening::SegmentDelayed, why = "reordering";
@@ -264,7 +268,7 @@ void LifecycleRecorder::watch(VirtualNetwork& network) {
         what = Happening::SegmentCorrupted, why = "corruption";
         break;
       case WireEvent::Duplicated:
-        what = Happening::SegmentDuplicated, why = "duplication";
+        what = Happening::SegmentDuplicated, why = named_fault("duplication");
         break;
       case WireEvent::Replayed:
         what = Happening::SegmentDuplicated, why = "replay";

@@ -35,6 +35,12 @@ class LifecycleRecorder {
   HostObserver* observe(std::string host);
   // What becomes of segments on the wire. Hosts are called as in observe().
   void watch(VirtualNetwork& network);
+  // What no observer tells of: a crash, a segment that a box on the way has dropped. Its time may be that of the last event.
+  void tell(LifecycleEvent event) { write(std::move(event)); }
+  // Faults, by name, that have struck the packet that is about to be told of; empty: none.
+  void struck(std::string faults) { faults_ = std::move(faults); }
+  // The segment that whoever is on the wire is about to be given.
+  std::uint64_t arriving() const { return arriving_; }
   // Told of each event as it is written.
   void read_by(std::function<void(const LifecycleEvent&)> reader) { reader_ = std::move(reader); }
   // The number of the segment that a packet of the watched network is, or is a piece of; 0: not known.
@@ -54,6 +60,7 @@ class LifecycleRecorder {
   Instant last_{};
   std::uint64_t last_id_ = 0;
   bool watching_ = false;
+  std::string faults_;
   // Sent by a host, and not on the wire yet; in order, which is that of the wire.
   struct Waiting {
     std::uint32_t seq = 0;

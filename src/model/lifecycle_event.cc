@@ -15,8 +15,9 @@ constexpr std::array kHappenings = {
     "app:write"sv,           "app:shutdown"sv,      "app:close"sv,        "app:abort"sv,
     "icmp:received"sv,       "path:doubted"sv,      "timewait:entered"sv, "timewait:ended"sv,
     "timewait:overflowed"sv, "timewait:skipped"sv,  "timewait:evicted"sv, "timewait:assassinated"sv,
-    "timewait:reused"sv,     "timewait:reopened"sv, "timewait:aborted"sv};
-static_assert(kHappenings.size() == static_cast<std::size_t>(Happening::TimeWaitAborted) + 1);
+    "timewait:reused"sv,     "timewait:reopened"sv, "timewait:aborted"sv, "app:refused"sv,
+    "host:crashed"sv,        "host:set"sv};
+static_assert(kHappenings.size() == static_cast<std::size_t>(Happening::SettingChanged) + 1);
 
 constexpr std::array kCoverages = {"absent"sv, "sampled"sv, "complete"sv};
 constexpr std::array kWorlds = {"endpoint"sv, "kernel"sv, "capture"sv, "mixed"sv};

@@ -46,6 +46,9 @@ enum class Happening : std::uint8_t {
   TimeWaitReused,        // by connect()
   TimeWaitReopened,      // by a SYN
   TimeWaitAborted,
+  AppRefused,   // a connect() that came to nothing at once; `why` says for what and whereto
+  HostCrashed,  // it has lost its memory
+  SettingChanged,
 };
 std::string_view to_string(Happening happening);
 std::optional<Happening> happening_from(std::string_view name);
@@ -90,6 +93,12 @@ struct LifecycleHeader {
   std::optional<std::int64_t> zero_at;
   std::map<std::string, std::string>
       settings;  // those that were set, by host and name: "client tcp_tw_reuse"
+  // Boxes that let hosts share an address: by name.
+  struct Nat {
+    std::string address;
+    std::vector<std::string> inside;  // hosts
+  };
+  std::map<std::string, Nat> nats{};
   std::map<std::string, Coverage>
       coverage;  // by category: "segment", "state", "timer", "app", "timewait", ...
 };

@@ -172,6 +172,19 @@ Result<LifecycleHeader> header_from(const json& line) {
       if (value.is_string()) header.settings.emplace(name, value.get<std::string>());
     }
   }
+  if (const auto nats = line.find("nats"); nats != line.end() && nats->is_object()) {
+    for (const auto& [name, value] : nats->items()) {
+      if (!value.is_object()) continue;
+      LifecycleHeader::Nat nat{text_at(value, "address"), {}};
+      const auto inside = value.find("inside");
+      if (inside != value.end() && inside->is_array()) {
+        for (const auto& host : *inside) {
+          if (host.is_string()) nat.inside.push_back(host.get<std::string>());
+        }
+      }
+      header.nats.emplace(name, std::move(nat));
+    }
+  }
   if (const auto coverage = line.find("coverage");
       coverage != line.end() && coverage->is_object()) {
     for (const auto& [category, value] : coverage->items()) {
@@ -371,6 +384,22 @@ void append_line(std::string& out, const LifecycleHeader& header) {
   out += '{';
   for (const auto& [name, value] : header.settings) append_text(out, name, value);
   out += '}';
+  if (!header.nats.empty()) {
+    append_field(out, "nats");
+    out += '{';
+    for (const auto& [name, nat] : header.nats) {
+      append_field(out, name);
+      out += '{';
+      append_text(out, "address", nat.address);
+      append_field(out, "inside");
+      for (std::size_t i = 0; i < nat.inside.size(); ++i) {
+        out += i == 0 ? "[" : ",";
+        append_json_string(out, printable_ascii(nat.inside[i]));
+      }
+      out += nat.inside.empty() ? "[]}" : "]}";
+    }
+    out += '}';
+  }
   append_field(out, "coverage");
   out += '{';
   for (const auto& [category, how] : header.coverage) append_text(out, category, to_string(how));

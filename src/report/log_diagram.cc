@@ -175,6 +175,13 @@ class Diagram {
         begin(e);
         row_.other = &e;
         break;
+      case Happening::AppRefused:
+      case Happening::HostCrashed:
+      case Happening::SettingChanged:
+        begin(e);
+        row_.other = &e;
+        note(cause_words(trace_, e));
+        break;
     }
     if (e.detail != 0 && e.is_segment()) {
       row_.timewait = true;

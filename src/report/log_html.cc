@@ -82,6 +82,11 @@ int kind_of(Happening what) {
     case Happening::IcmpReceived:
     case Happening::PathDoubted:
       return 7;
+    case Happening::AppRefused:
+    case Happening::HostCrashed:
+      return 9;
+    case Happening::SettingChanged:
+      return 6;
     case Happening::TimeWaitEntered:
     case Happening::TimeWaitEnded:
     case Happening::TimeWaitOverflowed:

@@ -126,6 +126,12 @@ std::string_view plain_words(Happening what) {
       return "TIME_WAIT reopened by a SYN";
     case Happening::TimeWaitAborted:
       return "TIME_WAIT destroyed";
+    case Happening::AppRefused:
+      return "connect() fails";
+    case Happening::HostCrashed:
+      return "crash: all memory lost";
+    case Happening::SettingChanged:
+      return "setting changed";
     case Happening::StateChanged:
     case Happening::TimerFired:
     case Happening::AppListen:

@@ -19,6 +19,7 @@ struct Check::Node {
   std::string text;  // word, name, or operator
   std::string variant;
   std::vector<Node> parts;
+  std::string source;  // as it is written; of a comparison
 };
 
 namespace {
@@ -99,7 +100,7 @@ class Parser {
       if (found.empty()) break;
       auto right = (this->*below)();
       if (!right) return right;
-      Node node{Kind::Operation, 0, std::string(found), "", {}};
+      Node node{Kind::Operation, 0, std::string(found), "", {}, ""};
       node.parts.push_back(*std::move(left));
       node.parts.push_back(*std::move(right));
       left = std::move(node);
@@ -108,7 +109,17 @@ class Parser {
   }
   Result<Node> either() { return chain(&Parser::both, {"or"}); }
   Result<Node> both() { return chain(&Parser::comparison, {"and"}); }
-  Result<Node> comparison() { return chain(&Parser::sum, {"==", "!=", "<=", ">=", "<", ">"}); }
+  Result<Node> comparison() {
+    blanks();
+    const std::size_t begin = at_;
+    auto node = chain(&Parser::sum, {"==", "!=", "<=", ">=", "<", ">"});
+    if (node && node->source.empty()) node->source = trimmed(text_.substr(begin, at_ - begin));
+    return node;
+  }
+  static std::string trimmed(std::string_view text) {
+    const std::size_t end = text.find_last_not_of(" \t\n");
+    return std::string(text.substr(0, end == std::string_view::npos ? 0 : end + 1));
+  }
   Result<Node> sum() { return chain(&Parser::product, {"+", "-"}); }
   Result<Node> product() { return chain(&Parser::leaf, {"*", "/"}); }
 
@@ -125,13 +136,13 @@ class Parser {
     if (take("-")) {
       auto inner = leaf();
       if (!inner) return inner;
-      return Node{Kind::Negate, 0, "", "", {*std::move(inner)}};
+      return Node{Kind::Negate, 0, "", "", {*std::move(inner)}, ""};
     }
     if (text_.substr(at_).starts_with("abs(")) {
       at_ += 4;
       auto inner = closed(sum());
       if (!inner) return inner;
-      return Node{Kind::Abs, 0, "", "", {*std::move(inner)}};
+      return Node{Kind::Abs, 0, "", "", {*std::move(inner)}, ""};
     }
     if (is_digit(text_[at_])) return number();
     if (is_letter(text_[at_])) return name();
@@ -156,14 +167,14 @@ class Parser {
     for (const Unit& u : kUnits) {
       if (unit == u.name) {
         at_ = stop;
-        return Node{Kind::Number, value * u.factor, "", "", {}};
+        return Node{Kind::Number, value * u.factor, "", "", {}, ""};
       }
     }
     if (!unit.empty() && unit != "and" && unit != "or") {
       return wrong("no such unit: there are ns, us, ms, s, min, h, k, M and %");
     }
     at_ = here;
-    return Node{Kind::Number, value, "", "", {}};
+    return Node{Kind::Number, value, "", "", {}, ""};
   }
   // Parts may have '-', ':' and '+' inside where that is part of a name: "timewait:entered", "SYN+ACK". A variant is
   // before the first ':' if no '.' came before.
@@ -184,7 +195,7 @@ class Parser {
       }
       ++at_;
     }
-    Node node{dot ? Kind::Name : Kind::Word, 0, "", "", {}};
+    Node node{dot ? Kind::Name : Kind::Word, 0, "", "", {}, ""};
     std::size_t from = begin;
     if (dot && colon != std::string_view::npos) {
       node.variant = text_.substr(begin, colon - begin);
@@ -275,6 +286,65 @@ bool is_time_left(std::string_view name) {
   return name.find(".left.") != std::string_view::npos;
 }
 
+// The first name in it: it says of what kind its numbers are.
+const Node* first_name(const Node& node) {
+  if (node.kind == Kind::Name) return &node;
+  for (const Node& part : node.parts) {
+    if (const Node* found = first_name(part)) return found;
+  }
+  return nullptr;
+}
+
+// By how much a comparison does not hold.
+std::string gap(const Node& node, const Check::Lookup& lookup) {
+  const Value a = value_of(node.parts[0], lookup);
+  const Value b = value_of(node.parts[1], lookup);
+  if (!a || !b) return "not measured";
+  const Node* name = first_name(node.parts[0]);
+  if (name == nullptr) name = first_name(node.parts[1]);
+  const std::string kind = name == nullptr ? "" : name->text;
+  const bool plain = node.parts[0].kind == Kind::Name;
+  const std::string is =
+      fmt::format("{} {}", plain ? "it is" : "the left side is", show_measure(kind, *a));
+  const double* x = std::get_if<double>(&*a);
+  const double* y = std::get_if<double>(&*b);
+  if (x == nullptr || y == nullptr || node.text == "!=") return is;
+  if (*x == *y) return is + ", just as much";
+  const std::string apart = show_measure(kind, Measure(std::abs(*x - *y)));
+  const bool wants = node.parts[1].kind == Kind::Number;
+  return fmt::format("{}{}, {} too {}", is,
+                     wants ? "" : fmt::format(" and the other {}", show_measure(kind, *b)), apart,
+                     *x > *y ? "much" : "little");
+}
+
+// Each comparison that keeps it from holding.
+void collect_wrong(const Node& node, const Check::Lookup& lookup, std::vector<std::string>& wrong) {
+  if (truth(node, lookup) == true) return;
+  if (node.kind == Kind::Operation && (node.text == "and" || node.text == "or")) {
+    for (const Node& part : node.parts) collect_wrong(part, lookup, wrong);
+    return;
+  }
+  std::string one = fmt::format("{}: {}", node.source, gap(node, lookup));
+  for (const std::string& known : wrong) {
+    if (known == one) return;
+  }
+  wrong.push_back(std::move(one));
+}
+
+void collect_bounds(const Node& node, std::vector<Check::Bound>& bounds) {
+  if (node.kind != Kind::Operation || node.text == "or") return;
+  if (node.text == "and") {
+    for (const Node& part : node.parts) collect_bounds(part, bounds);
+    return;
+  }
+  const Node& left = node.parts[0];
+  const Node& right = node.parts[1];
+  if (left.kind != Kind::Name || right.kind != Kind::Number) return;
+  const bool none = node.text == "==" && right.number == 0;
+  if (none || node.text == "<" || node.text == "<=")
+    bounds.push_back({left.variant, left.text, right.number});
+}
+
 void collect(const Node& node, std::vector<std::pair<std::string, std::string>>& names) {
   if (node.kind == Kind::Name) names.emplace_back(node.variant, node.text);
   for (const Node& part : node.parts) collect(part, names);
@@ -302,7 +372,14 @@ Check::Answer Check::ask(const Lookup& lookup) const {
     answer.seen += fmt::format("{}{}{} = {}", variant, variant.empty() ? "" : ":", name,
                                found == nullptr ? "not measured" : show_measure(name, *found));
   }
+  if (answer.verdict != Verdict::Holds) collect_wrong(*root_, lookup, answer.wrong);
   return answer;
+}
+
+std::vector<Check::Bound> Check::bounds() const {
+  std::vector<Bound> all;
+  collect_bounds(*root_, all);
+  return all;
 }
 
 std::vector<std::pair<std::string, std::string>> Check::names() const {

@@ -32,10 +32,20 @@ class Check {
     Verdict verdict = Verdict::Unknown;
     std::string
         seen;  // "again.took = 1.003 s, first.took = 0.2 ms"; what is not there is "not measured"
+    // Of each comparison that keeps it from holding, by how much:
+    // "requests.failed == 0: it is 701, 701 too much". Empty where it holds.
+    std::vector<std::string> wrong;
   };
   Answer ask(const Lookup& lookup) const;
 
   const std::string& text() const { return text_; }
+  // A measure that has to be no more than some number: "requests.failed == 0", "reuse.took < 1 s". Of those of which the
+  // whole condition is an `and`.
+  struct Bound {
+    std::string variant, name;
+    double most = 0;
+  };
+  std::vector<Bound> bounds() const;
   // Names that it looks at, with their variant ("" for the run's own).
   std::vector<std::pair<std::string, std::string>> names() const;
 

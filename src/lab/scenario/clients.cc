@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <numeric>
 
 #include "lab/clock.h"
 #include "lab/scenario/exchange.h"
@@ -48,6 +49,11 @@ class Clients final : public Program {
     put_latency(into, n + ".answer", answer_took_);
     put_latency(into, n + ".call", call_took_);
     if (first_failure_) into[n + ".first_failure.at"] = seconds(*first_failure_);
+  }
+  std::optional<Tally> tally() const override {
+    const auto all = std::accumulate(failed_.begin(), failed_.end(), std::uint64_t{0},
+                                     [](auto sum, const auto& one) { return sum + one.second; });
+    return Tally{connected_, not_connected_, all - not_connected_};
   }
 
  private:
@@ -99,6 +105,7 @@ class Clients final : public Program {
     const auto socket = host().open(!to.address.is_v4(), c);
     if (!socket) {
       free_.push_back(&c);
+      ++not_connected_;
       failed(to_string(socket.error()));
       return false;
     }
@@ -108,6 +115,7 @@ class Clients final : public Program {
       (void)host().set_option(c.socket, option, value);
     const Outcome<void> begun = connect(c, to, number);
     if (!begun && begun.error() != Err::in_progress) {
+      c.phase = Phase::Connecting;
       fail(c, to_string(begun.error()));
       return false;
     }
@@ -222,6 +230,7 @@ class Clients final : public Program {
     ++failed_[std::string(why)];
   }
   void fail(Connection& c, std::string_view why) {
+    if (c.phase == Phase::Connecting) ++not_connected_;
     failed(why);
     // What a program does whose call has failed: it closes.
     leave(c, false);
@@ -274,6 +283,7 @@ class Clients final : public Program {
   std::uint64_t owed_ = 0, offered_ = 0;
   std::uint64_t begun_ = 0, connected_ = 0, done_ = 0, answered_ = 0, in_flight_ = 0;
   std::map<std::string, std::uint64_t> failed_;
+  std::uint64_t not_connected_ = 0;  // of those that failed
   LatencyHistogram connect_took_, answer_took_, call_took_;
   std::optional<Duration> first_failure_;
   bool pumping_ = false;

@@ -90,6 +90,7 @@ void Nat::receive(std::span<const std::byte> packet, Instant now) {
     if (!known || expired(found->second, now)) {
       if (known) forget(found);
       ++counts_.unknown;
+      if (lost_) lost_(packet, now, known ? "mapping forgotten" : "no mapping");
       return;
     }
     mapping = &found->second;
@@ -100,6 +101,7 @@ void Nat::receive(std::span<const std::byte> packet, Instant now) {
     mapping = map(segment->tuple.local, now, port);
     if (mapping == nullptr) {
       ++counts_.no_port;
+      if (lost_) lost_(packet, now, "no port left");
       return;
     }
     put_address(bytes.data() + p.source, spec_.address, p.length);

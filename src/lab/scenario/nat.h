@@ -4,8 +4,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lab/scenario/scenario.h"
@@ -33,6 +37,10 @@ class Nat final : public PacketNode {
     std::uint64_t unknown = 0;  // from outside to no mapping
   };
   const Counts& counts() const { return counts_; }
+  // Told of each segment that is dropped, and why.
+  using Loss =
+      std::function<void(std::span<const std::byte> packet, Instant, std::string_view why)>;
+  void on_loss(Loss told) { lost_ = std::move(told); }
   // Those that are not forgotten by then.
   std::size_t mappings(Instant now) const;
 
@@ -54,6 +62,7 @@ class Nat final : public PacketNode {
   std::deque<std::vector<std::byte>> out_;
   std::vector<std::byte> sending_;
   Counts counts_;
+  Loss lost_;
 };
 
 }  // namespace lastack::lab

@@ -20,6 +20,7 @@ namespace lastack::lab {
 namespace {
 
 constexpr std::size_t kSamples = 200;
+constexpr Duration::rep kMarks = 400;
 constexpr Duration kLeastSample = 1ms;
 // With nothing else to do a run in real time looks up now and then.
 constexpr Duration kLongestSleep = 100ms;
@@ -46,7 +47,9 @@ LifecycleHeader header_of(const Scenario& scenario, const PlayOptions& options) 
                                           : World::Mixed;
   header.vantage = scenario.name;
   header.seed = options.seed;
+  for (const NatSpec& nat : scenario.nats) header.nats[nat.name].address = nat.address.to_string();
   for (const HostSpec& host : scenario.hosts) {
+    if (!host.behind.empty()) header.nats[host.behind].inside.push_back(host.name);
     for (const auto& [name, value] : host.settings) header.settings[host.name + " " + name] = value;
   }
   const bool kernels = where != Where::Endpoint;
@@ -55,6 +58,7 @@ LifecycleHeader header_of(const Scenario& scenario, const PlayOptions& options) 
   header.coverage["timer"] = kernels ? Coverage::Absent : Coverage::Complete;
   header.coverage["timewait"] = kernels ? Coverage::Absent : Coverage::Complete;
   header.coverage["app"] = Coverage::Complete;
+  header.coverage["host"] = Coverage::Complete;
   return header;
 }
 
@@ -72,6 +76,7 @@ class Play final : public Stage {
  public:
   Play(const Scenario& scenario, const PlayOptions& options)
       : scenario_(scenario), options_(options), net_(options.seed, scenario.wire) {
+    if (options.log) marks_.emplace(scenario.duration / kMarks);
     if (options.log || options.capture) {
       recorder_.emplace(header_of(scenario, options), options.log);
     }
@@ -95,9 +100,16 @@ class Play final : public Stage {
     if (!hosts_[name]->crash(quiet)) return false;
     ids_[name] = hosts_[name]->id();
     lay_links();
+    happened(name, Happening::HostCrashed, quiet ? "quiet for an MSL" : "");
+    mark(name + " crashes");
     if (faults_) faults_->moved(before, ids_[name]);
     if (capture_) capture_->moved(before, ids_[name]);
     return true;
+  }
+  void was_set(const std::string& host, const std::string& setting,
+               const std::string& value) override {
+    happened(host, Happening::SettingChanged, fmt::format("{} = {}", setting, value));
+    mark(fmt::format("{}: {} = {}", host, setting, value));
   }
 
   Result<PlayResult> run() {
@@ -115,6 +127,7 @@ class Play final : public Stage {
     }
     sample_now();
     if (capture_) capture_->finish(now());
+    if (marks_) result_.marks = marks_->all();
     measure();
     result_.took = now() - began_;
     return std::move(result_);
@@ -142,6 +155,14 @@ class Play final : public Stage {
       hosts_[spec.name] = std::move(host);
     }
     if (kernels_.size() == 1) kernels_.front()->limit_process();
+    if (!recorder_) return {};
+    for (LabHost* host : in_order_) {
+      host->on_refusal([this, host](const Endpoint& remote, Err error) {
+        happened(host->name(), Happening::AppRefused,
+                 fmt::format("{}, to {}", to_string(error), remote.to_string()));
+        if (capture_) capture_->refused(host->name(), remote, error);
+      });
+    }
     return {};
   }
 
@@ -149,6 +170,11 @@ class Play final : public Stage {
     for (const NatSpec& spec : scenario_.nats) {
       nats_.push_back(std::make_unique<Nat>(spec));
       net_.attach(*nats_.back());
+      if (recorder_) {
+        nats_.back()->on_loss([this, name = spec.name](auto packet, Instant at, auto why) {
+          lost_in(name, packet, at, why);
+        });
+      }
       ids_[spec.name] = net_.id(*nats_.back());
     }
     lay_links();
@@ -158,6 +184,7 @@ class Play final : public Stage {
       if (!observed_.empty())
         net_.add_tap([this](const WireNote& note) { tell_of(note, WireEvent::Sent, note.from); });
       recorder_->watch(net_);
+      if (marks_) net_.add_tap([this](const WireNote& note) { mark_loss(note); });
       if (options_.capture) begin_capture();
       if (!observed_.empty())
         net_.add_tap(
@@ -167,10 +194,65 @@ class Play final : public Stage {
       faults_.emplace(scenario_.faults, began_, ids_);
       net_.set_fault([this](Passage& passage) {
         faults_->look_at(passage);
+        if (recorder_) name_faults();
         if (!capture_) return;
         for (const std::size_t which : faults_->struck_last())
           capture_->struck(scenario_.faults[which].name);
       });
+    }
+  }
+
+  void mark(const std::string& label) {
+    if (marks_) marks_->put(label, Instant(now() - began_));
+  }
+  // Of a host, and of no connection.
+  void happened(const std::string& host, Happening what, std::string why) {
+    if (!recorder_) return;
+    LifecycleEvent e;
+    e.at = now();
+    e.host = host;
+    e.what = what;
+    e.why = std::move(why);
+    recorder_->tell(std::move(e));
+  }
+  void name_faults() {
+    std::string names;
+    for (const std::size_t which : faults_->struck_last()) {
+      const std::string& name = scenario_.faults[which].name;
+      mark("fault " + name);
+      names += (names.empty() ? "" : ", ") + name;
+    }
+    recorder_->struck(std::move(names));
+  }
+  void lost_in(const std::string& nat, std::span<const std::byte> packet, Instant at,
+               std::string_view why) {
+    const auto view = PacketView::of(packet);
+    if (!view) return;
+    LifecycleEvent e;
+    e.at = at;
+    e.host = "wire";
+    e.tuple = view->tuple;
+    e.what = Happening::SegmentDropped;
+    e.why = fmt::format("{}: {}", nat, why);
+    e.segment = seen(*view);
+    e.segment_id = recorder_->arriving();
+    recorder_->tell(std::move(e));
+    mark(fmt::format("{} drops: {}", nat, why));
+  }
+  // What the wire loses by chance or for its limits: a fault is named when it strikes.
+  void mark_loss(const WireNote& note) {
+    switch (note.event) {
+      case WireEvent::Lost:
+        return mark("lost on the wire");
+      case WireEvent::QueueFull:
+        return mark("lost: queue full");
+      case WireEvent::TooBig:
+        return mark("lost: larger than the MTU");
+      case WireEvent::Unroutable:
+      case WireEvent::Gone:
+        return mark("lost: nobody there");
+      default:
+        return;
     }
   }
 
@@ -194,11 +276,6 @@ class Play final : public Stage {
                     scenario_.name, to_string(options_.where), options_.seed),
         places, options_.capture);
     capture_->watch(net_, *recorder_);
-    for (LabHost* host : in_order_) {
-      host->on_refusal([this, host](const Endpoint& remote, Err error) {
-        capture_->refused(host->name(), remote, error);
-      });
-    }
   }
 
   void lay_links() {
@@ -225,6 +302,7 @@ class Play final : public Stage {
   void make_programs() {
     const auto add = [&](const auto& spec, std::unique_ptr<Program> program) {
       begin_after_.push_back(spec.when.after);
+      program_names_.emplace_back(spec.name, spec.host);
       programs_.push_back(std::move(program));
     };
     for (const ServerSpec& spec : scenario_.servers) add(spec, make_server(spec, *this));
@@ -317,11 +395,21 @@ class Play final : public Stage {
       most_.resize(in_order_.size());
     }
     for (std::size_t i = 0; i < in_order_.size(); ++i) {
-      const Sample s{Instant(now() - began_), in_order_[i]->time_waits(),
-                     in_order_[i]->descriptors()};
+      Sample s{Instant(now() - began_), in_order_[i]->time_waits(), in_order_[i]->descriptors(),
+               std::nullopt};
+      if (options_.log && in_order_[i]->is_kernel()) s.states = in_order_[i]->counts().states;
       most_[i].time_waits = std::max(most_[i].time_waits, s.time_waits);
       most_[i].descriptors = std::max(most_[i].descriptors, s.descriptors);
       result_.series[i].samples.push_back(s);
+    }
+    for (std::size_t i = 0, k = 0; i < programs_.size(); ++i) {
+      const auto tally = programs_[i]->tally();
+      if (!tally) continue;
+      if (k == result_.tallies.size()) {
+        const auto& [program, host] = program_names_[i];
+        result_.tallies.push_back({program, host, {}});
+      }
+      result_.tallies[k++].samples.emplace_back(Instant(now() - began_), *tally);
     }
   }
 
@@ -458,7 +546,9 @@ class Play final : public Stage {
   std::map<NodeId, HostObserver*> observed_;  // kernels
   std::optional<Faults> faults_;
   std::vector<std::unique_ptr<Program>> programs_;
-  std::vector<std::string> begin_after_;  // of each, the step
+  std::vector<std::string> begin_after_;                            // of each, the step
+  std::vector<std::pair<std::string, std::string>> program_names_;  // and host
+  std::optional<Marks> marks_;
   std::optional<Steps> steps_;
   std::map<std::string, HostCounts> before_;
   std::map<const LabHost*, HostCounts> looked_;  // by the condition that is asked now

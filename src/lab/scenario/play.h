@@ -6,13 +6,17 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "lab/scenario/marks.h"
 #include "lab/scenario/measures.h"
 #include "lab/scenario/scenario.h"
 #include "lab/scenario/scenario_file.h"
+#include "lab/scenario/stage.h"
 #include "lastack/host_snapshot.h"
 #include "lastack/result.h"
 
@@ -37,15 +41,24 @@ struct Sample {
   Instant at{};  // from the start of the run
   std::uint64_t time_waits = 0;
   std::uint64_t descriptors = 0;
+  // Of kernel hosts, which do not tell them, where there is a log.
+  std::optional<StateCounts> states;
 };
 struct HostSeries {
   std::string host;
   std::vector<Sample> samples;
 };
+// What became of what a program tried, so far.
+struct TallySeries {
+  std::string program, host;
+  std::vector<std::pair<Instant, Tally>> samples;  // from the start of the run
+};
 
 struct PlayResult {
   Measures measures;
   std::vector<HostSeries> series;
+  std::vector<TallySeries> tallies;
+  std::vector<Mark> marks;  // where there is a log
   // What the doctor saw of each host at the end; of PlayOptions::keep_looks.
   std::map<std::string, HostSnapshot> looks;
   Duration took{};  // of the scenario's time

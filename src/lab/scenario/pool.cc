@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <numeric>
 
 #include "lab/scenario/exchange.h"
 #include "lab/scenario/stage.h"
@@ -35,6 +36,11 @@ class Pool final : public Program {
     into[n + ".served"] =
         asked_ == 0 ? 0 : static_cast<double>(done_) / static_cast<double>(asked_);
     put_latency(into, n + ".answer", took_);
+  }
+  std::optional<Tally> tally() const override {
+    const auto all = std::accumulate(failed_.begin(), failed_.end(), std::uint64_t{0},
+                                     [](auto sum, const auto& one) { return sum + one.second; });
+    return Tally{done_, all, 0};
   }
 
  private:

@@ -132,9 +132,25 @@ std::string written(const Played& played) {
     for (const HostSeries& host : played.result->series) {
       Json samples = Json::array();
       for (const Sample& s : host.samples) {
-        samples.push_back({s.at.time_since_epoch().count(), s.time_waits, s.descriptors});
+        Json one = {s.at.time_since_epoch().count(), s.time_waits, s.descriptors};
+        for (const TcpState state : kAllTcpStates) {
+          if (s.states) one.push_back((*s.states)[state]);
+        }
+        samples.push_back(std::move(one));
       }
       series.push_back({{"host", host.host}, {"samples", samples}});
+    }
+    Json& tallies = json["tallies"] = Json::array();
+    for (const TallySeries& one : played.result->tallies) {
+      Json samples = Json::array();
+      for (const auto& [at, t] : one.samples)
+        samples.push_back({at.time_since_epoch().count(), t.succeeded, t.failed, t.broken});
+      tallies.push_back({{"program", one.program}, {"host", one.host}, {"samples", samples}});
+    }
+    Json& marks = json["marks"] = Json::array();
+    for (const Mark& m : played.result->marks) {
+      marks.push_back(
+          {m.label, m.from.time_since_epoch().count(), m.to.time_since_epoch().count(), m.count});
     }
     Json& looks = json["looks"] = Json::object();
     for (const auto& [host, look] : played.result->looks)
@@ -167,9 +183,31 @@ Played parsed(const std::string& text) {
     HostSeries series{host.value("host", ""), {}};
     for (const Json& s : host["samples"]) {
       series.samples.push_back({Instant(Duration(s[0].get<std::int64_t>())),
-                                s[1].get<std::uint64_t>(), s[2].get<std::uint64_t>()});
+                                s[1].get<std::uint64_t>(),
+                                s[2].get<std::uint64_t>(),
+                                {}});
+      if (s.size() < 3 + kAllTcpStates.size()) continue;
+      StateCounts& states = series.samples.back().states.emplace();
+      for (std::size_t i = 0; i < kAllTcpStates.size(); ++i)
+        states[kAllTcpStates[i]] = s[3 + i].get<std::uint64_t>();
     }
     result.series.push_back(std::move(series));
+  }
+  const auto instant = [](const Json& number) {
+    return Instant(Duration(number.get<std::int64_t>()));
+  };
+  for (const Json& one : json["tallies"]) {
+    TallySeries series{one.value("program", ""), one.value("host", ""), {}};
+    for (const Json& s : one["samples"]) {
+      series.samples.emplace_back(
+          instant(s[0]),
+          Tally{s[1].get<std::uint64_t>(), s[2].get<std::uint64_t>(), s[3].get<std::uint64_t>()});
+    }
+    result.tallies.push_back(std::move(series));
+  }
+  for (const Json& m : json["marks"]) {
+    result.marks.push_back(
+        {m[0].get<std::string>(), instant(m[1]), instant(m[2]), m[3].get<std::uint64_t>()});
   }
   for (const auto& [host, bundle] : json["looks"].items()) {
     if (auto look = from_bundle(from_hex(bundle.get<std::string>())))
@@ -364,11 +402,11 @@ void judge(const ScenarioFile& file, RunReport& report) {
     const bool across =
         std::any_of(names.begin(), names.end(), [](const auto& n) { return !n.first.empty(); });
     const auto once = [&](const std::string& variant) {
-      const auto answer = spec.check.ask([&](std::string_view v, std::string_view name) {
+      auto answer = spec.check.ask([&](std::string_view v, std::string_view name) {
         return report.find(v.empty() ? std::string_view(variant) : v, name);
       });
-      report.checks.push_back(
-          {across ? "" : variant, spec.check.text(), spec.why, answer.verdict, answer.seen});
+      report.checks.push_back({across ? "" : variant, spec.check.text(), spec.why, answer.verdict,
+                               std::move(answer.seen), std::move(answer.wrong)});
     };
     if (across) {
       // With a variant left out there is nothing to compare.

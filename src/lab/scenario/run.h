@@ -39,6 +39,7 @@ struct VariantRun {
   bool forbidden = false;  // for want of a permission, such as that to open a device
   std::string log;         // the file
   std::string capture;     // and the other one
+  std::string page;        // where the caller has written one
   bool unwritten = false;  // why_not is that one of them could not be written
   // It was played so often in vain before: a condition did not hold, and the lab was late by so much.
   unsigned in_vain = 0;
@@ -50,6 +51,7 @@ struct CheckOutcome {
   std::string text, why;
   Check::Verdict verdict = Check::Verdict::Unknown;
   std::string seen;
+  std::vector<std::string> wrong;  // Check::Answer
 };
 
 struct VerdictOutcome {

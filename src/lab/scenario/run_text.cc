@@ -23,6 +23,17 @@ std::string_view mark(Check::Verdict verdict) {
 
 }  // namespace
 
+namespace {
+
+std::string check_text(const CheckOutcome& c) {
+  std::string out = fmt::format("  {:<6} {}\n         {}{}{}\n", mark(c.verdict), printable(c.text),
+                                c.seen, c.why.empty() ? "" : "; ", printable(c.why));
+  for (const std::string& wrong : c.wrong) out += fmt::format("         {}\n", printable(wrong));
+  return out;
+}
+
+}  // namespace
+
 std::string run_text(const ScenarioFile& file, const RunReport& report,
                      const RunTextOptions& options) {
   std::string out = fmt::format("{}: {}\n", file.name(), printable(file.title()));
@@ -47,10 +58,10 @@ std::string run_text(const ScenarioFile& file, const RunReport& report,
     }
     if (!v.log.empty()) out += fmt::format("  lifecycle log in {}\n", printable(v.log));
     if (!v.capture.empty()) out += fmt::format("  packets in {}\n", printable(v.capture));
+    if (!v.page.empty()) out += fmt::format("  page in {}\n", printable(v.page));
     for (const CheckOutcome& c : report.checks) {
       if (c.variant != v.variant) continue;
-      out += fmt::format("  {:<6} {}\n         {}{}{}\n", mark(c.verdict), printable(c.text),
-                         c.seen, c.why.empty() ? "" : "; ", printable(c.why));
+      out += check_text(c);
     }
     if (options.measures) {
       for (const auto& [name, value] : v.result->measures)
@@ -63,8 +74,7 @@ std::string run_text(const ScenarioFile& file, const RunReport& report,
       continue;
     if (!head) out += "\nvariants compared\n";
     head = true;
-    out += fmt::format("  {:<6} {}\n         {}{}{}\n", mark(c.verdict), printable(c.text), c.seen,
-                       c.why.empty() ? "" : "; ", printable(c.why));
+    out += check_text(c);
   }
   if (!report.verdicts.empty()) out += "\n";
   for (const VerdictOutcome& v : report.verdicts) {
@@ -101,12 +111,19 @@ std::string run_json(const ScenarioFile& file, const RunReport& report, const st
     } else {
       one["not_run"] = v.why_not;
     }
+    for (const auto& [name, path] :
+         {std::pair{"log", &v.log}, {"capture", &v.capture}, {"page", &v.page}}) {
+      if (!path->empty()) one[name] = *path;
+    }
     json["variants"].push_back(std::move(one));
   }
   json["checks"] = Json::array();
   for (const CheckOutcome& c : report.checks) {
-    json["checks"].push_back(
-        {{"variant", c.variant}, {"holds", c.text}, {"result", mark(c.verdict)}, {"seen", c.seen}});
+    json["checks"].push_back({{"variant", c.variant},
+                              {"holds", c.text},
+                              {"result", mark(c.verdict)},
+                              {"seen", c.seen},
+                              {"wrong", c.wrong}});
   }
   json["verdicts"] = Json::array();
   for (const VerdictOutcome& v : report.verdicts) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <sstream>
 #include <stdexcept>
 
 #include "kernel/file.h"
@@ -20,7 +21,64 @@ constexpr std::size_t kLargestFile = 1 << 20;
 constexpr std::array<std::string_view, 3> kWhere{"endpoint", "kernel", "mixed"};
 
 // What a variant says of itself for a proof.
-constexpr std::array<std::string_view, 3> kOfParts{"remedy", "told", "no_help"};
+constexpr std::array<std::string_view, 6> kOfParts{"remedy",        "told",    "no_help",
+                                                   "will_not_help", "caution", "instead_of"};
+
+// What stands under a key with dots, if it is there.
+const toml::node* at_key(const toml::table& root, std::string_view key) {
+  const toml::node* at = &root;
+  while (at != nullptr) {
+    const std::size_t dot = key.find('.');
+    const std::string part(key.substr(0, dot));
+    const toml::node* next = nullptr;
+    if (const toml::table* table = at->as_table()) {
+      next = table->get(part);
+    } else if (const toml::array* list = at->as_array()) {
+      for (const toml::node& one : *list) {
+        const toml::table* of = one.as_table();
+        if (of != nullptr && (*of)["name"].value<std::string>() == part) next = &one;
+      }
+      const bool number = !part.empty() && part.size() < 6 &&
+                          part.find_first_not_of("0123456789") == std::string::npos;
+      if (next == nullptr && number) next = list->get(std::stoul(part));
+    }
+    at = next;
+    if (dot == std::string_view::npos) break;
+    key.remove_prefix(dot + 1);
+  }
+  return at;
+}
+
+// As a person writes it: a text without its quotes.
+std::string value_text(const toml::node* node) {
+  if (node == nullptr) return "";
+  if (const auto text = node->value_exact<std::string>()) return *text;
+  std::ostringstream out;
+  out << toml::node_view<const toml::node>(node);
+  return out.str();
+}
+
+// Of tables what is in them.
+void add_differences(const std::string& key, const toml::node* before, const toml::node* after,
+                     std::vector<Difference>& found) {
+  const toml::table* const a = before == nullptr ? nullptr : before->as_table();
+  const toml::table* const b = after == nullptr ? nullptr : after->as_table();
+  if (a == nullptr && b == nullptr) {
+    Difference d{key, value_text(before), value_text(after)};
+    if (d.before != d.after) found.push_back(std::move(d));
+    return;
+  }
+  if (b != nullptr) {
+    for (const auto& [name, value] : *b)
+      add_differences(fmt::format("{}.{}", key, name.str()), a == nullptr ? nullptr : a->get(name),
+                      &value, found);
+  }
+  if (a == nullptr) return;
+  for (const auto& [name, value] : *a) {
+    if (b == nullptr || b->get(name) == nullptr)
+      add_differences(fmt::format("{}.{}", key, name.str()), &value, nullptr, found);
+  }
+}
 
 }  // namespace
 
@@ -37,7 +95,9 @@ std::optional<Where> where_from(std::string_view name) {
 struct ScenarioFile::Impl {
   toml::table root;
   std::string file, name, title, about;
+  std::string advice;
   std::vector<std::string> claims, variants;
+  std::vector<AdviceSpec> remedies;
   std::vector<CheckSpec> checks;
   std::vector<VerdictSpec> verdicts;
   std::optional<ProofSpec> proof;
@@ -72,6 +132,35 @@ struct ScenarioFile::Impl {
     proof = std::move(p);
   }
 
+  void read_advice(TomlTable& t, const std::string& variant) {
+    AdviceSpec one{variant, t.text("advice").value_or(""), true, t.text("caution").value_or(""),
+                   t.texts("instead_of")};
+    if (const auto none = t.text("will_not_help")) {
+      if (!one.text.empty()) t.wrong("will_not_help", "is said of what has advice as well");
+      one.text = *none;
+      one.helps = false;
+    }
+    if (!one.text.empty()) return remedies.push_back(std::move(one));
+    for (const std::string_view key : {"caution", "instead_of"}) {
+      if (t.has(key)) t.wrong(key, "belongs to advice or will_not_help");
+    }
+  }
+  void check_advice(TomlTable& all) {
+    for (AdviceSpec& one : remedies) {
+      auto t = all.table(one.variant);
+      if (one.instead_of.empty() && one.variant != variants.front())
+        one.instead_of.push_back(variants.front());
+      if (one.instead_of.empty())
+        t->wrong("instead_of", "is missing: the first variant is a remedy for another one");
+      const std::vector<std::string_view> known(variants.begin(), variants.end());
+      for (const std::string& v : one.instead_of) {
+        if (std::find(known.begin(), known.end(), v) == known.end() || v == one.variant)
+          t->wrong("instead_of",
+                   fmt::format("names no other variant: \"{}\"{}", printable(v), hint(v, known)));
+      }
+    }
+  }
+
   bool alone = false;
   void check_names(const std::vector<Scenario>& played);
   void read() {
@@ -80,6 +169,7 @@ struct ScenarioFile::Impl {
     name = plain_name(t, "scenario", t.text("scenario").value_or(""));
     title = t.text("title").value_or(name);
     about = t.text("about").value_or("");
+    advice = t.text("advice").value_or("");
     claims = t.texts("claims");
     (void)t.text("not_on_kernel");
     (void)t.text("long_on_kernel");
@@ -94,8 +184,10 @@ struct ScenarioFile::Impl {
           (void)one->text("differs");
           parts.push_back({variants.back(), one->text("remedy").value_or(""),
                            one->text("told").value_or(""), one->text("no_help").value_or("")});
+          read_advice(*one, variants.back());
         }
       }
+      check_advice(*all);
     }
     for (const std::string_view key : kOfParts) {
       if (t.has(key)) t.wrong(key, "belongs to a variant");
@@ -269,6 +361,38 @@ const std::vector<VerdictSpec>& ScenarioFile::verdicts() const {
 }
 const std::optional<ProofSpec>& ScenarioFile::proof() const {
   return impl_->proof;
+}
+const std::vector<AdviceSpec>& ScenarioFile::remedies() const {
+  return impl_->remedies;
+}
+const std::string& ScenarioFile::advice() const {
+  return impl_->advice;
+}
+
+std::vector<Difference> ScenarioFile::differences(std::string_view before, std::string_view after,
+                                                  Where where) const {
+  const toml::table* const all = impl_->root["variant"].as_table();
+  if (all == nullptr) return {};
+  const auto made = [&](std::string_view variant) {
+    toml::table root = impl_->root;
+    if (const toml::table* mine = (*all)[variant].as_table()) put_all(root, *mine);
+    if (const toml::table* on = impl_->root["on"][to_string(where)].as_table()) put_all(root, *on);
+    return root;
+  };
+  const toml::table first = made(before), second = made(after);
+  std::vector<Difference> found;
+  for (const std::string_view variant : {after, before}) {
+    const toml::table* const mine = (*all)[variant].as_table();
+    if (mine == nullptr) continue;
+    for (const std::string& key : in_file_order(*mine)) {
+      // What a variant says of itself is no difference of what is played.
+      if (key.find('.') == std::string::npos && key != "duration") continue;
+      const auto known = [&](const Difference& d) { return d.key == key; };
+      if (std::any_of(found.begin(), found.end(), known)) continue;
+      add_differences(key, at_key(first, key), at_key(second, key), found);
+    }
+  }
+  return found;
 }
 
 Result<Scenario> ScenarioFile::scenario(std::string_view variant, Where where,

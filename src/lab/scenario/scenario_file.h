@@ -52,6 +52,21 @@ struct ProofSpec {
   std::vector<Part> parts;
 };
 
+// What a variant says of itself: that it is a remedy, or that it is none although people try it.
+struct AdviceSpec {
+  std::string variant;
+  std::string text;                     // what to do, in words
+  bool helps = true;                    // false: it will not help
+  std::string caution;                  // what it may break; empty: nothing
+  std::vector<std::string> instead_of;  // variants that show the trouble
+};
+
+// Where two variants differ: a key, and its values as they are written. Empty: it is not there.
+struct Difference {
+  std::string key;
+  std::string before, after;
+};
+
 // key=value, as --set takes it: "host.client.settings.tcp_tw_reuse" and "1".
 struct Override {
   std::string key, value;
@@ -83,6 +98,13 @@ class ScenarioFile {
   const std::vector<CheckSpec>& checks() const;
   const std::vector<VerdictSpec>& verdicts() const;
   const std::optional<ProofSpec>& proof() const;
+  // Of variants, in the order of the file.
+  const std::vector<AdviceSpec>& remedies() const;
+  // What follows from the whole of it, in words; empty: nothing is said.
+  const std::string& advice() const;
+  // What the second variant has otherwise than the first, in one world.
+  std::vector<Difference> differences(std::string_view before, std::string_view after,
+                                      Where where) const;
 
   // Of one variant in one world. An override that leads nowhere, or to something that cannot be, is an error.
   Result<Scenario> scenario(std::string_view variant, Where where,

@@ -431,7 +431,8 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
   // What ScenarioFile has read already.
   for (const std::string_view key :
        {"about", "claims", "not_on_kernel", "long_on_kernel", "differs", "alone", "variant", "on",
-        "check", "verdict", "proof", "remedy", "told", "no_help"}) {
+        "check", "verdict", "proof", "remedy", "told", "no_help", "advice", "will_not_help",
+        "caution", "instead_of"}) {
     (void)t.node(key);
   }
   s.name = plain_name(t, "scenario", t.text("scenario").value_or(""));

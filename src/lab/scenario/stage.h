@@ -26,12 +26,21 @@ class Stage {
   LabHost& host(const std::string& name) { return *hosts_.at(name); }
   // It loses its memory. False: it cannot.
   virtual bool crash(const std::string& host, bool quiet) = 0;
+  // A step has changed a setting of it.
+  virtual void was_set(const std::string& host, const std::string& setting,
+                       const std::string& value) = 0;
 
  protected:
   ~Stage() = default;
   Instant began_{};
   Agenda agenda_;
   std::map<std::string, std::unique_ptr<LabHost>> hosts_;
+};
+
+// What has become so far of what a program tried: connects of clients, requests of a pool.
+struct Tally {
+  std::uint64_t succeeded = 0, failed = 0;
+  std::uint64_t broken = 0;  // connected, and failed later
 };
 
 // A program that runs by itself beside others.
@@ -43,6 +52,8 @@ class Program {
   // Whether it will do anything more. A server never has.
   virtual bool over() const = 0;
   virtual void measure(Measures& into) const = 0;
+  // Nothing: it tries nothing by itself.
+  virtual std::optional<Tally> tally() const { return std::nullopt; }
 };
 
 std::unique_ptr<Program> make_server(const ServerSpec& spec, Stage& stage);

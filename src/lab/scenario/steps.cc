@@ -201,6 +201,7 @@ std::optional<std::string> Steps::attempt(Active& active) {
     }
     case Deed::Set: {
       const auto set = stage_.host(spec.host).set(spec.setting, spec.setting_value);
+      if (set) stage_.was_set(spec.host, spec.setting, spec.setting_value);
       return set ? "ok" : "refused";
     }
     case Deed::Crash: {

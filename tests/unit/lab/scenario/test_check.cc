@@ -54,6 +54,45 @@ TEST(ScenarioCheck, WhatIsNotMeasuredDecidesNothing) {
   EXPECT_EQ(verdict("b.took < 1 and a.took > 1"), Check::Verdict::Fails);
 }
 
+std::vector<std::string> wrong(std::string_view text) {
+  const auto check = Check::parse(text);
+  EXPECT_TRUE(check) << text;
+  if (!check) return {};
+  return check
+      ->ask([](std::string_view, std::string_view name) -> const Measure* {
+        const auto found = kMeasures.find(name);
+        return found == kMeasures.end() ? nullptr : &found->second;
+      })
+      .wrong;
+}
+
+TEST(ScenarioCheck, SaysWhichPartFailsAndByHowMuch) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(wrong("a.took < 1 s and c.failed.EADDRNOTAVAIL == 0"),
+            Lines{"c.failed.EADDRNOTAVAIL == 0: it is 7, 7 too much"});
+  EXPECT_EQ(wrong("a.took > 300 ms"), Lines{"a.took > 300 ms: it is 250 ms, 50 ms too little"});
+  EXPECT_EQ(wrong("a.took < 250 ms"), Lines{"a.took < 250 ms: it is 250 ms, just as much"});
+  EXPECT_EQ(wrong("a.result == timeout"), Lines{"a.result == timeout: it is ok"});
+  EXPECT_EQ(wrong("b.took < 1"), Lines{"b.took < 1: not measured"});
+  EXPECT_EQ(
+      wrong("h.states.TIME_WAIT > 2 * c.failed.EADDRNOTAVAIL"),
+      Lines{"h.states.TIME_WAIT > 2 * c.failed.EADDRNOTAVAIL: it is 3 and the other 14, 11 too "
+            "little"});
+  // Of an `or` all are too much.
+  EXPECT_EQ(wrong("a.took > 1 s or h.states.TIME_WAIT == 0").size(), 2u);
+  EXPECT_EQ(wrong("a.took < 1 s or h.states.TIME_WAIT == 0").size(), 0u);
+}
+
+TEST(ScenarioCheck, Bounds) {
+  const auto bounds =
+      Check::parse("a.failed == 0 and v:b.took < 2 s and c.n == 3 and d.n > 1")->bounds();
+  ASSERT_EQ(bounds.size(), 2u);
+  EXPECT_EQ(bounds[0].name, "a.failed");
+  EXPECT_EQ(bounds[1].variant, "v");
+  EXPECT_EQ(bounds[1].most, 2);
+  EXPECT_TRUE(Check::parse("a.failed == 0 or b.took < 2 s")->bounds().empty());
+}
+
 TEST(ScenarioCheck, ErrorsNameThePlace) {
   EXPECT_EQ(refusal("a.took <"), "at character 9 of \"a.took <\": something is missing here");
   EXPECT_EQ(

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lab/scenario/remedy_words.h"
+
 #include <random>
 
 namespace lastack::lab {
@@ -115,6 +117,57 @@ TEST(ScenarioFile, NamesOfMeasures) {
                     "verdict = \"true\"\nbecause = \"{off:load.tok} of {load.done}\"")
                 .substr(0, 64),
             "x.toml:33:11: verdict[0].because load has no measure \"tok\"");
+}
+
+TEST(ScenarioFile, AdviceOfVariants) {
+  const std::string variant = "[variant.on]\n";
+  std::string text = kGood;
+  text.replace(text.find(variant), variant.size(),
+               variant + "advice = \"reuse ports\"\ncaution = \"hides it\"\n");
+  const auto file = ScenarioFile::parse(text, "x.toml");
+  ASSERT_TRUE(file) << file.error().message;
+  ASSERT_EQ(file->remedies().size(), 1u);
+  EXPECT_EQ(file->remedies()[0].variant, "on");
+  EXPECT_EQ(file->remedies()[0].text, "reuse ports");
+  EXPECT_TRUE(file->remedies()[0].helps);
+  EXPECT_EQ(file->remedies()[0].caution, "hides it");
+  EXPECT_EQ(file->remedies()[0].instead_of, std::vector<std::string>{"off"});
+
+  const auto after = [&](const std::string& more) {
+    return refusal(kGood, variant, variant + more);
+  };
+  EXPECT_NE(after("caution = \"x\"\n").find("belongs to advice or will_not_help"),
+            std::string::npos);
+  EXPECT_NE(after("advice = \"x\"\nwill_not_help = \"y\"\n").find("has advice as well"),
+            std::string::npos);
+  EXPECT_NE(after("advice = \"x\"\ninstead_of = \"of\"\n").find("names no other variant: \"of\""),
+            std::string::npos);
+  EXPECT_NE(after("advice = \"x\"\ninstead_of = \"on\"\n").find("names no other variant"),
+            std::string::npos);
+  EXPECT_NE(refusal(kGood, "[variant.off]\n", "[variant.off]\nadvice = \"x\"\n")
+                .find("the first variant is a remedy for another one"),
+            std::string::npos);
+}
+
+TEST(ScenarioFile, WhereVariantsDiffer) {
+  const auto file = ScenarioFile::parse(kGood, "x.toml");
+  ASSERT_TRUE(file);
+  std::map<std::string, std::string> found;
+  for (const Difference& d : file->differences("off", "on", Where::Endpoint))
+    found[d.key] = d.before + " to " + d.after;
+  EXPECT_EQ(found["host.client.settings.tcp_tw_reuse"], "0 to 1");
+  EXPECT_EQ(found["clients.load.rate"], "10 to 20");
+  EXPECT_TRUE(file->differences("on", "on", Where::Endpoint).empty());
+  const auto scenario = file->scenario("on", Where::Endpoint);
+  for (const Change& c : changes(file->differences("off", "on", Where::Endpoint), *scenario)) {
+    if (c.command.empty()) continue;
+    EXPECT_EQ(c.command, "sysctl -w net.ipv4.tcp_tw_reuse=1");
+    EXPECT_EQ(c.undo, "sysctl -w net.ipv4.tcp_tw_reuse=0");
+  }
+  // Names and values of a file are quoted for a shell.
+  EXPECT_EQ(sysctl_command("ip_local_port_range", "1024 65535"),
+            "sysctl -w 'net.ipv4.ip_local_port_range=1024 65535'");
+  EXPECT_EQ(sysctl_command("x;rm -rf /", "1"), "sysctl -w 'net.ipv4.x;rm -rf /=1'");
 }
 
 TEST(ScenarioFile, WhatContradictsItself) {

@@ -1,0 +1,25 @@
+// What a variant of a scenario changes, as a person would do it on a host of their own: the command of a sysctl and the one
+// that takes it back, the socket option, who closes first.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lab/scenario/scenario_file.h"
+
+namespace lastack::lab {
+
+struct Change {
+  std::string words;    // "client: tcp_tw_reuse 1 in place of 0"
+  std::string command;  // "sysctl -w net.ipv4.tcp_tw_reuse=1"; empty: it is no command
+  std::string undo;     // and back; a sentence where the value before is not known
+  std::string call;     // "setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1)": in the program
+};
+
+// `played`: what the variant plays.
+std::vector<Change> changes(const std::vector<Difference>& differences, const Scenario& played);
+
+// A setting as sysctl is given it: its full name and value, quoted for a shell.
+std::string sysctl_command(const std::string& name, const std::string& value);
+
+}  // namespace lastack::lab
