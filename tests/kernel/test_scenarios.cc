@@ -49,6 +49,13 @@ TEST(ScenariosOnAKernel, DescriptorsRunOut) {
   expect_holds("close-wait-leak", Where::Kernel);
 }
 
+TEST(ScenariosOnAKernel, NginxAndCurl) {
+  expect_holds("http-nginx-curl", Where::Kernel);
+}
+TEST(ScenariosOnAKernel, EndpointsFacingNginx) {
+  expect_holds("nginx-idle-limit", Where::Mixed);
+}
+
 TEST(ScenariosOnAKernel, BothWorldsSayTheSame) {
   std::string folder = (std::filesystem::temp_directory_path() / "lastack-test-XXXXXX").string();
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);

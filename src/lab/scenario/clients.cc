@@ -67,6 +67,7 @@ class Clients final : public Program {
     std::uint32_t turn = 0;
     std::uint32_t requests = 0;
     std::size_t done = 0;
+    std::string tail;  // of an answer
     Instant begun{}, asked{};
   };
 
@@ -101,6 +102,7 @@ class Clients final : public Program {
     c.begun = stage_.now();
     c.requests = 0;
     c.done = 0;
+    c.tail.clear();
     const Endpoint& to = destinations_[number % destinations_.size()];
     const auto socket = host().open(!to.address.is_v4(), c);
     if (!socket) {
@@ -166,13 +168,14 @@ class Clients final : public Program {
         c.asked = c.begun;
         if (c.phase == Phase::Pausing) return pause(c);
       } else if (c.phase == Phase::Writing) {
-        const auto sent = send_more(host(), c.socket, c.done, spec_.request);
+        const auto sent = send_more(host(), c.socket, c.done, spec_.request, spec_.says);
         if (!sent) return fail(c, to_string(sent.error()));
         if (c.done < spec_.request) return;
         c.done = 0;
         c.phase = Phase::Reading;
       } else if (c.phase == Phase::Reading) {
-        const auto taken = take_more(host(), c.socket, c.done, spec_.answer);
+        const auto taken = spec_.until.empty() ? take_more(host(), c.socket, c.done, spec_.answer)
+                                               : take_until(host(), c.socket, c.tail, spec_.until);
         if (!taken) return fail(c, to_string(taken.error()));
         if (*taken == Taken::NotYet) return;
         if (*taken == Taken::End) return fail(c, "no_answer");

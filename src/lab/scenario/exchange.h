@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "lab/scenario/lab_host.h"
 
@@ -16,10 +19,13 @@ inline std::array<std::byte, kPiece>& piece() {
   return bytes;
 }
 
-// Sends until `done` is `all`, or nothing more goes; would_block is no error.
-inline Outcome<void> send_more(LabHost& host, Sock socket, std::size_t& done, std::size_t all) {
+// Sends until `done` is `all`, or nothing more goes; would_block is no error. `text`: these bytes, and not any.
+inline Outcome<void> send_more(LabHost& host, Sock socket, std::size_t& done, std::size_t all,
+                               std::string_view text = {}) {
   while (done < all) {
-    const auto n = host.write(socket, std::span(piece()).first(std::min(kPiece, all - done)));
+    const auto n =
+        host.write(socket, text.empty() ? std::span(piece()).first(std::min(kPiece, all - done))
+                                        : std::as_bytes(std::span(text)).subspan(done));
     if (!n) {
       if (n.error() == Err::would_block) return {};
       return tl::unexpected(n.error());
@@ -42,6 +48,23 @@ inline Outcome<Taken> take_more(LabHost& host, Sock socket, std::size_t& done, s
     if (*n == 0) return Taken::End;
     done += *n;
   }
+  return Taken::Enough;
+}
+// Takes what comes until its last bytes are `end`; `tail`: what has come of them.
+inline Outcome<Taken> take_until(LabHost& host, Sock socket, std::string& tail,
+                                 std::string_view end) {
+  while (!tail.ends_with(end)) {
+    const auto n = host.read(socket, piece());
+    if (!n) {
+      if (n.error() == Err::would_block) return Taken::NotYet;
+      return tl::unexpected(n.error());
+    }
+    if (*n == 0) return Taken::End;
+    const auto came = std::span(piece()).first(*n);
+    for (const std::byte b : came.last(std::min(*n, end.size()))) tail += static_cast<char>(b);
+    if (tail.size() > end.size()) tail.erase(0, tail.size() - end.size());
+  }
+  tail.clear();
   return Taken::Enough;
 }
 // The other side has said its last word; what comes before that is thrown away. NotYet: it has not.

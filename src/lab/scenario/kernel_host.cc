@@ -118,6 +118,24 @@ class Namespaced final : public KernelHost, private PacketNode {
     limit.rlim_cur = std::min(*wanted, before.rlim_max);
     if (setrlimit(RLIMIT_NOFILE, &limit) == 0) limit_before_ = before;
   }
+  Result<ProgramProcess> start(const CommandLine& command) override {
+    if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
+    // The limit that it is given; else it has the one that this process was given.
+    std::optional<UnlimitedDescriptors> room;
+    if (command.descriptors) room.emplace();
+    return ProgramProcess::start(command);
+  }
+  bool listens(Port port) override {
+    const UnlimitedDescriptors room;
+    DiagRequest request;
+    request.states = diag_states::kListen;
+    bool any = false;
+    (void)diag_.dump(request, [&](const DiagRow& row) {
+      any = any || row.socket.tuple.local.port == port;
+      return true;  // a dump that is given up is followed by one of the namespace that the thread is in
+    });
+    return any;
+  }
   void wake() override {
     std::array<epoll_event, 256> room;
     for (;;) {

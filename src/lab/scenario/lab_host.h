@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "lab/program_process.h"
 #include "lab/scenario/scenario.h"
 #include "lastack/host.h"
 #include "lastack/observer.h"
@@ -117,6 +118,10 @@ class KernelHost : public LabHost {
   virtual int descriptor() const = 0;
   // Takes packets from the device, and tells users what is ready.
   virtual void wake() = 0;
+  // A program that has this host's network and no other.
+  virtual Result<ProgramProcess> start(const CommandLine& command) = 0;
+  // Somebody listens on this port.
+  virtual bool listens(Port port) = 0;
   // Makes the host's limit of descriptors that of the process, which has no other kernel host: its programs then meet it
   // as any program does, and the doctor sees it.
   virtual void limit_process() = 0;

@@ -48,6 +48,7 @@ const Words kOfClients{
     "first_failure.at"};
 const Words kOfPool{"asked",    "done",       "opened",     "heartbeats", "served",        "failed",
                     "failed.*", "answer.p50", "answer.p90", "answer.p99", "answer.longest"};
+const Words kOfProgram{"status", "running", "ready", "took", "at", "lines", "bytes", "says.*"};
 const Words kOfFault{"struck"};
 const Words kOfNat{"mapped", "mappings", "expired", "no_port", "unknown"};
 const Words kOfWire{"sent", "delivered", "lost"};
@@ -87,6 +88,7 @@ std::string wrong_measure(const Scenario& scenario, std::string_view name) {
   for (const auto& one : scenario.servers) things.emplace_back(one.name, &kOfServer);
   for (const auto& one : scenario.clients) things.emplace_back(one.name, &kOfClients);
   for (const auto& one : scenario.pools) things.emplace_back(one.name, &kOfPool);
+  for (const auto& one : scenario.programs) things.emplace_back(one.name, &kOfProgram);
   for (const auto& one : scenario.faults) things.emplace_back(one.name, &kOfFault);
 
   const std::size_t dot = name.find('.');

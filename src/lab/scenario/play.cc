@@ -11,6 +11,7 @@
 #include "lab/lifecycle_recorder.h"
 #include "lab/scenario/faults.h"
 #include "lab/scenario/nat.h"
+#include "lab/scenario/real_programs.h"
 #include "lab/scenario/stage.h"
 #include "lab/scenario/steps.h"
 #include "lab/wire_capture.h"
@@ -57,7 +58,8 @@ LifecycleHeader header_of(const Scenario& scenario, const PlayOptions& options) 
   header.coverage["state"] = kernels ? Coverage::Absent : Coverage::Complete;
   header.coverage["timer"] = kernels ? Coverage::Absent : Coverage::Complete;
   header.coverage["timewait"] = kernels ? Coverage::Absent : Coverage::Complete;
-  header.coverage["app"] = Coverage::Complete;
+  // What real programs call is not seen.
+  header.coverage["app"] = scenario.programs.empty() ? Coverage::Complete : Coverage::Sampled;
   header.coverage["host"] = Coverage::Complete;
   return header;
 }
@@ -82,6 +84,7 @@ class Play final : public Stage {
     }
   }
   ~Play() {
+    real_.reset();
     programs_.clear();
     hosts_.clear();
     for (const auto& nat : nats_) net_.detach(*nat);
@@ -116,7 +119,7 @@ class Play final : public Stage {
     began_ = net_.now();
     if (auto made = make_hosts(); !made) return tl::unexpected(made.error());
     make_wire();
-    make_programs();
+    if (auto made = make_programs(); !made) return tl::unexpected(made.error());
     for (const auto& host : in_order_) before_[host->name()] = host->counts();
     sample();
     const Instant end = later(began_, scenario_.duration);
@@ -129,6 +132,7 @@ class Play final : public Stage {
     if (capture_) capture_->finish(now());
     if (marks_) result_.marks = marks_->all();
     measure();
+    if (real_) result_.programs = real_->end();
     result_.took = now() - began_;
     return std::move(result_);
   }
@@ -299,7 +303,7 @@ class Play final : public Stage {
     }
   }
 
-  void make_programs() {
+  Result<void> make_programs() {
     const auto add = [&](const auto& spec, std::unique_ptr<Program> program) {
       begin_after_.push_back(spec.when.after);
       program_names_.emplace_back(spec.name, spec.host);
@@ -308,21 +312,37 @@ class Play final : public Stage {
     for (const ServerSpec& spec : scenario_.servers) add(spec, make_server(spec, *this));
     for (const ClientsSpec& spec : scenario_.clients) add(spec, make_clients(spec, *this));
     for (const PoolSpec& spec : scenario_.pools) add(spec, make_pool(spec, *this));
-    start_programs("");
     if (!scenario_.steps.empty()) {
       steps_.emplace(
-          scenario_.steps, *this,
-          [this](const std::string& step) {
-            if (faults_) faults_->ended(step);
-            start_programs(step);
-          },
+          scenario_.steps, *this, [this](const std::string& step) { ended(step); },
           [this](const Check& check) {
             looked_.clear();
             return check.ask(
                 [this](std::string_view, std::string_view name) { return measure_now(name); });
           });
-      steps_->start();
     }
+    if (scenario_.programs.empty()) {
+      begin();
+      return {};
+    }
+    auto real = RealPrograms::make(
+        scenario_, *this, [this] { begin(); },
+        [this](const std::string& program) { ended(program); });
+    if (!real) return tl::unexpected(real.error());
+    real_ = *std::move(real);
+    real_->start();
+    return {};
+  }
+
+  // What waits for nothing.
+  void begin() {
+    start_programs("");
+    if (steps_) steps_->start();
+  }
+  // A step, or a real program.
+  void ended(const std::string& name) {
+    if (faults_) faults_->ended(name);
+    start_programs(name);
   }
 
   // Those that wait for this step; "": for none.
@@ -330,11 +350,13 @@ class Play final : public Stage {
     for (std::size_t i = 0; i < programs_.size(); ++i) {
       if (begin_after_[i] == step) programs_[i]->start();
     }
+    if (real_) real_->start_after(step);
   }
 
   bool over() const {
+    if (real_ && real_->failed()) return true;
     if (scenario_.programs_decide) return false;
-    return !steps_ || steps_->over();
+    return (!steps_ || steps_->over()) && (!real_ || real_->over());
   }
 
   void tell_progress() {
@@ -358,11 +380,13 @@ class Play final : public Stage {
     const Instant base = net_.now();
     std::vector<pollfd> waits;
     for (KernelHost* kernel : kernels_) waits.push_back({kernel->descriptor(), POLLIN, 0});
+    if (real_) real_->add_to(waits);
     while (now() < end && !over()) {
       const Instant due = std::min(agenda_.next(), net_.next_time());
       const Instant begun = base + (monotonic_now() - started);
       if (due < end) result_.late = std::max(result_.late, begun - due);
       for (KernelHost* kernel : kernels_) kernel->wake();
+      if (real_) real_->wake();
       net_.run_until(base + (monotonic_now() - started));
       agenda_.advance(net_.now());
       if (steps_) steps_->happened();  // a kernel does not say what it does
@@ -460,6 +484,7 @@ class Play final : public Stage {
       }
     } else {
       for (const auto& program : programs_) program->measure(now_);
+      if (real_) real_->measure(now_);
       if (steps_) steps_->measure(now_);
       measure_wire(now_);
     }
@@ -496,6 +521,7 @@ class Play final : public Stage {
   void measure() {
     Measures& all = result_.measures;
     for (const auto& program : programs_) program->measure(all);
+    if (real_) real_->measure(all);
     if (steps_) steps_->measure(all);
     measure_wire(all);
     for (std::size_t i = 0; i < in_order_.size(); ++i) {
@@ -549,6 +575,7 @@ class Play final : public Stage {
   std::vector<std::string> begin_after_;                            // of each, the step
   std::vector<std::pair<std::string, std::string>> program_names_;  // and host
   std::optional<Marks> marks_;
+  std::unique_ptr<RealPrograms> real_;
   std::optional<Steps> steps_;
   std::map<std::string, HostCounts> before_;
   std::map<const LabHost*, HostCounts> looked_;  // by the condition that is asked now
@@ -556,6 +583,20 @@ class Play final : public Stage {
   Measures now_;
   PlayResult result_;
 };
+
+// Only a kernel has them, and where they are installed.
+std::string cannot_run_programs(const Scenario& scenario, Where where) {
+  for (const ProgramSpec& program : scenario.programs) {
+    for (std::size_t i = 0; i < scenario.hosts.size(); ++i) {
+      const HostSpec& host = scenario.hosts[i];
+      if (host.name != program.host || kind_in(host, where, i == 0) == HostKind::Kernel) continue;
+      return fmt::format("host {} runs {}, which only a kernel can, and is an endpoint here",
+                         host.name, program.run.front());
+    }
+    if (const auto found = find_program(program.run.front()); !found) return found.error().message;
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -573,6 +614,7 @@ std::string cannot_play(const Scenario& scenario, Where where) {
           spec.name);
     }
   }
+  if (const std::string why = cannot_run_programs(scenario, where); !why.empty()) return why;
   for (const StepSpec& step : scenario.steps) {
     if (step.deed == StepSpec::Deed::Crash && where == Where::Kernel)
       return "a kernel host cannot crash here";

@@ -54,6 +54,15 @@ struct TallySeries {
   std::vector<std::pair<Instant, Tally>> samples;  // from the start of the run
 };
 
+// What became of a [[program]].
+struct ProgramOutcome {
+  std::string name, command;
+  std::string meant, seen;  // what it had to do; what it did
+  bool as_meant = false;
+  std::string output;       // the end of what it said
+  std::uint64_t bytes = 0;  // all of it
+};
+
 struct PlayResult {
   Measures measures;
   std::vector<HostSeries> series;
@@ -61,6 +70,7 @@ struct PlayResult {
   std::vector<Mark> marks;  // where there is a log
   // What the doctor saw of each host at the end; of PlayOptions::keep_looks.
   std::map<std::string, HostSnapshot> looks;
+  std::vector<ProgramOutcome> programs;
   Duration took{};  // of the scenario's time
   Duration cost{};  // of real time
   // In real time: by how much what was due was done too late, at most. On a busy machine a delay of the wire is longer.

@@ -152,6 +152,16 @@ std::string written(const Played& played) {
       marks.push_back(
           {m.label, m.from.time_since_epoch().count(), m.to.time_since_epoch().count(), m.count});
     }
+    Json& programs = json["programs"] = Json::array();
+    for (const ProgramOutcome& p : played.result->programs) {
+      programs.push_back({{"name", p.name},
+                          {"command", p.command},
+                          {"meant", p.meant},
+                          {"seen", p.seen},
+                          {"as_meant", p.as_meant},
+                          {"output", p.output},
+                          {"bytes", p.bytes}});
+    }
     Json& looks = json["looks"] = Json::object();
     for (const auto& [host, look] : played.result->looks)
       looks[host] = hex(to_bundle({.earlier = std::nullopt, .now = look}));
@@ -208,6 +218,11 @@ Played parsed(const std::string& text) {
   for (const Json& m : json["marks"]) {
     result.marks.push_back(
         {m[0].get<std::string>(), instant(m[1]), instant(m[2]), m[3].get<std::uint64_t>()});
+  }
+  for (const Json& p : json["programs"]) {
+    result.programs.push_back({p.value("name", ""), p.value("command", ""), p.value("meant", ""),
+                               p.value("seen", ""), p.value("as_meant", false),
+                               p.value("output", ""), p.value("bytes", std::uint64_t{0})});
   }
   for (const auto& [host, bundle] : json["looks"].items()) {
     if (auto look = from_bundle(from_hex(bundle.get<std::string>())))
@@ -421,6 +436,17 @@ void judge(const ScenarioFile& file, RunReport& report) {
       const bool meant = spec.only_in.empty() || std::find(spec.only_in.begin(), spec.only_in.end(),
                                                            v.variant) != spec.only_in.end();
       if (meant && v.result) once(v.variant);
+    }
+  }
+  for (const VariantRun& v : report.variants) {
+    if (!v.result) continue;
+    for (const ProgramOutcome& p : v.result->programs) {
+      report.checks.push_back({v.variant,
+                               p.meant,
+                               "",
+                               p.as_meant ? Check::Verdict::Holds : Check::Verdict::Fails,
+                               p.seen,
+                               {}});
     }
   }
   const bool all_hold = report.failures() == 0;

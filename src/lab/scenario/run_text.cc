@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "kernel/text.h"
 #include "model/printable.h"
 
 namespace lastack::lab {
@@ -19,6 +21,22 @@ std::string_view mark(Check::Verdict verdict) {
       return "NOT MEASURED";
   }
   return "";
+}
+
+// What a program said: the last of its lines.
+std::string output_of(const ProgramOutcome& program) {
+  constexpr std::size_t kMostLines = 20;
+  std::vector<std::string_view> lines;
+  for (std::string_view rest = program.output; !rest.empty();) lines.push_back(take_line(rest));
+  const std::size_t from = lines.size() > kMostLines ? lines.size() - kMostLines : 0;
+  std::string out = fmt::format("  {} ({}) said{}{}\n", program.name, printable(program.command),
+                                program.bytes == 0 ? " nothing" : "",
+                                from > 0 || program.bytes > program.output.size()
+                                    ? fmt::format(" {} bytes, and in the end", program.bytes)
+                                    : "");
+  for (std::size_t i = from; i < lines.size(); ++i)
+    out += fmt::format("    | {}\n", printable(lines[i]));
+  return out;
 }
 
 }  // namespace
@@ -62,6 +80,14 @@ std::string run_text(const ScenarioFile& file, const RunReport& report,
     for (const CheckOutcome& c : report.checks) {
       if (c.variant != v.variant) continue;
       out += check_text(c);
+    }
+    const bool failed =
+        std::any_of(report.checks.begin(), report.checks.end(), [&](const CheckOutcome& c) {
+          return (c.variant.empty() || c.variant == v.variant) &&
+                 c.verdict != Check::Verdict::Holds;
+        });
+    for (const ProgramOutcome& p : v.result->programs) {
+      if (failed || options.measures) out += output_of(p);
     }
     if (options.measures) {
       for (const auto& [name, value] : v.result->measures)
@@ -107,6 +133,15 @@ std::string run_json(const ScenarioFile& file, const RunReport& report, const st
         } else {
           measures[name] = std::get<std::string>(value);
         }
+      }
+      Json& programs = one["programs"] = Json::array();
+      for (const ProgramOutcome& p : v.result->programs) {
+        programs.push_back({{"program", p.name},
+                            {"command", p.command},
+                            {"as_meant", p.as_meant},
+                            {"seen", p.seen},
+                            {"bytes", p.bytes},
+                            {"output", p.output}});
       }
     } else {
       one["not_run"] = v.why_not;

@@ -92,6 +92,7 @@ struct ServerSpec {
   int backlog = 128;
   std::size_t request = 1;     // bytes of a request
   std::size_t answer = 1;      // and of its answer
+  std::string says, until;     // as with clients
   Duration think{};            // between them
   std::uint32_t requests = 1;  // of a connection; 0: as many as come
   Closing closes = Closing::After;
@@ -110,6 +111,8 @@ struct ClientsSpec {
   std::uint32_t at_once = 1'000'000;
   std::uint64_t count = UINT64_MAX;
   std::size_t request = 1, answer = 1;
+  // What it says, and what the other side's part ends with; empty: any bytes, so many.
+  std::string says, until;
   std::uint32_t requests = 1;
   Duration pause{};  // between the answer and the next request, or the close
   Closing closes = Closing::First;
@@ -133,6 +136,22 @@ struct PoolSpec {
   Duration heartbeat = Duration::max();   // asks on what has not been used for so long
   std::vector<std::pair<Option, int>> options;
   Timetable when;
+};
+
+// A real program of the machine, on a kernel host.
+struct ProgramSpec {
+  std::string name, host;
+  std::vector<std::string> run;              // argv
+  std::map<std::string, std::string> files;  // by name, written into the folder of the run
+  std::map<std::string, std::string> environment;
+  std::map<std::string, std::string> addresses;  // by host: what {HOST.address} stands for
+  Port ready_port = 0;                           // it is ready when it listens there
+  std::optional<Duration> ready_after;           // or so long after it began
+  Duration within = 30s;                         // it has to be ready by then, or else to end
+  int signal = 15;                               // that it is ended with
+  std::vector<int> statuses{0};                  // what it may end with by itself; empty: anything
+  std::string after;  // a step or a program that has ended; empty: the start
+  Duration begins{}, ends = Duration::max();
 };
 
 // --- Steps: one thing after the other
@@ -164,7 +183,8 @@ struct StepSpec {
   std::vector<std::pair<Option, int>> options;  // before bind()
   int backlog = 128;
   std::optional<std::uint64_t> bytes;
-  char fill = 'x';  // Write: what the bytes are; Read: what they ought to be
+  std::string text;  // Write: these bytes
+  char fill = 'x';   // Write: what the bytes are; Read: what they ought to be
   bool check_fill = false;
   ShutdownHow how = ShutdownHow::Write;
   Option option{};
@@ -191,6 +211,7 @@ struct Scenario {
   std::vector<ServerSpec> servers;
   std::vector<ClientsSpec> clients;
   std::vector<PoolSpec> pools;
+  std::vector<ProgramSpec> programs;
   std::vector<StepSpec> steps;
   Duration sample{};  // how often hosts are looked at; zero: a two hundredth of `duration`
 };

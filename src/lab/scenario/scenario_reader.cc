@@ -9,6 +9,8 @@
 #include <tuple>
 
 #include "lab/option_names.h"
+#include "lab/scenario/program_reader.h"
+#include "lab/scenario/scenario_names.h"
 #include "model/printable.h"
 
 namespace lastack::lab {
@@ -32,48 +34,6 @@ constexpr std::array<std::string_view, 13> kDeeds{
     "listen", "connect", "accept", "read",  "write", "shutdown", "close",
     "abort",  "option",  "wait",   "until", "set",   "crash"};
 constexpr std::array<std::string_view, 3> kHows{"read", "write", "both"};
-
-// "server:80"
-std::pair<std::string, Port> host_and_port(TomlTable& table, std::string_view key,
-                                           const std::string& written) {
-  const std::size_t colon = written.rfind(':');
-  unsigned port = 0;
-  bool good = colon != std::string::npos && colon > 0 && colon + 1 < written.size() &&
-              written.size() - colon <= 6;
-  for (std::size_t i = colon + 1; good && i < written.size(); ++i) {
-    good = written[i] >= '0' && written[i] <= '9';
-    port = port * 10 + static_cast<unsigned>(written[i] - '0');
-  }
-  if (!good || port == 0 || port > 65535) {
-    table.wrong(key,
-                fmt::format("has to be a host and a port, such as \"server:80\", and not \"{}\"",
-                            printable(written)));
-  }
-  return {written.substr(0, colon), static_cast<Port>(port)};
-}
-
-// What a file names, to be looked up by others.
-struct Names {
-  std::vector<std::string> hosts, nats, steps;
-  std::vector<std::string_view> views(bool with_nats) const {
-    std::vector<std::string_view> all(hosts.begin(), hosts.end());
-    if (with_nats) all.insert(all.end(), nats.begin(), nats.end());
-    return all;
-  }
-  std::string host(TomlTable& table, std::string_view key, const std::string& name,
-                   bool or_nat = false) const {
-    const auto known = views(or_nat);
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      table.wrong(key, fmt::format("names no host: \"{}\"{}", printable(name), hint(name, known)));
-    }
-    return name;
-  }
-  std::string needed_host(TomlTable& table, std::string_view key) const {
-    const auto name = table.text(key);
-    if (!name) table.wrong(key, "is missing: which host?");
-    return host(table, key, *name);
-  }
-};
 
 void read_link(TomlTable& t, LinkOptions& o) {
   if (const auto v = t.duration("delay")) o.delay = *v;
@@ -165,25 +125,6 @@ NatSpec read_nat(TomlTable& t, const std::string& name) {
   return n;
 }
 
-// A step that there is, or none.
-std::string read_after(TomlTable& t, const Names& names) {
-  const auto step = t.text("after");
-  if (!step) return "";
-  const std::vector<std::string_view> known(names.steps.begin(), names.steps.end());
-  if (std::find(known.begin(), known.end(), *step) == known.end()) {
-    t.wrong("after", fmt::format("names no step: \"{}\"{}", printable(*step), hint(*step, known)));
-  }
-  return *step;
-}
-
-Timetable read_timetable(TomlTable& t, const Names& names) {
-  Timetable when;
-  when.after = read_after(t, names);
-  if (const auto v = t.duration("begins")) when.begins = *v;
-  if (const auto v = t.duration("ends")) when.ends = *v;
-  return when;
-}
-
 FaultSpec read_fault(TomlTable& t, const Names& names, std::size_t number) {
   FaultSpec f;
   f.name = fmt::format("fault{}", number + 1);
@@ -211,9 +152,8 @@ FaultSpec read_fault(TomlTable& t, const Names& names, std::size_t number) {
       t.wrong("which", "has to be a number from 1, two of them [from, to], or \"all\"");
     }
   }
-  f.after = read_after(t, names);
-  if (const auto v = t.duration("begins")) f.begins = *v;
-  if (const auto v = t.duration("ends")) f.ends = *v;
+  f.after = names.after(t);
+  read_times(t, f.begins, f.ends);
   const auto by = t.duration("by");
   if (by) f.by = *by;
   const bool timed = f.deed == FaultSpec::Deed::Delay || f.deed == FaultSpec::Deed::Duplicate;
@@ -221,6 +161,19 @@ FaultSpec read_fault(TomlTable& t, const Names& names, std::size_t number) {
   if (!timed && by) t.wrong("by", "belongs to delay and duplicate");
   t.finish();
   return f;
+}
+
+// So many bytes, or these.
+void read_size(TomlTable& t, std::string_view key, std::int64_t least, std::size_t& size,
+               std::string& text) {
+  const toml::node* node = t.node(key);
+  if (node != nullptr && node->is_string()) {
+    text = *t.text(key);
+    size = text.size();
+    if (text.empty()) t.wrong(key, "is empty: it is a text, or a number of bytes");
+  } else if (const auto v = t.whole(key, least, 1 << 30)) {
+    size = static_cast<std::size_t>(*v);
+  }
 }
 
 ServerSpec read_server(TomlTable& t, const Names& names, std::size_t number) {
@@ -231,8 +184,8 @@ ServerSpec read_server(TomlTable& t, const Names& names, std::size_t number) {
   s.address = t.address("address");
   if (const auto v = t.whole("port", 1, 65535)) s.port = static_cast<Port>(*v);
   if (const auto v = t.whole("backlog", 0, 1 << 20)) s.backlog = static_cast<int>(*v);
-  if (const auto v = t.whole("request", 0, 1 << 30)) s.request = static_cast<std::size_t>(*v);
-  if (const auto v = t.whole("answer", 0, 1 << 30)) s.answer = static_cast<std::size_t>(*v);
+  read_size(t, "request", 0, s.request, s.until);
+  read_size(t, "answer", 0, s.answer, s.says);
   if (const auto v = t.duration("think")) s.think = *v;
   if (const auto v = t.whole("requests", 0, UINT32_MAX))
     s.requests = static_cast<std::uint32_t>(*v);
@@ -240,7 +193,7 @@ ServerSpec read_server(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.duration("idle_limit")) s.idle_limit = *v;
   if (const auto v = t.flag("accepts")) s.accepts = *v;
   if (const auto v = t.flag("reads")) s.reads = *v;
-  s.when = read_timetable(t, names);
+  s.when = names.timetable(t);
   if (s.requests == 0 && s.closes == Closing::First && s.idle_limit == Duration::max()) {
     t.wrong("closes",
             "cannot be \"first\" where requests = 0 (as many as come) and there is no idle_limit");
@@ -263,14 +216,14 @@ ClientsSpec read_clients(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.number("rate", 0.001, 1e7)) c.rate = *v;
   if (const auto v = t.whole("at_once", 1, 1'000'000)) c.at_once = static_cast<std::uint32_t>(*v);
   if (const auto v = t.whole("count", 1, INT64_MAX)) c.count = static_cast<std::uint64_t>(*v);
-  if (const auto v = t.whole("request", 1, 1 << 30)) c.request = static_cast<std::size_t>(*v);
-  if (const auto v = t.whole("answer", 0, 1 << 30)) c.answer = static_cast<std::size_t>(*v);
+  read_size(t, "request", 1, c.request, c.says);
+  read_size(t, "answer", 0, c.answer, c.until);
   if (const auto v = t.whole("requests", 0, UINT32_MAX))
     c.requests = static_cast<std::uint32_t>(*v);
   if (const auto v = t.duration("pause")) c.pause = *v;
   if (const auto v = t.word("closes", kClosings)) c.closes = static_cast<Closing>(*v);
   if (const auto v = t.duration("patience")) c.patience = *v;
-  c.when = read_timetable(t, names);
+  c.when = names.timetable(t);
   c.options = read_options(t);
   if (c.rate == 0 && c.count == UINT64_MAX && !t.has("at_once")) {
     t.wrong(static_cast<const toml::node*>(nullptr),
@@ -299,7 +252,7 @@ PoolSpec read_pool(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.duration("reading")) p.reading = *v;
   if (const auto v = t.duration("idle_limit")) p.idle_limit = *v;
   if (const auto v = t.duration("heartbeat")) p.heartbeat = *v;
-  p.when = read_timetable(t, names);
+  p.when = names.timetable(t);
   p.options = read_options(t);
   t.finish();
   return p;
@@ -368,6 +321,12 @@ StepSpec read_step(TomlTable& t, const Names& names, std::size_t number,
       if (fill && fill->size() != 1) t.wrong("fill", "has to be one character");
       if (fill) s.fill = (*fill)[0];
       s.check_fill = fill.has_value();
+      if (s.deed == Deed::Write) {
+        s.text = t.text("text").value_or("");
+        if (!s.text.empty() && (s.bytes || fill))
+          t.wrong("text", "is all that is written: bytes and fill do not go with it");
+        if (!s.text.empty()) s.bytes = s.text.size();
+      }
       if (s.deed == Deed::Write && !s.bytes) s.bytes = 1;
       break;
     }
@@ -490,6 +449,7 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
     s.links.push_back(std::move(l));
   }
 
+  const std::vector<std::string> programs = program_names(t);
   std::set<std::string> sockets;
   if (auto script = t.table("script")) {
     std::size_t number = 0;
@@ -498,6 +458,11 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
       names.steps.push_back(s.steps.back().name);
     }
     script->finish();
+  }
+  for (TomlTable& one : t.tables("program")) {
+    const std::string& name = programs[s.programs.size()];
+    s.programs.push_back(read_program(one, names, s, name));
+    names.programs.push_back(name);
   }
   for (TomlTable& fault : t.tables("fault"))
     s.faults.push_back(read_fault(fault, names, s.faults.size()));
@@ -511,24 +476,29 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
   std::vector<std::string> all = names.hosts;
   all.insert(all.end(), names.nats.begin(), names.nats.end());
   all.insert(all.end(), names.steps.begin(), names.steps.end());
+  all.insert(all.end(), programs.begin(), programs.end());
   for (const auto& one : s.servers) all.push_back(one.name);
   for (const auto& one : s.clients) all.push_back(one.name);
   for (const auto& one : s.pools) all.push_back(one.name);
   for (const auto& one : s.faults) all.push_back(one.name);
   all.emplace_back("wire");
   check_unique(file, all);
-  if (s.steps.empty() && s.clients.empty() && s.pools.empty()) {
-    throw Misread{
-        {EINVAL,
-         fmt::format("{}: nothing happens: there is neither [script] nor [[clients]] nor [[pool]]",
-                     file)}};
+  if (s.steps.empty() && s.clients.empty() && s.pools.empty() && s.programs.empty()) {
+    throw Misread{{EINVAL, fmt::format("{}: nothing happens: there is neither [script] nor "
+                                       "[[clients]] nor [[pool]] nor [[program]]",
+                                       file)}};
   }
-  if (!s.programs_decide && !s.steps.empty()) {
-    // It ends with its last step, each of which has its own limit.
+  // Without a duration it ends with its last step, and with the last program that comes to an end: each has its own limit.
+  const bool any_ends = !s.steps.empty() ||
+                        (s.clients.empty() && s.pools.empty() &&
+                         std::any_of(s.programs.begin(), s.programs.end(), [](const auto& p) {
+                           return p.ready_port == 0 && !p.ready_after && p.ends == Duration::max();
+                         }));
+  if (!s.programs_decide && any_ends) {
     if (s.sample == Duration::zero()) s.sample = kSampleOfSteps;
     s.duration = kLongestSteps;
   }
-  if (s.steps.empty() && !s.programs_decide) s.programs_decide = true;
+  if (!any_ends) s.programs_decide = true;
   return s;
 }
 

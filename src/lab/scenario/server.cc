@@ -41,6 +41,7 @@ class Server final : public Program {
     std::uint32_t turn = 0;
     std::uint32_t requests = 0;
     std::size_t done = 0;
+    std::string tail;  // of a request
     Instant heard{};
   };
   struct Listener final : SocketUser {
@@ -105,6 +106,7 @@ class Server final : public Program {
       c.stage = Phase::Reading;
       c.requests = 0;
       c.done = 0;
+      c.tail.clear();
       c.heard = stage_.now();
       watch_idle(c);
       if (spec_.request == 0) {
@@ -129,7 +131,8 @@ class Server final : public Program {
     while (true) {
       if (c.stage == Phase::Reading) {
         if (!spec_.reads) return;
-        const auto taken = take_more(host(), c.socket, c.done, spec_.request);
+        const auto taken = spec_.until.empty() ? take_more(host(), c.socket, c.done, spec_.request)
+                                               : take_until(host(), c.socket, c.tail, spec_.until);
         if (!taken) return fail(c, taken.error());
         if (*taken == Taken::NotYet) return;
         if (*taken == Taken::End) return peer_ended(c);
@@ -144,7 +147,7 @@ class Server final : public Program {
         }
         c.stage = Phase::Writing;
       } else if (c.stage == Phase::Writing) {
-        const auto sent = send_more(host(), c.socket, c.done, spec_.answer);
+        const auto sent = send_more(host(), c.socket, c.done, spec_.answer, spec_.says);
         if (!sent) return fail(c, sent.error());
         if (c.done < spec_.answer) return;
         ++answered_;

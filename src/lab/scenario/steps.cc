@@ -315,7 +315,11 @@ std::optional<std::string> Steps::write(Active& active) {
   do {
     const std::size_t most =
         static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, all - active.done));
-    const auto n = socket.host->write(socket.sock, std::span(piece()).first(most));
+    const auto n = socket.host->write(
+        socket.sock,
+        spec.text.empty()
+            ? std::span<const std::byte>(piece()).first(most)
+            : std::as_bytes(std::span(spec.text)).subspan(static_cast<std::size_t>(active.done)));
     if (!n) {
       if (n.error() == Err::would_block) return std::nullopt;
       return word(n.error());
