@@ -25,6 +25,7 @@ struct VariantComparison {
   Likeness likeness = Likeness::Match;
   std::string reason;  // what differs first; empty: nothing
   std::string detail;  // the logs side by side there
+  Duration late{};     // of the kernel's run (PlayResult::late)
 };
 struct Comparison {
   std::string why_not;  // nothing was compared, and why

@@ -24,8 +24,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-// A wire that is late by so much is another wire.
-constexpr Duration kLate = 10ms;
 constexpr unsigned kRounds = 2;  // of playing again
 constexpr std::size_t kLargestResult = std::size_t{64} << 20;
 

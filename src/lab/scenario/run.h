@@ -14,6 +14,9 @@
 
 namespace lastack::lab {
 
+// A wire that is late by so much is another wire (PlayResult::late).
+inline constexpr Duration kLate = std::chrono::milliseconds(10);
+
 struct RunRequest {
   Where where = Where::Endpoint;
   std::optional<std::uint64_t> seed;  // else the scenario's
