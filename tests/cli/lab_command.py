@@ -150,6 +150,7 @@ class Lab(unittest.TestCase):
                 (("run", self.folder + "/none.toml"), 66, "none.toml"),
                 (("run", self.refused, "--set", "nothing"), 64, "KEY=VALUE"),
                 (("run", self.refused, "--set", "host.clinet.mtu=900"), 64, 'the nearest is "client"'),
+                (("run", self.refused, "--set", "wire.loss=7"), 64, "--set wire.loss=7: wire.loss has to be from 0 to 1"),
                 (("run", self.refused, "--variant", "x"), 64, "no variants"),
                 (("compare", self.refused, "--seeds", "5-1"), 64, "--seeds 5-1"),
                 (("sweep", self.refused, "--shard", "3/2"), 64, "--shard 3/2"),
@@ -160,6 +161,11 @@ class Lab(unittest.TestCase):
             got, _, err = run(*words)
             self.assertEqual(got, code, (words, err))
             self.assertIn(says, err)
+
+    def test_a_file_that_is_too_large(self):
+        code, out, err = run("run", self.file("large.toml", "#" * ((1 << 20) + 1)))
+        self.assertEqual((code, out), (65, ""), err)
+        self.assertIn("at most 1 MiB", err)
 
     def test_a_full_disk(self):
         code, out, _ = run("run", self.refused, "--log", "/dev/full")

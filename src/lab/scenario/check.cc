@@ -350,6 +350,24 @@ void collect(const Node& node, std::vector<std::pair<std::string, std::string>>&
   for (const Node& part : node.parts) collect(part, names);
 }
 
+void collect_comparisons(const Node& node, std::vector<Check::Comparison>& all) {
+  const bool equal = node.kind == Kind::Operation && (node.text == "==" || node.text == "!=");
+  for (std::size_t i = 0; i < node.parts.size(); ++i) {
+    const Node& part = node.parts[i];
+    const Node* other = equal ? &node.parts[1 - i] : nullptr;
+    if (part.kind == Kind::Name) {
+      const bool word = other != nullptr && other->kind == Kind::Word;
+      // Two names are alike if they are of a kind, which only a run tells.
+      if (word || other == nullptr || other->kind != Kind::Name)
+        all.push_back({part.text, word ? other->text : ""});
+    } else if (part.kind == Kind::Word) {
+      if (other == nullptr || other->kind != Kind::Name) all.push_back({"", part.text});
+    } else {
+      collect_comparisons(part, all);
+    }
+  }
+}
+
 }  // namespace
 
 Result<Check> Check::parse(std::string_view text) {
@@ -379,6 +397,12 @@ Check::Answer Check::ask(const Lookup& lookup) const {
 std::vector<Check::Bound> Check::bounds() const {
   std::vector<Bound> all;
   collect_bounds(*root_, all);
+  return all;
+}
+
+std::vector<Check::Comparison> Check::comparisons() const {
+  std::vector<Comparison> all;
+  collect_comparisons(*root_, all);
   return all;
 }
 

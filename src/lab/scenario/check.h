@@ -49,6 +49,13 @@ class Check {
   // Names that it looks at, with their variant ("" for the run's own).
   std::vector<std::pair<std::string, std::string>> names() const;
 
+  // A name and what it is compared with: a word, or (empty) something else. A word that is not compared with a name has
+  // an empty name.
+  struct Comparison {
+    std::string name, word;
+  };
+  std::vector<Comparison> comparisons() const;
+
   // Whether it may come to hold without anything happening, but that time passes.
   bool names_time() const;
 

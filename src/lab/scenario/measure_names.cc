@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
 
 #include "lab/scenario/toml_table.h"
@@ -77,6 +78,41 @@ std::vector<Placeholder> placeholders(std::string_view text) {
     at = close + 1;
   }
   return all;
+}
+
+std::string wrong_word(std::string_view name, std::string_view word) {
+  static const std::vector<std::string> errors = [] {
+    std::vector<std::string> all;
+    for (int i = 1; i < 200; ++i) {
+      if (const char* known = ::strerrorname_np(i)) all.emplace_back(known);
+    }
+    return all;
+  }();
+  if (name.empty()) {
+    return fmt::format("has a word that is compared with no measure: \"{}\"", printable(word));
+  }
+  Words known;
+  if (name.ends_with(".result")) {
+    known = {"ok", "end", "timeout", "refused", "cannot"};
+  } else if (name.find(".findings.") != std::string_view::npos) {
+    known = {"problem", "warning", "notice"};
+  }
+  if (word.empty()) {
+    if (known.empty()) return "";
+    return fmt::format("has {}, which is a word, and only == or != another one: {} ...",
+                       printable(name), fmt::join(known, ", "));
+  }
+  if (known.empty())
+    return fmt::format("compares {}, a number, with a word: \"{}\"", printable(name),
+                       printable(word));
+  if (name.ends_with(".result") && std::find(errors.begin(), errors.end(), word) != errors.end())
+    return "";
+  if (std::find(known.begin(), known.end(), word) != known.end()) return "";
+  const std::string few = hint("", known);
+  if (name.ends_with(".result")) known.insert(known.end(), errors.begin(), errors.end());
+  const std::string near = hint(word, known);
+  return fmt::format("compares {} with \"{}\", which it never is{}", printable(name),
+                     printable(word), near.empty() ? few + ", and errors by their names" : near);
 }
 
 std::string wrong_measure(const Scenario& scenario, std::string_view name) {

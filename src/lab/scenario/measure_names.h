@@ -16,6 +16,9 @@ struct Placeholder {
 };
 std::vector<Placeholder> placeholders(std::string_view text);
 
+// What is wrong with comparing a measure with a word, or with a number (no word); empty: nothing.
+std::string wrong_word(std::string_view name, std::string_view word);
+
 // What is wrong with the name, with the nearest that there is; empty: nothing.
 std::string wrong_measure(const Scenario& scenario, std::string_view name);
 

@@ -7,10 +7,11 @@
 
 namespace lastack::lab {
 
-// Both throw Misread where a key leads nowhere.
+// Both throw Misread where a key leads nowhere, and leave word in `source` of what they have put where.
 // The value is TOML where it can be, else a text.
-void put_text(toml::table& root, const Override& o);
-// Of a variant or a world.
-void put_all(toml::table& root, const toml::table& overrides);
+void put_text(toml::table& root, const Override& o, TomlSource& source);
+// Of a variant or a world, which errors call `of`. Keys may be quoted, or tables within tables as TOML has dotted keys.
+void put_all(toml::table& root, const toml::table& overrides, TomlSource& source,
+             std::string_view of);
 
 }  // namespace lastack::lab

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "kernel/file.h"
+#include "lab/scenario/claims.h"
 #include "lab/scenario/measure_names.h"
 #include "lab/scenario/overrides.h"
 #include "lab/scenario/scenario_reader.h"
@@ -94,7 +95,8 @@ std::optional<Where> where_from(std::string_view name) {
 
 struct ScenarioFile::Impl {
   toml::table root;
-  std::string file, name, title, about;
+  TomlSource source;
+  std::string name, title, about;
   std::string advice;
   std::vector<std::string> claims, variants;
   std::vector<AdviceSpec> remedies;
@@ -164,13 +166,23 @@ struct ScenarioFile::Impl {
   bool alone = false;
   void check_names(const std::vector<Scenario>& played);
   void read() {
-    TomlTable t(root, "", file);
+    TomlTable t(root, "", source);
     std::vector<ProofSpec::Part> parts;
+    if (!t.has("scenario")) t.wrong("scenario", "is missing: what it is called");
     name = plain_name(t, "scenario", t.text("scenario").value_or(""));
     title = t.text("title").value_or(name);
     about = t.text("about").value_or("");
     advice = t.text("advice").value_or("");
     claims = t.texts("claims");
+    std::vector<std::string_view> rows;
+    for (const ClaimInfo& one : lab::claims()) rows.push_back(one.row);
+    for (const std::string& claim : claims) {
+      if (std::find(rows.begin(), rows.end(), claim) != rows.end()) continue;
+      t.wrong("claims",
+              fmt::format("has \"{}\", which is no claim: they are A1 to A11, B1 to B10, C1 "
+                          "to C4, D1 to D10 (lastack lab claims)",
+                          printable(claim)));
+    }
     (void)t.text("not_on_kernel");
     (void)t.text("long_on_kernel");
     (void)t.text("differs");
@@ -248,6 +260,12 @@ struct ScenarioFile::Impl {
 
 // Each condition and each verdict names what a run of some variant can give.
 void ScenarioFile::Impl::check_names(const std::vector<Scenario>& played) {
+  const auto check_words = [&](TomlTable& in, std::string_view key, const Check& condition) {
+    for (const Check::Comparison& c : condition.comparisons()) {
+      if (const std::string wrong = wrong_word(c.name, c.word); !wrong.empty())
+        in.wrong(key, wrong);
+    }
+  };
   const auto check = [&](TomlTable& in, std::string_view key, const std::string& measure) {
     std::string wrong;
     for (const Scenario& one : played) {
@@ -256,11 +274,12 @@ void ScenarioFile::Impl::check_names(const std::vector<Scenario>& played) {
     }
     in.wrong(key, wrong);
   };
-  TomlTable t(root, "", file);
+  TomlTable t(root, "", source);
   std::size_t number = 0;
   for (TomlTable& one : t.tables("check")) {
     for (const auto& [variant, measure] : checks[number].check.names())
       check(one, "holds", measure);
+    check_words(one, "holds", checks[number].check);
     ++number;
   }
   for (TomlTable& one : t.tables("verdict")) {
@@ -277,6 +296,7 @@ void ScenarioFile::Impl::check_names(const std::vector<Scenario>& played) {
   for (TomlTable& step : script->tables("steps")) {
     if (const auto& until = played.front().steps[number++].until) {
       for (const auto& [variant, measure] : until->names()) check(step, "holds", measure);
+      check_words(step, "holds", *until);
     }
   }
 }
@@ -289,9 +309,14 @@ ScenarioFile::~ScenarioFile() = default;
 Result<ScenarioFile> ScenarioFile::parse(std::string_view text, std::string place) {
   auto impl = std::make_unique<Impl>();
   const std::string called = place;
-  impl->file = std::move(place);
+  impl->source.file = std::move(place);
   try {
     impl->root = toml::parse(text);
+    if (impl->root.empty())
+      return tl::unexpected(
+          Error{EINVAL, fmt::format("{}: there is nothing in it: a scenario begins "
+                                    "with scenario = \"NAME\"",
+                                    called)});
     impl->read();
     // Whatever is wrong with it is wrong before it is run, in every variant. What is wrong without any variant has a
     // place; what a variant puts there has none.
@@ -300,7 +325,7 @@ Result<ScenarioFile> ScenarioFile::parse(std::string_view text, std::string plac
     for (const std::string& variant : file.variants()) {
       for (const Where where : {Where::Endpoint, Where::Kernel, Where::Mixed}) {
         if (auto read = file.scenario(variant, where); !read) {
-          (void)read_scenario(file.impl_->root, file.impl_->file);
+          (void)read_scenario(file.impl_->root, file.impl_->source);
           return tl::unexpected(read.error());
         } else {
           played.push_back(*std::move(read));
@@ -322,6 +347,10 @@ Result<ScenarioFile> ScenarioFile::parse(std::string_view text, std::string plac
 
 Result<ScenarioFile> ScenarioFile::read(const std::string& path) {
   auto text = read_file(path.c_str(), kLargestFile);
+  if (!text && text.error().number == EFBIG) {
+    return tl::unexpected(
+        Error{EINVAL, fmt::format("{}: a scenario file has at most 1 MiB", path)});
+  }
   if (!text) return tl::unexpected(text.error());
   return parse(*text, path);
 }
@@ -375,8 +404,10 @@ std::vector<Difference> ScenarioFile::differences(std::string_view before, std::
   if (all == nullptr) return {};
   const auto made = [&](std::string_view variant) {
     toml::table root = impl_->root;
-    if (const toml::table* mine = (*all)[variant].as_table()) put_all(root, *mine);
-    if (const toml::table* on = impl_->root["on"][to_string(where)].as_table()) put_all(root, *on);
+    TomlSource unused;
+    if (const toml::table* mine = (*all)[variant].as_table()) put_all(root, *mine, unused, "");
+    if (const toml::table* on = impl_->root["on"][to_string(where)].as_table())
+      put_all(root, *on, unused, "");
     return root;
   };
   const toml::table first = made(before), second = made(after);
@@ -397,26 +428,21 @@ std::vector<Difference> ScenarioFile::differences(std::string_view before, std::
 
 Result<Scenario> ScenarioFile::scenario(std::string_view variant, Where where,
                                         const std::vector<Override>& overrides) const {
-  std::string part;  // of what an override is
   try {
     toml::table root = impl_->root;
-    part = fmt::format("{}: variant {}: ", impl_->file, variant);
+    TomlSource source{impl_->source.file, &impl_->root, {}};
     if (const toml::table* all = impl_->root["variant"].as_table()) {
-      if (const toml::table* mine = (*all)[variant].as_table()) put_all(root, *mine);
+      if (const toml::table* mine = (*all)[variant].as_table())
+        put_all(root, *mine, source, fmt::format("variant {}", variant));
     }
-    part = fmt::format("{}: on.{}: ", impl_->file, to_string(where));
     if (const toml::table* on = impl_->root["on"].as_table()) {
-      if (const toml::table* mine = (*on)[to_string(where)].as_table()) put_all(root, *mine);
+      if (const toml::table* mine = (*on)[to_string(where)].as_table())
+        put_all(root, *mine, source, fmt::format("on.{}", to_string(where)));
     }
-    part.clear();
-    for (const Override& o : overrides) {
-      part = "--set ";
-      put_text(root, o);
-    }
-    part.clear();
-    return read_scenario(root, impl_->file);
+    for (const Override& o : overrides) put_text(root, o, source);
+    return read_scenario(root, source);
   } catch (const Misread& m) {
-    return tl::unexpected(Error{m.error.number, part + m.error.message});
+    return tl::unexpected(m.error);
   }
 }
 

@@ -374,19 +374,36 @@ StepSpec read_step(TomlTable& t, const Names& names, std::size_t number,
   return s;
 }
 
-void check_unique(const std::string& file, const std::vector<std::string>& names) {
-  std::set<std::string> seen;
-  for (const std::string& name : names) {
-    if (!seen.insert(name).second)
-      throw Misread{{EINVAL, fmt::format("{}: two things are called \"{}\"", file, name)}};
+// Everything has a name of its own: what stands in the file under `key` as well.
+void check_unique(TomlTable& t, std::set<std::string>& seen, const char* key,
+                  const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (seen.insert(names[i]).second) continue;
+    const std::string what = fmt::format("two things are called \"{}\"", names[i]);
+    const toml::node* at = t.node(key);
+    if (const toml::table* table = at == nullptr ? nullptr : at->as_table()) {
+      if (const toml::node* steps = table->get("steps")) {
+        t.table(key)->tables("steps")[i].wrong("name", "is taken: " + what);
+        (void)steps;
+      }
+      t.table(key)->wrong(names[i], "is taken: " + what);
+    }
+    t.tables(key)[i].wrong("name", "is taken: " + what);
   }
+}
+
+template <class Spec>
+std::vector<std::string> names_of(const std::vector<Spec>& all) {
+  std::vector<std::string> names;
+  for (const Spec& one : all) names.push_back(one.name);
+  return names;
 }
 
 }  // namespace
 
-Scenario read_scenario(const toml::table& root, const std::string& file) {
+Scenario read_scenario(const toml::table& root, const TomlSource& source) {
   Scenario s;
-  TomlTable t(root, "", file);
+  TomlTable t(root, "", source);
   // What ScenarioFile has read already.
   for (const std::string_view key :
        {"about", "claims", "not_on_kernel", "long_on_kernel", "differs", "alone", "variant", "on",
@@ -473,20 +490,19 @@ Scenario read_scenario(const toml::table& root, const std::string& file) {
   for (TomlTable& one : t.tables("pool")) s.pools.push_back(read_pool(one, names, s.pools.size()));
   t.finish();
 
-  std::vector<std::string> all = names.hosts;
-  all.insert(all.end(), names.nats.begin(), names.nats.end());
-  all.insert(all.end(), names.steps.begin(), names.steps.end());
-  all.insert(all.end(), programs.begin(), programs.end());
-  for (const auto& one : s.servers) all.push_back(one.name);
-  for (const auto& one : s.clients) all.push_back(one.name);
-  for (const auto& one : s.pools) all.push_back(one.name);
-  for (const auto& one : s.faults) all.push_back(one.name);
-  all.emplace_back("wire");
-  check_unique(file, all);
+  std::set<std::string> all{"wire", "run"};
+  check_unique(t, all, "host", names.hosts);
+  check_unique(t, all, "nat", names.nats);
+  check_unique(t, all, "script", names.steps);
+  check_unique(t, all, "program", programs);
+  check_unique(t, all, "server", names_of(s.servers));
+  check_unique(t, all, "clients", names_of(s.clients));
+  check_unique(t, all, "pool", names_of(s.pools));
+  check_unique(t, all, "fault", names_of(s.faults));
   if (s.steps.empty() && s.clients.empty() && s.pools.empty() && s.programs.empty()) {
     throw Misread{{EINVAL, fmt::format("{}: nothing happens: there is neither [script] nor "
                                        "[[clients]] nor [[pool]] nor [[program]]",
-                                       file)}};
+                                       source.file)}};
   }
   // Without a duration it ends with its last step, and with the last program that comes to an end: each has its own limit.
   const bool any_ends = !s.steps.empty() ||

@@ -9,6 +9,6 @@
 namespace lastack::lab {
 
 // Throws Misread. `file`: how errors call it.
-Scenario read_scenario(const toml::table& root, const std::string& file);
+Scenario read_scenario(const toml::table& root, const TomlSource& source);
 
 }  // namespace lastack::lab

@@ -14,6 +14,8 @@
 namespace lastack::lab {
 namespace {
 
+constexpr std::size_t kMostListed = 24;  // words, where none is near
+
 std::string_view kind_of(const toml::node& node) {
   switch (node.type()) {
     case toml::node_type::string:
@@ -33,6 +35,14 @@ std::string_view kind_of(const toml::node& node) {
   }
 }
 
+// As it stands in the file, or nearly.
+std::string written_as(const toml::node& node) {
+  if (const auto* s = node.as_string()) return fmt::format("\"{}\"", printable(**s));
+  if (const auto* i = node.as_integer()) return fmt::format("{}", **i);
+  if (const auto* f = node.as_floating_point()) return fmt::format("{}", **f);
+  return std::string(kind_of(node));
+}
+
 }  // namespace
 
 void no_toml() {
@@ -43,7 +53,7 @@ std::string hint(std::string_view word, std::span<const std::string_view> words)
   if (const std::string_view near = nearest_word(word, words); !near.empty()) {
     return fmt::format("; the nearest is \"{}\"", near);
   }
-  if (words.empty() || words.size() > 12) return "";
+  if (words.empty() || words.size() > kMostListed) return "";
   return fmt::format("; there are {}", fmt::join(words, ", "));
 }
 
@@ -74,12 +84,55 @@ std::string TomlTable::name_of(std::string_view key) const {
   return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
 }
 
+std::string TomlSource::place(const toml::source_position& at) const {
+  return fmt::format("{}:{}:{}: ", file, at.line, at.column);
+}
+
+std::string TomlSource::place(const std::string& path) const {
+  // What has been put there, or a table around it; or else something in it.
+  for (std::string part = path; !part.empty();) {
+    if (const auto put = puts.find(part); put != puts.end()) return put->second;
+    const std::size_t end = part.find_last_of(".[");
+    part.erase(end == std::string::npos ? 0 : end);
+  }
+  for (auto at = puts.lower_bound(path); at != puts.end() && at->first.starts_with(path); ++at) {
+    if (path.empty() || at->first[path.size()] == '.' || at->first[path.size()] == '[')
+      return at->second;
+  }
+  const toml::node* node = written;
+  for (std::size_t begin = 0; node != nullptr && begin < path.size();) {
+    const bool index = path[begin] == '[';
+    const std::size_t end = std::min(path.find_first_of(".[", begin + 1), path.size());
+    if (index) {
+      const toml::array* list = node->as_array();
+      std::size_t number = 0;
+      (void)std::from_chars(path.data() + begin + 1, path.data() + end, number);
+      node = list == nullptr ? nullptr : list->get(number);
+    } else {
+      const std::size_t from = path[begin] == '.' ? begin + 1 : begin;
+      const toml::table* table = node->as_table();
+      node = table == nullptr ? nullptr : table->get(path.substr(from, end - from));
+    }
+    begin = end;
+  }
+  if (node != nullptr && node->source().begin.line > 0) return place(node->source().begin);
+  return file + ": ";
+}
+
+std::string TomlTable::place(const toml::node* at) const {
+  const toml::source_position here = at != nullptr ? at->source().begin : table_.source().begin;
+  if (here.line > 0) return source_.place(here);
+  for (const auto& [key, value] : table_) {
+    const toml::array* list = value.as_array();
+    const bool in_list = list != nullptr && std::any_of(list->begin(), list->end(),
+                                                        [&](auto& one) { return &one == at; });
+    if (&value == at || in_list) return source_.place(name_of(key.str()));
+  }
+  return source_.place(path_);
+}
+
 void TomlTable::wrong(const toml::node* at, std::string_view what) const {
-  const toml::source_position place = at != nullptr ? at->source().begin : table_.source().begin;
-  // What an override put there has no place.
-  const std::string where =
-      place.line > 0 ? fmt::format("{}:{}:{}", file_, place.line, place.column) : file_;
-  throw Misread{{EINVAL, fmt::format("{}: {}", where, what)}};
+  throw Misread{{EINVAL, fmt::format("{}{}", place(at), what)}};
 }
 void TomlTable::wrong(std::string_view key, std::string_view what) {
   wrong(node(key), fmt::format("{} {}", name_of(key), what));
@@ -148,9 +201,12 @@ std::optional<Duration> TomlTable::duration(std::string_view key) {
     value = parse_duration(fmt::format("{}", **f));
   }
   if (!value) {
-    wrong(n, fmt::format(
-                 "{} has to be a time of at most a year, such as \"20 ms\", \"1.5 s\" or \"2 min\"",
-                 name_of(key)));
+    wrong(
+        n,
+        fmt::format(
+            "{} has to be a time from 0 to a year, such as \"20 ms\", \"1.5 s\" or \"2 min\", and "
+            "is {}",
+            name_of(key), written_as(*n)));
   }
   return value;
 }
@@ -222,7 +278,7 @@ std::optional<TomlTable> TomlTable::table(std::string_view key) {
   const toml::table* inner = n->as_table();
   if (inner == nullptr)
     wrong(n, fmt::format("{} has to be a table, [{}]", name_of(key), name_of(key)));
-  return TomlTable(*inner, name_of(key), file_);
+  return TomlTable(*inner, name_of(key), source_);
 }
 
 std::vector<TomlTable> TomlTable::tables(std::string_view key) {
@@ -236,7 +292,7 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) {
   for (const toml::node& one : *list) {
     const toml::table* inner = one.as_table();
     if (inner == nullptr) wrong(&one, fmt::format("{} has to be a list of tables", name_of(key)));
-    all.emplace_back(*inner, fmt::format("{}[{}]", name_of(key), number++), file_);
+    all.emplace_back(*inner, fmt::format("{}[{}]", name_of(key), number++), source_);
   }
   return all;
 }
@@ -251,10 +307,10 @@ void TomlTable::finish() const {
   for (const auto& [key, value] : table_) {
     if (std::find(asked_.begin(), asked_.end(), key.str()) != asked_.end()) continue;
     std::vector<std::string_view> known(asked_.begin(), asked_.end());
-    const toml::source_position place = key.source().begin;
-    const std::string where =
-        place.line > 0 ? fmt::format("{}:{}:{}", file_, place.line, place.column) : file_;
-    throw Misread{{EINVAL, fmt::format("{}: {} is not known{}", where,
+    const toml::source_position here = key.source().begin;
+    throw Misread{{EINVAL, fmt::format("{}{} is not known{}",
+                                       here.line > 0 ? source_.place(here)
+                                                     : source_.place(name_of(key.str())),
                                        name_of(printable(key.str())), hint(key.str(), known))}};
   }
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,11 +31,24 @@ struct Misread {
   Error error;
 };
 
+// Where what stands in a table has come from, for errors: toml++ forgets the places of what is copied.
+struct TomlSource {
+  std::string file;                      // how it is called
+  const toml::table* written = nullptr;  // as it was read
+  std::map<std::string, std::string>
+      puts;  // by path, "clients[0].rate": what has put it there, "--set ...: "
+
+  // "x.toml:3:4: "
+  std::string place(const toml::source_position& at) const;
+  // Of what has this path.
+  std::string place(const std::string& path) const;
+};
+
 class TomlTable {
  public:
-  // `path`: how the table is called, "host.client"; `file`: how the file is.
-  TomlTable(const toml::table& table, std::string path, const std::string& file)
-      : table_(table), path_(std::move(path)), file_(file) {}
+  // `path`: how the table is called, "host.client".
+  TomlTable(const toml::table& table, std::string path, const TomlSource& source)
+      : table_(table), path_(std::move(path)), source_(source) {}
 
   bool has(std::string_view key) const { return table_.contains(key); }
 
@@ -62,12 +76,14 @@ class TomlTable {
   [[noreturn]] void wrong(const toml::node* at, std::string_view what) const;
   [[noreturn]] void wrong(std::string_view key, std::string_view what);
   std::string name_of(std::string_view key) const;
+  // "x.toml:3:4: ", or what has put it there; nothing: of the table itself.
+  std::string place(const toml::node* at) const;
   const toml::table& raw() const { return table_; }
 
  private:
   const toml::table& table_;
   std::string path_;
-  const std::string& file_;
+  const TomlSource& source_;
   mutable std::vector<std::string> asked_;
 };
 

@@ -78,7 +78,7 @@ TEST(ScenarioFile, ErrorsNameThePlaceAndTheNearestWord) {
             "x.toml:10:6: fault[0].do cannot be \"dorp\"; the nearest is \"drop\"");
   EXPECT_EQ(
       refusal(kGood, "\"2 ms\"", "\"2 lightyears\""),
-      "x.toml:7:9: wire.delay has to be a time of at most a year, such as \"20 ms\", \"1.5 s\" or \"2 min\"");
+      "x.toml:7:9: wire.delay has to be a time from 0 to a year, such as \"20 ms\", \"1.5 s\" or \"2 min\", and is \"2 lightyears\"");
   EXPECT_EQ(refusal(kGood, "\"server:80\"", "\"sever:80\""),
             "x.toml:19:6: clients[0].to names no host: \"sever\"; the nearest is \"server\"");
   EXPECT_EQ(
@@ -91,7 +91,7 @@ TEST(ScenarioFile, ErrorsNameThePlaceAndTheNearestWord) {
       "x.toml:4:12: host client: there is no setting \"tcp_tw_resue\"; the nearest is tcp_tw_reuse");
   EXPECT_EQ(
       refusal(kGood, "\"clients.load.rate\"", "\"clients.laod.rate\""),
-      "x.toml: variant on: \"clients.laod.rate\": there is no \"laod\" in this scenario; the nearest is \"load\"");
+      "x.toml:24:1: variant on: \"clients.laod.rate\" leads nowhere: there is no \"laod\" in this scenario; the nearest is \"load\"");
   EXPECT_EQ(refusal(kGood, "variant = \"on\"", "variant = \"no\""),
             "x.toml:29:11: check[0].variant names no variant: \"no\"; there are off, on");
   EXPECT_EQ(
@@ -115,8 +115,8 @@ TEST(ScenarioFile, NamesOfMeasures) {
   EXPECT_EQ(refusal(kGood, holds, "\"on:load.failed.ECONNRESET == 0\""), "accepted");
   EXPECT_EQ(refusal(kGood, "verdict = \"true\"",
                     "verdict = \"true\"\nbecause = \"{off:load.tok} of {load.done}\"")
-                .substr(0, 64),
-            "x.toml:33:11: verdict[0].because load has no measure \"tok\"");
+                .substr(0, 77),
+            "x.toml:33:11: verdict[0].because load has no measure \"tok\"; there are begun, ");
 }
 
 TEST(ScenarioFile, AdviceOfVariants) {
@@ -170,7 +170,135 @@ TEST(ScenarioFile, WhereVariantsDiffer) {
   EXPECT_EQ(sysctl_command("x;rm -rf /", "1"), "sysctl -w 'net.ipv4.x;rm -rf /=1'");
 }
 
+// What a variant, a world or an option puts there is said with the place of that, and not of the file in general.
+TEST(ScenarioFile, WhoPutItThere) {
+  const std::string key = "\"clients.load.rate\" = 20";
+  EXPECT_EQ(refusal(kGood, key, "\"clients.load.rtae\" = 20"),
+            "x.toml:24:1: variant on: clients[0].rtae is not known; the nearest is \"rate\"");
+  EXPECT_EQ(refusal(kGood, key, "\"clients.load.rate\" = \"fast\""),
+            "x.toml:24:1: variant on: clients[0].rate has to be a number, and is a text");
+  EXPECT_EQ(
+      refusal(kGood, key, "clients.load.rate = -5"),
+      "x.toml:24:14: variant on: clients[0].rate has to be from 0.001 to 10000000, and is -5");
+  EXPECT_EQ(refusal(kGood, key, "clients.load.rate = 20"), "accepted") << "dotted as TOML has it";
+  EXPECT_EQ(refusal(kGood, key, "\"host.server.address\" = \"10.0.0.1\""),
+            "x.toml:24:1: variant on: host.server.address 10.0.0.1 is another's already");
+  EXPECT_EQ(refusal(kGood, "duration = \"3 s\"", "\"wire.loss\" = 2"),
+            "x.toml:26:1: on.kernel: wire.loss has to be from 0 to 1, and is 2");
+  EXPECT_EQ(
+      refusal(kGood, "duration = \"3 s\"", "\"host.client.settings.tcp_tw_resue\" = 2"),
+      "x.toml:26:1: on.kernel: host client: there is no setting \"tcp_tw_resue\"; the nearest is "
+      "tcp_tw_reuse");
+  for (const char* other : {"\"variant.off.wire.delay\" = 1", "\"check.0.holds\" = \"x.y == 1\"",
+                            "\"on.kernel.duration\" = 1", "variant.off.wire.delay = 1"}) {
+    const std::string said = refusal(kGood, key, other);
+    EXPECT_NE(said.find("cannot be changed"), std::string::npos) << said;
+    EXPECT_NE(said.find("x.toml:24:"), std::string::npos) << said;
+  }
+  const auto file = ScenarioFile::parse(kGood, "x.toml");
+  const auto set = [&](const char* k, const char* value) {
+    const auto made = file->scenario("on", Where::Endpoint, {{k, value}});
+    return made ? "accepted" : made.error().message;
+  };
+  EXPECT_EQ(set("wire.loss", "7"), "--set wire.loss=7: wire.loss has to be from 0 to 1, and is 7");
+  EXPECT_EQ(set("clients.0.rate", "x"),
+            "--set clients.0.rate=x: clients[0].rate has to be a number, and is a text");
+  EXPECT_EQ(
+      set("host.clinet.mtu", "900"),
+      "--set host.clinet.mtu=900: \"host.clinet.mtu\" leads nowhere: there is no \"clinet\" in this "
+      "scenario; the nearest is \"client\"");
+  EXPECT_NE(set("claims.0", "A2").find("cannot be changed"), std::string::npos);
+}
+
+TEST(ScenarioFile, WordsOfConditions) {
+  const std::string step =
+      "[script]\nsteps = [ { name = \"a\", do = \"wait\", time = \"1 ms\" } ]\n[[check]]\n";
+  const auto said = [&](const std::string& condition) {
+    std::string text = kGood;
+    text.replace(text.find("[[check]]"), 9, step);
+    return refusal(text, "load.failed == 0", condition);
+  };
+  for (const char* fine : {"a.result == ok", "a.result != ECONNREFUSED", "timeout == a.result",
+                           "client.findings.time-wait-server == notice", "a.result == a.result"}) {
+    EXPECT_EQ(said(fine), "accepted") << fine;
+  }
+  const std::string at = "x.toml:31:9: check[0].holds ";
+  EXPECT_EQ(said("a.result == okay"),
+            at + "compares a.result with \"okay\", which it never is; there are "
+                 "ok, end, timeout, refused, cannot, and errors by their names");
+  EXPECT_EQ(said("a.result != ECONREFUSED"),
+            at + "compares a.result with \"ECONREFUSED\", which it never is; the nearest is "
+                 "\"ECONNREFUSED\"");
+  EXPECT_EQ(
+      said("client.findings.time-wait-server == bad"),
+      at + "compares client.findings.time-wait-server with \"bad\", which it never is; there are "
+           "problem, warning, notice");
+  EXPECT_EQ(said("load.failed == no"), at + "compares load.failed, a number, with a word: \"no\"");
+  for (const char* odd : {"a.result == 5", "a.result < ok", "a.result + 1 == 2"}) {
+    EXPECT_EQ(said(odd),
+              at +
+                  "has a.result, which is a word, and only == or != another one: ok, end, timeout, "
+                  "refused, cannot ...");
+  }
+  EXPECT_EQ(said("many > 3"), at + "has a word that is compared with no measure: \"many\"");
+}
+
+TEST(ScenarioFile, Programs) {
+  const std::string before = "[[clients]]";
+  const auto said = [&](const std::string& rest, const std::string& host = "server") {
+    return refusal(kGood, before,
+                   "[[program]]\nname = \"p\"\nhost = \"" + host + "\"\n" + rest + "\n" + before);
+  };
+  EXPECT_EQ(said("run = [\"true\"]"), "accepted");
+  EXPECT_EQ(said("run = [\"a\", \"{folder}{server.address} {x} ${y.address}\"]").substr(0, 56),
+            "x.toml:19:7: program[0].run names no host: \"{y.address}\"");
+  EXPECT_EQ(
+      said("run = [\"curl\", \"http://{sever.address}/\"]"),
+      "x.toml:19:7: program[0].run names no host: \"{sever.address}\"; the nearest is \"server\"");
+  EXPECT_EQ(said("run = \"nginx -g x\"").substr(0, 53),
+            "x.toml:19:7: program[0].run has to be a list of texts");
+  EXPECT_EQ(said("").substr(0, 44), "x.toml:16:1: program[0].run is missing: the ");
+  EXPECT_EQ(said("run = [\"a\"]\nready = 70000"),
+            "x.toml:20:9: program[0].ready has to be from 1 to 65535, and is 70000");
+  EXPECT_EQ(said("run = [\"a\"]\nsignal = \"TREM\""),
+            "x.toml:20:10: program[0].signal cannot be \"TREM\"; the nearest is \"TERM\"");
+  EXPECT_EQ(said("run = [\"a\"]\nstatus = [1, 300]").substr(0, 47),
+            "x.toml:20:10: program[0].status has to be from ");
+  EXPECT_EQ(said("run = [\"a\"]\nfiles = { \"../x\" = \"y\" }").substr(0, 44),
+            "x.toml:20:20: program[0].files.../x is no na");
+  EXPECT_EQ(said("run = [\"a\"]\nafter = \"p\"").substr(0, 46),
+            "x.toml:20:9: program[0].after names no step: \"");
+  EXPECT_EQ(said("run = [\"a\"]\nrunn = 1"),
+            "x.toml:20:1: program[0].runn is not known; the nearest is \"run\"");
+  EXPECT_EQ(said("run = [\"a\"]", "sever"),
+            "x.toml:18:8: program[0].host names no host: \"sever\"; the nearest is \"server\"");
+  std::string text = kGood;
+  text.replace(text.find("[host.server]"), 13, "[host.server]\nkind = \"endpoint\"");
+  EXPECT_EQ(
+      refusal(text, before, "[[program]]\nhost = \"server\"\nrun = [\"a\"]\n" + before),
+      "x.toml:18:8: program[0].host server is an endpoint: real programs run on kernel hosts");
+}
+
 TEST(ScenarioFile, WhatContradictsItself) {
+  EXPECT_EQ(refusal(kGood, "rate = 10", "rate = 10\nbegins = \"2 s\"\nends = \"1 s\""),
+            "x.toml:22:8: clients[0].ends has to be later than begins");
+  EXPECT_EQ(refusal(kGood, "from = \"client\"", "from = \"client\"\nends = \"0 s\""),
+            "x.toml:13:8: fault[0].ends has to be later than begins");
+  EXPECT_EQ(
+      refusal(kGood, "delay = \"2 ms\"", "delay = -2"),
+      "x.toml:7:9: wire.delay has to be a time from 0 to a year, such as \"20 ms\", \"1.5 s\" or "
+      "\"2 min\", and is -2");
+  EXPECT_EQ(refusal(kGood, "claims = [\"A1\"]", "claims = [\"A1\", \"Z9\"]").substr(0, 53),
+            "x.toml:2:10: claims has \"Z9\", which is no claim: they");
+  EXPECT_EQ(
+      refusal(kGood, "[[check]]", "[script]\nsteps = [ { do = \"frobnicate\" } ]\n[[check]]"),
+      "x.toml:28:18: script.steps[0].do cannot be \"frobnicate\"; there are listen, connect, accept, "
+      "read, write, shutdown, close, abort, option, wait, until, set, crash");
+  EXPECT_EQ(refusal(kGood, "name = \"load\"", "name = \"server\""),
+            "x.toml:17:8: clients[0].name is taken: two things are called \"server\"");
+  EXPECT_EQ(ScenarioFile::parse("# nothing\n", "x.toml").error().message,
+            "x.toml: there is nothing in it: a scenario begins with scenario = \"NAME\"");
+
   EXPECT_NE(refusal(kGood, "[host.server]", "[host.server]\naddress = \"10.0.0.1\"")
                 .find("another's already"),
             std::string::npos);
