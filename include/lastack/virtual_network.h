@@ -175,6 +175,8 @@ class VirtualNetwork final : public Driver {
   void link_one_way(const A& from, const B& to, const LinkOptions& options) {
     link_one_way(id(from), id(to), options);
   }
+  // Of the links that link() does not name, the constructor's options until then. Likewise at any time.
+  void set_everywhere(const LinkOptions& options);
   // What the node sends goes to `gateway`, whatever its destination (but what it sends to itself); None: to whoever has
   // the address, as at first. A NAT box is one.
   void set_gateway(NodeId node, NodeId gateway);

@@ -64,6 +64,7 @@ struct Link {
   }
 
   LinkOptions options;
+  bool named = false;  // by VirtualNetwork::link()
   SeededRandom random;
   Instant busy_until{};
   Instant last_arrival{};

@@ -142,6 +142,16 @@ void VirtualNetwork::link_one_way(NodeId from, NodeId to, const LinkOptions& opt
       impl_->link_between(static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to));
   link->options = options;
   link->last_arrival = {};
+  link->named = true;
+}
+void VirtualNetwork::set_everywhere(const LinkOptions& options) {
+  impl_->everywhere = checked(options);
+  for (const auto& [ends, link] : impl_->links) {
+    const bool loopback = ends >> 32 == (ends & 0xffffffff);
+    if (link->named || loopback) continue;
+    link->options = options;
+    link->last_arrival = {};
+  }
 }
 void VirtualNetwork::set_gateway(NodeId node, NodeId gateway) {
   if (node == NodeId::None) return;

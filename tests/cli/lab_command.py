@@ -116,6 +116,22 @@ class Lab(unittest.TestCase):
         self.assertIn("A2   true:", out)
         self.assertIn("lost --X", out)
 
+    def test_a_link_that_changes(self):
+        with open(os.path.join(SOURCE, "docs", "scenarios.md"), encoding="utf-8") as file:
+            change = next(part.split("```")[0] for part in file.read().split("```toml\n") if part.startswith("[[change]]"))
+        text = 'scenario = "changes"\n[host.client]\n[host.server]\n' + change + """
+[script]
+steps = [
+  { name = "during", do = "wait", time = "2200 ms" },
+  { name = "open", do = "connect", host = "client", socket = "c", to = "server:80" },
+]
+[[check]]
+holds = "outage.at == 2 and open.result == ECONNREFUSED and abs(open.took - 1.002 s) < 1 ms"
+"""
+        code, out, err = run("run", self.file("changes.toml", text), "--diagram")
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("wire: down = true", out)
+
     def test_conditions_decide(self):
         self.assertEqual(run("run", self.refused)[0], 0)
         code, out, _ = run("run", self.file("false.toml", REFUSED.replace("== ECONN", "!= ECONN")))

@@ -50,6 +50,7 @@ const Words kOfClients{
 const Words kOfPool{"asked",    "done",       "opened",     "heartbeats", "served",        "failed",
                     "failed.*", "answer.p50", "answer.p90", "answer.p99", "answer.longest"};
 const Words kOfProgram{"status", "running", "ready", "took", "at", "lines", "bytes", "says.*"};
+const Words kOfChange{"at"};
 const Words kOfFault{"struck"};
 const Words kOfNat{"mapped", "mappings", "expired", "no_port", "unknown"};
 const Words kOfWire{"sent", "delivered", "lost"};
@@ -124,6 +125,7 @@ std::string wrong_measure(const Scenario& scenario, std::string_view name) {
   for (const auto& one : scenario.servers) things.emplace_back(one.name, &kOfServer);
   for (const auto& one : scenario.clients) things.emplace_back(one.name, &kOfClients);
   for (const auto& one : scenario.pools) things.emplace_back(one.name, &kOfPool);
+  for (const auto& one : scenario.changes) things.emplace_back(one.name, &kOfChange);
   for (const auto& one : scenario.programs) things.emplace_back(one.name, &kOfProgram);
   for (const auto& one : scenario.faults) things.emplace_back(one.name, &kOfFault);
 

@@ -46,6 +46,17 @@ std::size_t Nat::mappings(Instant now) const {
                     [&](const auto& one) { return !expired(one.second, now); }));
 }
 
+void Nat::set_times(std::optional<Duration> closed_after, std::optional<Duration> forget_after) {
+  spec_.closed_after = closed_after.value_or(spec_.closed_after);
+  spec_.forget_after = forget_after.value_or(spec_.forget_after);
+}
+
+void Nat::forget_all() {
+  counts_.expired += by_port_.size();
+  by_inside_.clear();
+  by_port_.clear();
+}
+
 void Nat::forget(std::map<Port, Mapping>::iterator mapping) {
   ++counts_.expired;
   by_inside_.erase(mapping->second.inside);

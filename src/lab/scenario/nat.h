@@ -41,6 +41,10 @@ class Nat final : public PacketNode {
   using Loss =
       std::function<void(std::span<const std::byte> packet, Instant, std::string_view why)>;
   void on_loss(Loss told) { lost_ = std::move(told); }
+  // From now on.
+  void set_times(std::optional<Duration> closed_after, std::optional<Duration> forget_after);
+  // All of them, as if it had begun anew.
+  void forget_all();
   // Those that are not forgotten by then.
   std::size_t mappings(Instant now) const;
 

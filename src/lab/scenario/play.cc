@@ -9,6 +9,7 @@
 
 #include "lab/clock.h"
 #include "lab/lifecycle_recorder.h"
+#include "lab/scenario/changes.h"
 #include "lab/scenario/faults.h"
 #include "lab/scenario/nat.h"
 #include "lab/scenario/real_programs.h"
@@ -181,6 +182,12 @@ class Play final : public Stage {
       }
       ids_[spec.name] = net_.id(*nats_.back());
     }
+    changes_.emplace(scenario_, *this, net_, ids_, nats_,
+                     [this](const std::string& of, const ChangeSpec& change) {
+                       happened("wire", Happening::SettingChanged,
+                                fmt::format("{}: {}", of, change.text));
+                       mark(fmt::format("{}: {}", of, change.text));
+                     });
     lay_links();
     if (recorder_) {
       // A kernel does not tell what it sends and gets: its device does. Before the wire, where something begins there;
@@ -286,8 +293,7 @@ class Play final : public Stage {
     for (const HostSpec& spec : scenario_.hosts) {
       if (!spec.behind.empty()) net_.set_gateway(ids_[spec.name], ids_[spec.behind]);
     }
-    for (const LinkSpec& link : scenario_.links)
-      net_.link(ids_[link.from], ids_[link.to], link.options);
+    changes_->lay_links();
   }
 
   void tell_of(const WireNote& note, WireEvent event, NodeId whom) {
@@ -336,12 +342,14 @@ class Play final : public Stage {
 
   // What waits for nothing.
   void begin() {
+    changes_->start_after("");
     start_programs("");
     if (steps_) steps_->start();
   }
   // A step, or a real program.
   void ended(const std::string& name) {
     if (faults_) faults_->ended(name);
+    changes_->start_after(name);
     start_programs(name);
   }
 
@@ -503,6 +511,7 @@ class Play final : public Stage {
     into["wire.sent"] = static_cast<double>(c.sent);
     into["wire.delivered"] = static_cast<double>(c.delivered);
     into["wire.lost"] = static_cast<double>(c.lost + c.dropped + c.queue_full);
+    changes_->measure(into);
     if (faults_) {
       for (std::size_t i = 0; i < scenario_.faults.size(); ++i) {
         into[scenario_.faults[i].name + ".struck"] = static_cast<double>(faults_->struck()[i]);
@@ -571,6 +580,7 @@ class Play final : public Stage {
   std::map<std::string, NodeId> ids_;
   std::map<NodeId, HostObserver*> observed_;  // kernels
   std::optional<Faults> faults_;
+  std::optional<Changes> changes_;
   std::vector<std::unique_ptr<Program>> programs_;
   std::vector<std::string> begin_after_;                            // of each, the step
   std::vector<std::pair<std::string, std::string>> program_names_;  // and host

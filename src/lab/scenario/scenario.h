@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,6 +45,19 @@ struct NatSpec {
 struct LinkSpec {
   std::string from, to;  // a host or a NAT; both directions
   LinkOptions options;
+};
+
+// A link, the wire or a NAT that becomes another in the middle of a run.
+struct ChangeSpec {
+  std::string name;
+  std::string after;     // a step or a program that has ended; empty: the start
+  Duration at{};         // so long after it
+  std::string from, to;  // the link between these; empty: the wire, wherever no link is named
+  std::string nat;       // or this NAT
+  std::vector<std::function<void(LinkOptions&)>> of_link;
+  std::optional<Duration> closed_after, forget_after;
+  bool forget = false;  // the NAT loses all its mappings, as when it begins anew
+  std::string text;     // "loss = 1", as the file says it
 };
 
 // What a segment is, for faults and counts.
@@ -208,6 +222,7 @@ struct Scenario {
   LinkOptions wire;
   std::vector<LinkSpec> links;
   std::vector<FaultSpec> faults;
+  std::vector<ChangeSpec> changes;
   std::vector<ServerSpec> servers;
   std::vector<ClientsSpec> clients;
   std::vector<PoolSpec> pools;

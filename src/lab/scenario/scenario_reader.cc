@@ -35,24 +35,85 @@ constexpr std::array<std::string_view, 13> kDeeds{
     "abort",  "option",  "wait",   "until", "set",   "crash"};
 constexpr std::array<std::string_view, 3> kHows{"read", "write", "both"};
 
-void read_link(TomlTable& t, LinkOptions& o) {
-  if (const auto v = t.duration("delay")) o.delay = *v;
-  if (const auto v = t.duration("jitter")) o.jitter = *v;
-  if (const auto v = t.number("loss", 0, 1)) o.loss = *v;
-  if (const auto v = t.number("duplicate", 0, 1)) o.duplicate = *v;
-  if (const auto v = t.duration("duplicate_delay")) o.duplicate_delay = *v;
-  if (const auto v = t.number("reorder", 0, 1)) o.reorder = *v;
-  if (const auto v = t.duration("reorder_delay")) o.reorder_delay = *v;
-  if (const auto v = t.number("corrupt", 0, 1)) o.corrupt = *v;
-  if (const auto v = t.number("replay", 0, 1)) o.replay = *v;
-  if (const auto v = t.duration("replay_delay")) o.replay_delay = *v;
-  if (const auto v = t.number("rate", 0, 1e12))
-    o.rate = static_cast<std::uint64_t>(*v);  // bits a second
-  if (const auto v = t.whole("queue", 0, 1 << 30)) o.queue = static_cast<std::size_t>(*v);
-  if (const auto v = t.whole("mtu", 0, 65535)) o.mtu = static_cast<std::uint16_t>(*v);
-  if (const auto v = t.flag("down")) o.down = *v;
+using LinkSets = std::vector<std::function<void(LinkOptions&)>>;
+
+// What it says of a link, and nothing of what it does not say.
+LinkSets read_link_sets(TomlTable& t) {
+  LinkSets sets;
+  const auto set = [&](auto LinkOptions::*member, const auto& value) {
+    if (!value) return;
+    using Member = std::remove_reference_t<decltype(std::declval<LinkOptions&>().*member)>;
+    sets.push_back([member, to = static_cast<Member>(*value)](LinkOptions& o) { o.*member = to; });
+  };
+  set(&LinkOptions::delay, t.duration("delay"));
+  set(&LinkOptions::jitter, t.duration("jitter"));
+  set(&LinkOptions::loss, t.number("loss", 0, 1));
+  set(&LinkOptions::duplicate, t.number("duplicate", 0, 1));
+  set(&LinkOptions::duplicate_delay, t.duration("duplicate_delay"));
+  set(&LinkOptions::reorder, t.number("reorder", 0, 1));
+  set(&LinkOptions::reorder_delay, t.duration("reorder_delay"));
+  set(&LinkOptions::corrupt, t.number("corrupt", 0, 1));
+  set(&LinkOptions::replay, t.number("replay", 0, 1));
+  set(&LinkOptions::replay_delay, t.duration("replay_delay"));
+  set(&LinkOptions::rate, t.number("rate", 0, 1e12));  // bits a second
+  set(&LinkOptions::queue, t.whole("queue", 0, 1 << 30));
+  set(&LinkOptions::mtu, t.whole("mtu", 0, 65535));
+  set(&LinkOptions::down, t.flag("down"));
+  return sets;
+}
+
+void put_link(TomlTable& t, const LinkSets& sets, LinkOptions& o) {
+  for (const auto& set : sets) set(o);
   if (const auto good = check(o); !good)
     t.wrong(static_cast<const toml::node*>(nullptr), good.error().message);
+}
+
+void read_link(TomlTable& t, LinkOptions& o) {
+  put_link(t, read_link_sets(t), o);
+}
+
+ChangeSpec read_change(TomlTable& t, const Names& names, const Scenario& scenario,
+                       std::size_t number) {
+  ChangeSpec c;
+  c.name = fmt::format("change{}", number + 1);
+  if (const auto v = t.text("name")) c.name = plain_name(t, "name", *v);
+  c.after = names.after(t);
+  const auto at = t.duration("at");
+  if (at) c.at = *at;
+  if (!at && c.after.empty())
+    t.wrong("at", "is missing: when? \"2 s\" from the start, or after a step");
+  const auto ends = t.texts("between");
+  if (t.has("between") && ends.size() != 2) t.wrong("between", "has to be a list of two");
+  if (!ends.empty()) {
+    c.from = names.host(t, "between", ends[0], true);
+    c.to = names.host(t, "between", ends[1], true);
+  }
+  if (const auto nat = t.text("nat")) {
+    const std::vector<std::string_view> known(names.nats.begin(), names.nats.end());
+    if (std::find(known.begin(), known.end(), *nat) == known.end())
+      t.wrong("nat", fmt::format("names no NAT: \"{}\"{}", printable(*nat), hint(*nat, known)));
+    if (!ends.empty())
+      t.wrong("between", "does not go with nat: a change is of a link, or of a NAT");
+    c.nat = *nat;
+    c.closed_after = t.duration("closed_after");
+    c.forget_after = t.duration("forget_after");
+    c.forget = t.flag("forget").value_or(false);
+  } else {
+    c.of_link = read_link_sets(t);
+    LinkOptions trial = scenario.wire;
+    put_link(t, c.of_link, trial);
+  }
+  t.finish();
+  for (const std::string& key : t.keys()) {
+    if (key == "name" || key == "after" || key == "at" || key == "between" || key == "nat")
+      continue;
+    c.text += fmt::format("{}{} = {}", c.text.empty() ? "" : ", ", key, t.written(key));
+  }
+  if (c.text.empty())
+    t.wrong(static_cast<const toml::node*>(nullptr),
+            c.nat.empty() ? "change: nothing is changed: delay, loss, rate, down ...?"
+                          : "change: nothing is changed: closed_after, forget_after or forget?");
+  return c;
 }
 
 std::vector<std::pair<Option, int>> read_options(TomlTable& t) {
@@ -481,6 +542,8 @@ Scenario read_scenario(const toml::table& root, const TomlSource& source) {
     s.programs.push_back(read_program(one, names, s, name));
     names.programs.push_back(name);
   }
+  for (TomlTable& one : t.tables("change"))
+    s.changes.push_back(read_change(one, names, s, s.changes.size()));
   for (TomlTable& fault : t.tables("fault"))
     s.faults.push_back(read_fault(fault, names, s.faults.size()));
   for (TomlTable& one : t.tables("server"))
@@ -499,6 +562,7 @@ Scenario read_scenario(const toml::table& root, const TomlSource& source) {
   check_unique(t, all, "clients", names_of(s.clients));
   check_unique(t, all, "pool", names_of(s.pools));
   check_unique(t, all, "fault", names_of(s.faults));
+  check_unique(t, all, "change", names_of(s.changes));
   if (s.steps.empty() && s.clients.empty() && s.pools.empty() && s.programs.empty()) {
     throw Misread{{EINVAL, fmt::format("{}: nothing happens: there is neither [script] nor "
                                        "[[clients]] nor [[pool]] nor [[program]]",

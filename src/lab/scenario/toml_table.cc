@@ -40,6 +40,7 @@ std::string written_as(const toml::node& node) {
   if (const auto* s = node.as_string()) return fmt::format("\"{}\"", printable(**s));
   if (const auto* i = node.as_integer()) return fmt::format("{}", **i);
   if (const auto* f = node.as_floating_point()) return fmt::format("{}", **f);
+  if (const auto* b = node.as_boolean()) return **b ? "true" : "false";
   return std::string(kind_of(node));
 }
 
@@ -295,6 +296,11 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) {
     all.emplace_back(*inner, fmt::format("{}[{}]", name_of(key), number++), source_);
   }
   return all;
+}
+
+std::string TomlTable::written(std::string_view key) const {
+  const toml::node* n = table_.get(key);
+  return n == nullptr ? "" : written_as(*n);
 }
 
 std::vector<std::string> TomlTable::keys() const {

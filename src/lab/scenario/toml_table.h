@@ -69,6 +69,8 @@ class TomlTable {
   std::optional<TomlTable> table(std::string_view key);
   std::vector<TomlTable> tables(std::string_view key);  // a list of tables
   std::vector<std::string> keys() const;
+  // What it has, nearly as it stands in the file.
+  std::string written(std::string_view key) const;
 
   const toml::node* node(std::string_view key);
   // Every key has been asked for; else the first that was not is an error.

@@ -233,5 +233,91 @@ TEST(Play, WhatAKernelCannotBeGiven) {
   EXPECT_NE(cannot_play(*file->scenario("", Where::Kernel), Where::Kernel), "");
 }
 
+const std::string kOpenTwice = R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { name = "first", do = "connect", host = "client", socket = "c", to = "server:80" },
+  { do = "wait", time = "1 s" },
+  { name = "second", do = "connect", host = "client", socket = "d", to = "server:80" },
+]
+)";
+
+TEST(Play, ALinkChangesInTheMiddleOfARun) {
+  const auto with = [&](const std::string& change) {
+    return played(kHosts + "[[change]]\nname = \"slower\"\n" + change + kOpenTwice);
+  };
+  const auto wire = with("at = \"500 ms\"\ndelay = \"10 ms\"\n");
+  EXPECT_EQ(number(wire, "first.took"), 0.002);
+  EXPECT_EQ(number(wire, "second.took"), 0.02);
+  EXPECT_EQ(number(wire, "slower.at"), 0.5);
+  const auto link =
+      with("at = \"500 ms\"\nbetween = [\"server\", \"client\"]\ndelay = \"10 ms\"\n");
+  EXPECT_EQ(number(link, "second.took"), 0.02);
+  const auto after = with("after = \"first\"\nat = \"10 ms\"\ndelay = \"10 ms\"\n");
+  EXPECT_EQ(number(after, "slower.at"), 0.012);
+  EXPECT_EQ(number(after, "second.took"), 0.02);
+  const auto late = with("at = \"5 s\"\ndelay = \"10 ms\"\n");
+  EXPECT_EQ(number(late, "second.took"), 0.002);
+  EXPECT_EQ(number(late, "slower.at"), -1);
+}
+
+TEST(Play, AChangeKeepsWhatItDoesNotName) {
+  // Down for 100 ms while the second SYN is sent, which comes again after a second.
+  const auto down = played(kHosts + R"([[change]]
+after = "first"
+at = "990 ms"
+down = true
+[[change]]
+after = "first"
+at = "1090 ms"
+down = false
+)" + kOpenTwice);
+  EXPECT_EQ(number(down, "first.took"), 0.002);
+  EXPECT_NEAR(number(down, "second.took"), 1.002, 0.001);
+  // A link of its own is not the wire's.
+  const auto own = played(kHosts + R"([[link]]
+between = ["client", "server"]
+delay = "3 ms"
+[[change]]
+at = "0 s"
+delay = "10 ms"
+[[change]]
+at = "500 ms"
+between = ["client", "server"]
+jitter = "0 s"
+)" + kOpenTwice);
+  EXPECT_EQ(number(own, "first.took"), 0.006);
+  EXPECT_EQ(number(own, "second.took"), 0.006);
+}
+
+TEST(Play, ANatForgets) {
+  const auto with = [](const std::string& change) {
+    return played(R"(scenario = "x"
+[host.client]
+behind = "box"
+[host.server]
+[nat.box]
+address = "192.0.2.1"
+)" + change + R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80" },
+  { name = "accepted", do = "accept", of = "l", socket = "s" },
+  { do = "wait", time = "1 s" },
+  { do = "write", socket = "s", bytes = 10 },
+  { name = "got", do = "read", socket = "c", bytes = 10, within = "1 s" },
+]
+)");
+  };
+  EXPECT_EQ(word(with(""), "got.result"), "ok");
+  const auto forgets = with("[[change]]\nnat = \"box\"\nafter = \"accepted\"\nforget = true\n");
+  EXPECT_EQ(word(forgets, "got.result"), "timeout");
+  EXPECT_EQ(number(forgets, "box.expired"), 1);
+  EXPECT_GT(number(forgets, "box.unknown"), 0);
+  const auto sooner =
+      with("[[change]]\nnat = \"box\"\nafter = \"accepted\"\nforget_after = \"500 ms\"\n");
+  EXPECT_EQ(word(sooner, "got.result"), "timeout");
+}
+
 }  // namespace
 }  // namespace lastack::lab

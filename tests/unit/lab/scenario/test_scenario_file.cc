@@ -279,6 +279,25 @@ TEST(ScenarioFile, Programs) {
       "x.toml:18:8: program[0].host server is an endpoint: real programs run on kernel hosts");
 }
 
+TEST(ScenarioFile, Changes) {
+  const auto said = [&](const std::string& rest) {
+    return refusal(kGood, "[[server]]", "[[change]]\n" + rest + "\n[[server]]");
+  };
+  EXPECT_EQ(said("at = \"1 s\"\nloss = 0.5\ndelay = \"2 s\""), "accepted");
+  EXPECT_EQ(said("loss = 0.5").substr(0, 34), "x.toml:13:1: change[0].at is missi");
+  EXPECT_EQ(said("at = \"1 s\"\nloss = 2"),
+            "x.toml:15:8: change[0].loss has to be from 0 to 1, and is 2");
+  EXPECT_EQ(said("at = \"1 s\"").substr(0, 46), "x.toml:13:1: change: nothing is changed: delay");
+  EXPECT_EQ(said("at = \"1 s\"\nlos = 1"),
+            "x.toml:15:1: change[0].los is not known; the nearest is \"loss\"");
+  EXPECT_EQ(said("at = \"1 s\"\nnat = \"gw\"").substr(0, 42),
+            "x.toml:15:7: change[0].nat names no NAT: \"");
+  EXPECT_EQ(said("at = \"1 s\"\nbetween = [\"client\", \"sever\"]\nloss = 1"),
+            "x.toml:15:11: change[0].between names no host: \"sever\"; the nearest is \"server\"");
+  EXPECT_EQ(said("after = \"x\"\nloss = 1").substr(0, 42),
+            "x.toml:14:9: change[0].after names no step");
+}
+
 TEST(ScenarioFile, WhatContradictsItself) {
   EXPECT_EQ(refusal(kGood, "rate = 10", "rate = 10\nbegins = \"2 s\"\nends = \"1 s\""),
             "x.toml:22:8: clients[0].ends has to be later than begins");
