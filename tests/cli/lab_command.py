@@ -227,21 +227,28 @@ holds = "outage.at == 2 and open.result == ECONNREFUSED and abs(open.took - 1.00
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(done.stdout.splitlines(), [p["comment"] for p in packets])
 
-    def test_a_capture_that_cannot_be_written(self):
-        folder = os.path.join(self.folder, "captures")
+    def test_a_file_that_cannot_be_written(self):
+        folder = os.path.join(self.folder, "files")
         os.mkdir(folder)
-        path = os.path.join(folder, "a.pcapng")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("old")
-        code, out, _ = run("run", self.refused, "--pcap", path, restore_signals=False,
-                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
+        path = os.path.join(folder, "a")
+        for option in ("--pcap", "--log"):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("old")
+            code, out, _ = run("run", self.refused, option, path, restore_signals=False,
+                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
+            self.assertEqual(code, 73, out)
+            self.assertIn("cannot write " + path, out)
+            with open(path, encoding="utf-8") as file:
+                self.assertEqual(file.read(), "old")
+            self.assertEqual(os.listdir(folder), ["a"])
+            code, out, _ = run("run", self.refused, option, os.path.join(folder, "no", "x"))
+            self.assertEqual(code, 73, out)
+
+    def test_a_full_disk_ends_a_run(self):
+        scenario = os.path.join(SOURCE, "scenarios", "port-exhaustion-full.toml")
+        code, out, _ = run("run", scenario, "--variant", "reuse", "--log", "/dev/full")
         self.assertEqual(code, 73, out)
-        self.assertIn("cannot write " + path, out)
-        with open(path, encoding="utf-8") as file:
-            self.assertEqual(file.read(), "old")
-        self.assertEqual(os.listdir(folder), ["a.pcapng"])
-        code, out, _ = run("run", self.refused, "--pcap", os.path.join(folder, "no", "x"))
-        self.assertEqual(code, 73, out)
+        self.assertIn("No space left", out)
 
     def test_a_run_is_replayed(self):
         code, out, _ = run("run", self.refused, "--seed", "4", "--set", "wire.delay=3 ms")

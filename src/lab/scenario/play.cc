@@ -362,6 +362,7 @@ class Play final : public Stage {
   }
 
   bool over() const {
+    if (in_vain_) return true;
     if (real_ && real_->failed()) return true;
     if (scenario_.programs_decide) return false;
     return (!steps_ || steps_->over()) && (!real_ || real_->over());
@@ -418,6 +419,7 @@ class Play final : public Stage {
       every = std::max(kLeastSample, scenario_.duration / static_cast<Duration::rep>(kSamples));
     sample_now();
     tell_progress();
+    in_vain_ = options_.in_vain && options_.in_vain();
     agenda_.at(
         later(now(), every), [this] { sample(); }, Agenda::Kind::Look);
   }
@@ -591,6 +593,7 @@ class Play final : public Stage {
   std::map<const LabHost*, HostCounts> looked_;  // by the condition that is asked now
   std::vector<Sample> most_;
   Measures now_;
+  bool in_vain_ = false;  // PlayOptions::in_vain
   PlayResult result_;
 };
 

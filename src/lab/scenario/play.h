@@ -31,6 +31,8 @@ struct PlayOptions {
   // Takes a capture of the wire, whole blocks of pcapng (wire_capture.h); empty: none is made.
   std::function<void(std::string_view)> capture;
   std::vector<std::string> capture_at;  // hosts and NATs; empty: all
+  // Asked now and then: true, and the run ends here, since a file could not be written.
+  std::function<bool()> in_vain;
   // Called now and then with how much of `duration` is over, 0 to 1.
   std::function<void(double)> progress;
   bool keep_looks = false;

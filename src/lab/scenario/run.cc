@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -27,33 +26,6 @@ using Json = nlohmann::json;
 constexpr unsigned kRounds = 2;  // of playing again
 constexpr std::size_t kLargestResult = std::size_t{64} << 20;
 
-// Writes whole lines; the first error is kept.
-class LogFile {
- public:
-  explicit LogFile(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "we")) {
-    if (file_ == nullptr) error_ = system_error(errno, "cannot write " + path).message;
-  }
-  ~LogFile() {
-    if (file_ != nullptr) std::fclose(file_);
-  }
-  LogFile(const LogFile&) = delete;
-  void write(std::string_view line) {
-    if (file_ == nullptr || !error_.empty()) return;
-    if (std::fwrite(line.data(), 1, line.size(), file_) != line.size()) fail();
-  }
-  // Empty: all of it is there.
-  const std::string& finish() {
-    if (file_ != nullptr && error_.empty() && std::fflush(file_) != 0) fail();
-    return error_;
-  }
-
- private:
-  void fail() { error_ = system_error(errno, "cannot write " + path_).message; }
-  std::string path_;
-  std::FILE* file_;
-  std::string error_;
-};
-
 struct Played {
   std::optional<PlayResult> result;
   std::string why_not;
@@ -68,27 +40,33 @@ Played unwritten(const std::string& why) {
 
 Played play_here(const Scenario& scenario, PlayOptions options, const std::string& log,
                  const std::string& capture) {
-  std::unique_ptr<LogFile> file;
-  if (!log.empty()) {
-    file = std::make_unique<LogFile>(log);
-    if (!file->finish().empty()) return unwritten(file->finish());
-    options.log = [&](std::string_view line) { file->write(line); };
-  }
-  std::optional<WholeFile> packets;
-  if (!capture.empty()) {
-    auto opened = WholeFile::open(capture, 0666);
-    if (!opened) return unwritten(opened.error().message);
-    packets = *std::move(opened);
-    options.capture = [&](std::string_view block) { (void)packets->write(block); };
-  }
+  std::vector<WholeFile> files;
+  files.reserve(2);  // they stay where they are
+  std::string error;
+  const auto open = [&](const std::string& path, std::function<void(std::string_view)>& taker) {
+    if (path.empty() || !error.empty()) return;
+    auto opened = WholeFile::open(path, 0666);
+    if (!opened) {
+      error = opened.error().message;
+      return;
+    }
+    files.push_back(*std::move(opened));
+    taker = [&error, &file = files.back()](std::string_view bytes) {
+      if (const auto put = file.write(bytes); !put) error = put.error().message;
+    };
+  };
+  open(log, options.log);
+  open(capture, options.capture);
+  options.in_vain = [&] { return !error.empty(); };
+  if (!error.empty()) return unwritten(error);
   auto played = play(scenario, options);
+  if (!error.empty()) return unwritten(error);
   if (!played) {
     const int number = played.error().number;
     return {std::nullopt, played.error().message, false, number == EACCES || number == EPERM};
   }
-  if (file && !file->finish().empty()) return unwritten(file->finish());
-  if (packets) {
-    if (const auto whole = packets->finish(); !whole) return unwritten(whole.error().message);
+  for (WholeFile& file : files) {
+    if (const auto whole = file.finish(); !whole) return unwritten(whole.error().message);
   }
   return {*std::move(played), ""};
 }
