@@ -19,20 +19,60 @@ namespace {
 
 using lab::ScenarioFile;
 
-std::string replay_line(const LabArguments& arguments, std::uint64_t seed) {
+// A run begins at this time of its log's clock.
+constexpr Duration kLogBegins = 1s;
+
+// `variants`: those that are named, none: all.
+std::string replay_line(const LabArguments& arguments, std::uint64_t seed,
+                        const std::vector<std::string>& variants) {
   std::string line = fmt::format("lastack lab run {} --on {} --seed {}",
                                  shell_word(arguments.scenario), arguments.on, seed);
   for (const std::string& set : arguments.settings)
     line += fmt::format(" --set {}", shell_word(set));
-  for (const std::string& variant : arguments.variants)
+  for (const std::string& variant : variants)
     line += fmt::format(" --variant {}", shell_word(variant));
   if (arguments.full) line += " --full";
   return line;
 }
 
+int write_page(const LabArguments& arguments, const ScenarioFile& file,
+               const std::vector<lab::Override>& overrides, const lab::RunReport& report,
+               const lab::VariantRun& v, const LogTrace& trace) {
+  const auto scenario = file.scenario(v.variant, report.where, overrides);
+  if (!scenario) {
+    complain(kLab, scenario.error().message);
+    return exit_code::kInternal;
+  }
+  lab::PageOf page{file, report, v, *scenario, overrides, {}};
+  // Of one variant alone there is nothing to compare.
+  if (report.variants.size() > 1) {
+    page.replay.emplace_back("What this page shows, and its numbers before and after:",
+                             replay_line(arguments, v.seed, arguments.variants) + " --html " +
+                                 shell_word(arguments.html));
+    page.replay.emplace_back("This run alone:", replay_line(arguments, v.seed, {v.variant}));
+  } else {
+    page.replay.emplace_back("This run:", replay_line(arguments, v.seed, arguments.variants) +
+                                              " --html " + shell_word(arguments.html));
+  }
+  LogHtmlOptions options;
+  options.zero = Duration(kLogBegins).count();
+  const Instant zero{kLogBegins};
+  const std::string text =
+      log_html(trace, lab::page_text(page), lab::page_charts(page, trace, zero), options);
+  if (const auto written = write_whole_file(v.page, text, 0666); !written) {
+    complain(kLab, written.error().message);
+    return exit_code::kCannotWrite;
+  }
+  return 0;
+}
+
 // Diagrams and pages, out of the logs.
-int draw(const LabArguments& arguments, const ScenarioFile& file, const lab::RunReport& report,
-         const std::string& replay) {
+int draw(const LabArguments& arguments, const ScenarioFile& file,
+         const std::vector<lab::Override>& overrides, lab::RunReport& report) {
+  for (lab::VariantRun& v : report.variants) {
+    if (v.result && !v.log.empty() && !arguments.html.empty())
+      v.page = lab::file_of_variant(arguments.html, v.variant, report.variants.size() > 1);
+  }
   for (const lab::VariantRun& v : report.variants) {
     if (!v.result || v.log.empty()) continue;
     const auto trace = lab::read_trace(v.log);
@@ -47,16 +87,9 @@ int draw(const LabArguments& arguments, const ScenarioFile& file, const lab::Run
                                            sequence_diagram(*trace, options));
       if (!print(kLab, text)) return exit_code::kCannotWrite;
     }
-    if (!arguments.html.empty()) {
-      const std::string path =
-          lab::file_of_variant(arguments.html, v.variant, report.variants.size() > 1);
-      const std::string page = log_html(*trace, lab::page_text(file, report, v, replay),
-                                        lab::page_series(v, Instant(1s)));
-      if (const auto written = write_whole_file(path, page, 0666); !written) {
-        complain(kLab, written.error().message);
-        return exit_code::kCannotWrite;
-      }
-    }
+    if (v.page.empty()) continue;
+    if (const int code = write_page(arguments, file, overrides, report, v, *trace); code != 0)
+      return code;
   }
   return 0;
 }
@@ -94,8 +127,11 @@ int run_lab_run(const LabArguments& arguments) {
     return exit_code::kUsage;
   }
   const std::string replay =
-      report->variants.empty() ? "" : replay_line(arguments, report->variants.front().seed);
-  if (const int drawn = draw(arguments, *file, *report, replay); drawn != 0) return drawn;
+      report->variants.empty()
+          ? ""
+          : replay_line(arguments, report->variants.front().seed, arguments.variants);
+  if (const int drawn = draw(arguments, *file, request.overrides, *report); drawn != 0)
+    return drawn;
   if (folder) {
     for (lab::VariantRun& v : report->variants) v.log.clear();
   }

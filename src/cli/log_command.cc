@@ -132,7 +132,7 @@ int run_html(const LogArguments& arguments) {
     return exit_code::kUsage;
   ReportText text;
   text.title = arguments.title.empty() ? named(arguments.file) : arguments.title;
-  const std::string page = log_html(*log.trace, text, series_of(*log.trace, options), {}, options);
+  const std::string page = log_html(*log.trace, text, {}, options);
   if (const auto written = write_whole_file(arguments.output, page, 0666); !written) {
     complain("log html", written.error().message);
     return exit_code::kCannotWrite;

@@ -33,10 +33,19 @@ LogColumns::LogColumns(const LogTrace& trace, const LogSelection& selection, std
   };
   const std::size_t openers = trace.openers();
   for (std::size_t i = 0; i < openers; ++i) add_host(order[i]);
-  for (const IpAddress& address : opening) add(address.to_string(), {}, address);
+  for (const IpAddress& address : opening) add(name_of(address), {}, address);
   for (std::size_t i = openers; i < order.size(); ++i) add_host(order[i]);
   for (const IpAddress& address : answering) {
-    if (!opening.contains(address)) add(address.to_string(), {}, address);
+    if (!opening.contains(address)) add(name_of(address), {}, address);
+  }
+  for (const auto& [name, nat] : trace.header().nats) {
+    const auto address = IpAddress::parse(nat.address);
+    const auto column = address ? of_address_.find(*address) : of_address_.end();
+    if (column == of_address_.end()) continue;
+    for (std::size_t host = 0; host < trace.hosts().size(); ++host) {
+      if (std::find(nat.inside.begin(), nat.inside.end(), trace.hosts()[host]) != nat.inside.end())
+        nat_of_.emplace(static_cast<std::uint16_t>(host), column->second);
+    }
   }
   if (list.empty()) list.push_back({});
 }
@@ -62,7 +71,27 @@ std::pair<std::size_t, std::size_t> LogColumns::ends(const TraceEvent& e) const 
   // Where it was seen is known better than whose the address is.
   if (e.what == Happening::SegmentSent && e.host != kWireHost) from = of(e.host);
   if (e.what == Happening::SegmentReceived && e.host != kWireHost) to = of(e.host);
+  const auto nat_of = [&](const Endpoint& endpoint) -> std::optional<std::size_t> {
+    const auto host = trace_.host_of(endpoint);
+    const auto found = host ? nat_of_.find(*host) : nat_of_.end();
+    if (found == nat_of_.end()) return std::nullopt;
+    return found->second;
+  };
+  const auto from_nat = nat_of(e.sender_is_opener ? c.opener : c.other);
+  const auto to_nat = nat_of(e.sender_is_opener ? c.other : c.opener);
+  if (from_nat != to_nat) {
+    if (from_nat) to = *from_nat;
+    if (to_nat) from = *to_nat;
+  }
   return {from, to};
+}
+
+std::string LogColumns::name_of(const IpAddress& address) const {
+  const std::string text = address.to_string();
+  for (const auto& [name, nat] : trace_.header().nats) {
+    if (nat.address == text) return name;
+  }
+  return text;
 }
 
 void LogColumns::add(const std::string& name, std::optional<std::uint16_t> host,

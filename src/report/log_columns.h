@@ -35,7 +35,11 @@ class LogColumns {
   void add(const std::string& name, std::optional<std::uint16_t> host,
            std::optional<IpAddress> address);
 
+  std::string name_of(const IpAddress& address) const;
+
   const LogTrace& trace_;
+  // Of hosts that are inside a NAT, its column: their packets go there first.
+  std::map<std::uint16_t, std::size_t> nat_of_;
   std::size_t most_;
   std::map<std::uint16_t, std::size_t> of_host_;
   std::map<IpAddress, std::size_t> of_address_;

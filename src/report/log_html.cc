@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <unordered_map>
@@ -23,6 +24,7 @@ namespace {
 
 constexpr std::size_t kMostColumns = 12;
 constexpr std::size_t kMostText = 400;
+constexpr std::size_t kMostPoints = 1600;     // of a chart
 constexpr std::size_t kWithoutProgram = 200;  // rows of the diagram for whoever runs no programs
 
 // JSON within <script>: no character that could end it.
@@ -103,9 +105,9 @@ int kind_of(Happening what) {
 
 class Page {
  public:
-  Page(const LogTrace& trace, const ReportText& text, const std::vector<ReportSeries>& series,
-       const std::vector<ReportBand>& bands, const LogHtmlOptions& options)
-      : trace_(trace), text_(text), series_(series), bands_(bands), options_(options) {
+  Page(const LogTrace& trace, const ReportText& text, const ReportCharts& charts,
+       const LogHtmlOptions& options)
+      : trace_(trace), text_(text), charts_(charts), options_(options) {
     which_.connections = options.connections;
     which_.from = options.from;
     which_.to = options.to;
@@ -138,7 +140,8 @@ class Page {
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
         "'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">");
     line("<link rel=\"icon\" href=\"data:,\">");
-    line("<title>" + escaped_html(title()) + "</title>");
+    line("<title>" + escaped_html(text_.part.empty() ? title() : text_.part + ": " + title()) +
+         "</title>");
     out_ += "<style>\n";
     out_ += kLogPageStyle;
     line("</style>\n</head>\n<body>");
@@ -160,43 +163,19 @@ class Page {
 
   void summary() {
     line("<header><div class=\"top\"><h1>" + escaped_html(title()) +
+         (text_.part.empty() ? ""
+                             : " <small class=\"id\">" + escaped_html(text_.part) + "</small>") +
          "</h1><div class=\"screen\"><button id=\"theme\" title=\"t\">light / dark</button> "
          "<button id=\"question\" title=\"?\">keys</button></div></div>");
-    line("<p class=\"meta\">" + escaped_html(about()) + "</p></header>");
-    if (!text_.verdict.empty())
-      line("<p class=\"verdict\">" + escaped_html(text_.verdict) + "</p>");
-    if (!text_.cause.empty()) line("<h2>Cause</h2>\n<p>" + escaped_html(text_.cause) + "</p>");
-    if (!text_.evidence.empty()) {
-      line("<h2>Evidence</h2>\n<table class=\"facts\">");
-      for (const ReportText::Row& row : text_.evidence) {
-        line("<tr><th scope=\"row\">" + escaped_html(row.name) + "</th><td>" +
-             escaped_html(row.value) + "</td></tr>");
-      }
-      line("</table>");
-    }
-    if (!text_.change.empty()) {
-      line("<h2>What to change</h2>\n<ol>");
-      for (const ReportText::Remedy& one : text_.change) {
-        line("<li>" + escaped_html(one.what) +
-             (one.command.empty() ? "" : "<pre>" + escaped_html(one.command) + "</pre>") + "</li>");
-      }
-      line("</ol>");
-    }
-    if (!text_.proof.empty()) {
-      line(
-          "<h2>Proof</h2>\n<table class=\"facts\"><tr><th></th><th>before</th><th>after</th></tr>");
-      for (const ReportText::Proof& row : text_.proof) {
-        line("<tr><th scope=\"row\">" + escaped_html(row.name) + "</th><td>" +
-             escaped_html(row.before) + "</td><td>" + escaped_html(row.after) + "</td></tr>");
-      }
-      line("</table>");
-    }
-    if (!text_.replay.empty())
-      line("<h2>Replay</h2>\n<pre>" + escaped_html(text_.replay) + "</pre>");
+    line("<p class=\"meta\">" + escaped_html(text_.run.empty() ? about() : text_.run) +
+         "</p></header>");
+    out_ += summary_html(text_);
   }
 
   void body() {
-    line("<h2>Over time</h2>\n<div class=\"charts\" id=\"charts\"></div>");
+    line(
+        "<h2>Over time</h2>\n<div class=\"legend\" id=\"bands\"></div><div class=\"charts\" "
+        "id=\"charts\"></div><p class=\"meta\" id=\"constant\"></p>");
     line("<h2>Sequence</h2>");
     if (left_out_ > 0) {
       line(fmt::format("<p class=\"meta\">The first {} of {} events; the charts show all.</p>",
@@ -207,11 +186,13 @@ class Page {
         "aria-label=\"filter of events\"><select id=\"connection\" aria-label=\"connection\"></select>"
         "<button id=\"out\" title=\"-\" aria-label=\"smaller\">&minus;</button><button id=\"in\" title=\"+\" "
         "aria-label=\"larger\">+</button><span class=\"meta\" id=\"count\"></span></div>");
+    line("<div class=\"bar screen\" id=\"moments\" aria-label=\"moments\"></div>");
     line(
         "<div class=\"scroll screen\" id=\"diagram\" tabindex=\"0\" aria-label=\"sequence diagram\"><div "
         "class=\"head\" id=\"heads\"></div><div class=\"spacer\" id=\"lane\"></div></div>");
     line("<div class=\"printed\" id=\"paper\"></div>");
     line("<pre class=\"screen\" id=\"detail\" aria-live=\"polite\"></pre>");
+    line("<div class=\"legend\" id=\"marks\"></div>");
     line(
         "<p class=\"meta\">SEQ+LENGTH and ACK count from the SYN of each direction, whose number is 0; ' after "
         "one: by the count of the use before.</p>");
@@ -219,6 +200,7 @@ class Page {
     line(
         "<div class=\"scroll screen\" id=\"events\" tabindex=\"0\" aria-label=\"events\"><div class=\"spacer\" "
         "id=\"lines\"></div></div>");
+    out_ += appendix_html(text_);
     out_ +=
         "<noscript><p>Without its program the page shows the beginning only.</p><pre class=\"wide\">";
     LogTextOptions plain = which_;
@@ -308,9 +290,24 @@ class Page {
     names.clear();
     for (const TcpState state : kAllTcpStates) names.emplace_back(to_string(state));
     list(out, names);
-    fmt::format_to(std::back_inserter(out), ",\"range\":[{},{}],\"states\":[", first, last);
+    std::int64_t begin = first;
+    for (const ReportStack& one : charts_.stacks) {
+      if (one.points.empty()) continue;
+      begin = std::min(begin, one.points.front().at);
+      last = std::max(last, one.points.back().at);
+    }
+    if (options_.zero) begin = std::min(begin, *options_.zero);
+    fmt::format_to(std::back_inserter(out),
+                   ",\"range\":[{},{}],\"zero\":{},\"whole\":{},\"states\":[", begin, last,
+                   options_.zero.value_or(0), left_out_ == 0);
     bool begun = false;
+    std::vector<std::string> constant;
     for (const StatesOverTime& host : states_over_time(trace_, options_)) {
+      if (is_idle(host)) {
+        constant.push_back(fmt::format("states of {}: never more than one connection at a time",
+                                       trace_.hosts()[host.host]));
+        continue;
+      }
       out += std::exchange(begun, true) ? ",{\"name\":" : "{\"name\":";
       append_script_text(out, trace_.hosts()[host.host]);
       out += ",\"points\":[";
@@ -326,31 +323,125 @@ class Page {
     }
     out += "],\"series\":[";
     begun = false;
-    for (const ReportSeries& one : series_) {
+    for (const ReportSeries& one : charts_.series) {
+      if (const std::string why = left_out(one); !why.empty()) {
+        constant.push_back(why);
+        continue;
+      }
       out += std::exchange(begun, true) ? ",{\"name\":" : "{\"name\":";
       append_script_text(out, one.name);
       out += ",\"unit\":";
       append_script_text(out, one.unit);
+      if (one.limit && std::isfinite(*one.limit)) {
+        fmt::format_to(std::back_inserter(out), ",\"limit\":{:.9g},\"limit_name\":", *one.limit);
+        append_script_text(out, one.limit_name);
+      }
       out += ",\"points\":[";
+      // No more than a screen has columns.
+      const std::size_t every = one.points.size() / kMostPoints + 1;
       for (std::size_t i = 0; i < one.points.size(); ++i) {
-        // JSON has neither infinity nor not-a-number.
-        const double value = std::isfinite(one.points[i].second) ? one.points[i].second : 0;
+        if (i % every != 0 && i + 1 != one.points.size()) continue;
         fmt::format_to(std::back_inserter(out), "{}[{},{:.9g}]", i == 0 ? "" : ",",
-                       one.points[i].first, value);
+                       one.points[i].first, finite(one.points[i].second));
       }
       out += "]}";
     }
+    out += "],\"stacks\":[";
+    begun = false;
+    for (const ReportStack& one : charts_.stacks) {
+      if (std::exchange(begun, true)) out += ',';
+      append_stack(out, one);
+    }
+    out += "],\"constant\":";
+    list(out, constant);
+    out += ",\"moments\":[";
+    begun = false;
+    for (const ReportText::Moment& one : text_.moments) {
+      fmt::format_to(std::back_inserter(out), "{}[{},", std::exchange(begun, true) ? "," : "",
+                     one.at);
+      append_script_text(out, one.label);
+      out += ']';
+    }
     out += "],\"bands\":[";
     begun = false;
-    for (const ReportBand& band : bands_) {
+    for (const ReportBand& band : charts_.bands) {
       fmt::format_to(std::back_inserter(out), "{}[{},{},", std::exchange(begun, true) ? "," : "",
                      band.from, band.to);
       append_script_text(out, band.label);
-      out += ']';
+      fmt::format_to(std::back_inserter(out), ",{},{}]", static_cast<int>(band.kind), band.count);
     }
     out += "]}";
     return out;
   }
+  // JSON has neither infinity nor not-a-number.
+  static double finite(double value) { return std::isfinite(value) ? value : 0; }
+
+  static void append_stack(std::string& out, const ReportStack& one) {
+    out += "{\"name\":";
+    append_script_text(out, one.name);
+    out += ",\"unit\":";
+    append_script_text(out, one.unit);
+    fmt::format_to(std::back_inserter(out), ",\"key\":{},\"parts\":[", one.key);
+    for (std::size_t i = 0; i < one.parts.size(); ++i) {
+      out += i == 0 ? "[" : ",[";
+      append_script_text(out, one.parts[i].name);
+      out += ',';
+      append_script_text(out, one.parts[i].color);
+      out += ']';
+    }
+    out += "],\"points\":[";
+    const std::size_t every = one.points.size() / kMostPoints + 1;
+    bool begun = false;
+    for (std::size_t i = 0; i < one.points.size(); ++i) {
+      if (i % every != 0 && i + 1 != one.points.size()) continue;
+      fmt::format_to(std::back_inserter(out), "{}[{},[", std::exchange(begun, true) ? "," : "",
+                     one.points[i].at);
+      for (std::size_t k = 0; k < one.parts.size(); ++k) {
+        const auto& values = one.points[i].values;
+        fmt::format_to(std::back_inserter(out), "{}{:.6g}", k == 0 ? "" : ",",
+                       k < values.size() ? finite(values[k]) : 0);
+      }
+      out += "]]";
+    }
+    out += "]}";
+  }
+
+  // Of many connections at most one at a time: nothing can be seen of it.
+  bool is_idle(const StatesOverTime& host) const {
+    if (trace_.connections().size() < 50) return false;
+    return std::all_of(host.points.begin(), host.points.end(),
+                       [](const auto& point) { return point.counts.total() <= 1; });
+  }
+
+  // Why a chart of it would show nothing; empty: it does.
+  std::string left_out(const ReportSeries& series) const {
+    const auto& points = series.points;
+    if (points.empty()) return series.name + ": nothing";
+    const auto differ = [](const auto& a, const auto& b) { return a.second != b.second; };
+    const auto change = std::adjacent_find(points.begin(), points.end(), differ);
+    if (change == points.end())
+      return fmt::format("{}: {:.9g} {}", series.name, finite(points[0].second), series.unit);
+    if (std::adjacent_find(change + 1, points.end(), differ) == points.end()) {
+      const auto at = static_cast<double>((change + 1)->first - options_.zero.value_or(0));
+      return fmt::format("{}: {:.9g}, and from {:.4g} s on {:.9g}", series.name,
+                         finite(change->second), at / 1e9, finite((change + 1)->second));
+    }
+    double most = 0;
+    for (const auto& [when, value] : points) most = std::max(most, value);
+    if (most <= 1 && trace_.connections().size() >= 50)
+      return fmt::format("{}: never more than {:.9g}", series.name, most);
+    // A limit that is far away would make the curve a flat line.
+    if (series.limit && most < *series.limit / 8) {
+      return fmt::format("{}: at most {:.9g} of {}", series.name, most,
+                         grouped(static_cast<std::uint64_t>(*series.limit)));
+    }
+    for (const ReportSeries& other : charts_.series) {
+      if (&other == &series) return "";
+      if (other.points == points) return fmt::format("{}: as {}", series.name, other.name);
+    }
+    return "";
+  }
+
   static void list(std::string& out, const std::vector<std::string>& texts) {
     out += '[';
     for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -362,8 +453,7 @@ class Page {
 
   const LogTrace& trace_;
   const ReportText& text_;
-  const std::vector<ReportSeries>& series_;
-  const std::vector<ReportBand>& bands_;
+  const ReportCharts& charts_;
   const LogHtmlOptions& options_;
   LogTextOptions which_;
   std::string out_;
@@ -405,10 +495,9 @@ std::string escaped_html(std::string_view text) {
   return out;
 }
 
-std::string log_html(const LogTrace& trace, const ReportText& text,
-                     const std::vector<ReportSeries>& series, const std::vector<ReportBand>& bands,
+std::string log_html(const LogTrace& trace, const ReportText& text, const ReportCharts& charts,
                      const LogHtmlOptions& options) {
-  return Page(trace, text, series, bands, options).write();
+  return Page(trace, text, charts, options).write();
 }
 
 }  // namespace lastack

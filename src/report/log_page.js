@@ -8,7 +8,7 @@
   // An event is an array, in this order.
   const LINE = 0, T = 1, HOST = 2, KIND = 3, CONN = 4, FROM = 5, TO = 6, WHAT = 7, WORDS = 8, WHY = 9, RULE = 10,
         ID = 11, STATE = 12;
-  const SENT = 0, ARRIVED = 1, LOST = 2, WIRE = 3, CHANGED = 4, TIMER = 5, CALL = 6, OTHER = 7, TIMEWAIT = 8;
+  const SENT = 0, ARRIVED = 1, LOST = 2, WIRE = 3, CHANGED = 4, TIMER = 5, CALL = 6, OTHER = 7, TIMEWAIT = 8, TROUBLE = 9;
   const WIRE_COLUMN = -1;
   const events = log.events, text = log.texts;
   const name = (column) => (column === WIRE_COLUMN ? "wire" : log.columns[column]);
@@ -26,12 +26,17 @@
     return node;
   };
   const group = (digits) => digits.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+  // Every time on the page counts from here.
+  const zero = log.zero;
   const ms = (t) => {
-    const us = Math.round(t / 1000);
+    const us = Math.round((t - zero) / 1000);
+    if (us < 0) return "-" + ms(2 * zero - t);
     return group(String(Math.floor(us / 1000))) + "." + String(us % 1000).padStart(3, "0");
   };
-  const span = (t, range) => range < 2e7 ? (t / 1e6).toFixed(range < 2e6 ? 3 : 1) + " ms"
-                                         : (t / 1e9).toFixed(range < 2e9 ? 3 : range < 2e10 ? 1 : 0) + " s";
+  // The unit in which a stretch of time is read best.
+  const unit_of = (range) => range < 2e6 ? [1e3, "µs"] : range < 2e9 ? [1e6, "ms"] : range < 6e11 ? [1e9, "s"] : [6e10, "min"];
+  const plain = (v) => group(String(Number(v.toPrecision(6))).replace(/\.\d+$/, "")) + (String(Number(v.toPrecision(6))).match(/\.\d+$/) || [""])[0];
+  const span = (t, range) => plain(Number(((t - zero) / unit_of(range)[0]).toFixed(3))) + " " + unit_of(range)[1];
   const number = (v) => Number.isInteger(v) ? group(String(v)) : v.toPrecision(4);
 
   // --- Theme
@@ -91,15 +96,20 @@
   const arrivals = (i) => (events[i][ID] && arrived_at.get(events[i][ID])) || [];
 
   // --- The diagram
-  const TIME = 110, SIDE = 350, SIDE_GAP = 44, LEAST_GAP = 170;
+  const TIME = 104, SIDE = 350, SIDE_GAP = 44, LEAST_GAP = 170;
   let gap = 300;
-  const x_of = (column) => TIME + 30 + column * gap;
+  const x_of = (column) => TIME + 36 + column * gap;
   const lay_out = (width) => {
-    gap = columns < 2 ? 300 : Math.max(LEAST_GAP, (width - TIME - 60 - SIDE) / (columns - 1));
+    gap = columns < 2 ? 300 : Math.max(LEAST_GAP, (width - TIME - 66 - SIDE) / (columns - 1));
   };
   const full_width = () => x_of(Math.max(columns - 1, 0)) + 30 + SIDE;
   const size = () => Math.min(13, Math.max(7, row_height * 0.6));
 
+  // So that lines do not run through the words.
+  const ground = (layer, words, x, y, to_right) => {
+    const wide = words.length * size() * 0.605 + 4;
+    layer.append(svg("rect", {fill: "var(--panel)", x: to_right ? x - 2 : x - wide + 2, y: y - size() * 0.85, width: wide, height: size() * 1.1}));
+  };
   const arrow = (layer, over, x1, y1, x2, y2, bad, label) => {
     const kind = bad ? " bad" : "";
     layer.append(svg("line", {class: "arrow" + kind, x1, y1, x2, y2}));
@@ -107,11 +117,9 @@
     const at = (d, a) => (x2 - d * Math.cos(angle + a)) + "," + (y2 - d * Math.sin(angle + a));
     layer.append(svg("polygon", {class: "tip" + kind, points: x2 + "," + y2 + " " + at(s, 0.4) + " " + at(s, -0.4)}));
     if (label && row_height >= 11) {
-      // On the line, near the sender.
-      const from_left = x1 < x2, along = Math.min(22, Math.abs(x2 - x1) / 4);
-      const y = y1 + (y2 - y1) * along / Math.abs(x2 - x1) + size() * 0.35;
-      const wide = label.length * size() * 0.605 + 6, x = x1 + (from_left ? along : -along);
-      over.append(svg("rect", {fill: "var(--panel)", x: from_left ? x - 3 : x - wide + 3, y: y - size() * 0.8, width: wide, height: size()}));
+      // In the row of its sending, of which nothing else is: no two labels meet, however steep the arrows are.
+      const from_left = x1 < x2, y = y1 + size() * 0.35, x = x1 + (from_left ? 12 : -12);
+      ground(over, label, x, y, from_left);
       over.append(svg("text", {class: kind.trim(), x, y, "font-size": size(), "text-anchor": from_left ? "start" : "end"}, label));
     }
   };
@@ -121,9 +129,31 @@
     layer.append(svg("rect", {x: x - 4, y: y - row_height / 2 + 1, width: 8, height: row_height - 2, rx: 2,
                               fill: "var(--s" + e[STATE] + ")"}));
     if (row_height >= 11) {
+      ground(layer, log.state_names[e[STATE]], x + (last ? -9 : 9), y + size() * 0.35, !last);
       layer.append(svg("text", {class: "halo", x: x + (last ? -9 : 9), y: y + size() * 0.35, "font-size": size(),
                                 "text-anchor": last ? "end" : "start"}, log.state_names[e[STATE]]));
     }
+  };
+  // What stands for an event that is no segment: a call, a time-out, what became of TIME_WAIT, what went wrong.
+  const mark_of = (kind, x, y, r) => {
+    if (kind === TIMER) return svg("rect", {class: "mark timer", x: x - r, y: y - r, width: 2 * r, height: 2 * r, transform: "rotate(45 " + x + " " + y + ")"});
+    if (kind === TIMEWAIT) return svg("rect", {class: "mark timewait", x: x - r, y: y - r, width: 2 * r, height: 2 * r});
+    if (kind === TROUBLE) return svg("path", {class: "mark trouble", d: "M" + (x - r) + " " + (y - r) + "l" + 2 * r + " " + 2 * r + "m0 " + -2 * r + "l" + -2 * r + " " + 2 * r});
+    if (kind === OTHER) return svg("path", {class: "mark other", d: "M" + x + " " + (y - r) + "L" + (x + r) + " " + (y + r) + "H" + (x - r) + "Z"});
+    return svg("circle", {class: "mark call", cx: x, cy: y, r});
+  };
+  // Bands by time: those that a time lies in.
+  const SLACK = Math.max(1000, (log.range[1] - log.range[0]) / 20000);
+  const bands_at = (t) => {
+    const found = [];
+    for (let b = 0; b < log.bands.length && found.length < 3; ++b) {
+      if (log.bands[b][0] - SLACK <= t && t <= log.bands[b][1] + SLACK) found.push(b);
+    }
+    return found;
+  };
+  const band_words = ([from, to, label, , count]) => {
+    const range = log.range[1] - log.range[0], whole = span(from, range) + (to - from > range / 1000 ? " to " + span(to, range) : "");
+    return label + (count > 1 ? " (" + group(String(count)) + " times)" : "") + ", " + whole;
   };
   const draw_rows = (first, last, top) => {
     const layer = svg("g"), over = svg("g");
@@ -155,6 +185,14 @@
         });
       }
     };
+    for (let r = first; r < last; ++r) {
+      const bands = bands_at(events[rows[r]][T]);
+      bands.slice(0, 3).forEach((b, n) => {
+        const mark = svg("rect", {class: "band" + log.bands[b][3], x: TIME + 4 + n * 5, y: (r - top) * row_height, width: 4, height: row_height});
+        mark.append(svg("title", {}, band_words(log.bands[b])));
+        layer.append(mark);
+      });
+    }
     const from = Math.max(0, first - LONG);
     for (let r = from; r < last; ++r) if (events[rows[r]][KIND] === SENT) draw_sent(rows[r]);
     for (const i of long_arrows) {
@@ -173,17 +211,19 @@
         state_mark(over, e, y);
       } else if (e[KIND] >= TIMER && e[HOST] >= 0) {
         const end = e[HOST] === columns - 1 && columns > 1;
-        over.append(svg("circle", {cx: x_of(e[HOST]), cy: y, r: Math.min(4, row_height / 3), fill: "var(--ink)"}));
+        over.append(mark_of(e[KIND], x_of(e[HOST]), y, Math.min(4, row_height / 3)));
         if (row_height >= 11) {
-          over.append(svg("text", {class: "halo" + (e[KIND] === TIMEWAIT ? " warn" : ""), x: x_of(e[HOST]) + (end ? -9 : 9),
+          ground(over, text[e[WHAT]], x_of(e[HOST]) + (end ? -9 : 9), y + size() * 0.35, !end);
+          over.append(svg("text", {class: "halo" + (e[KIND] === TIMEWAIT ? " warn" : e[KIND] === TROUBLE ? " bad" : ""), x: x_of(e[HOST]) + (end ? -9 : 9),
                                    y: y + size() * 0.35, "font-size": size(), "text-anchor": end ? "end" : "start"}, text[e[WHAT]]));
         }
       }
       let side = text[e[RULE]];
+      if (e[KIND] === TROUBLE || text[e[WHAT]] === "setting changed") side = text[e[WHY]];
       if (e[KIND] === WIRE) side = text[e[WHAT]] + " #" + e[ID] + " " + text[e[WHY]];
       if (e[KIND] === LOST) side = "lost" + (e[ID] ? " #" + e[ID] : "") + ": " + text[e[WHY]];
       if (row_height >= 11 && side) {
-        over.append(svg("text", {class: e[KIND] === LOST ? "bad" : "soft", x: x_of(Math.max(columns - 1, 0)) + SIDE_GAP,
+        over.append(svg("text", {class: e[KIND] === LOST || e[KIND] === TROUBLE ? "bad" : "soft", x: x_of(Math.max(columns - 1, 0)) + SIDE_GAP,
                                  y: y + size() * 0.35, "font-size": size()}, side));
       }
     }
@@ -199,7 +239,7 @@
       label.append(svg("title", {}, c));
       head.append(label);
     });
-    head.append(svg("text", {class: "soft", x: TIME, y: 18, "text-anchor": "end", "font-size": 12}, "ms"));
+    head.append(svg("text", {class: "soft", x: TIME, y: 18, "text-anchor": "end", "font-size": 12}, zero ? "ms after start" : "ms"));
     head.append(svg("text", {class: "soft", x: x_of(Math.max(columns - 1, 0)) + SIDE_GAP, y: 18, "font-size": 12}, "rule, fault"));
     return head;
   };
@@ -268,12 +308,17 @@
     }
     const e = events[i];
     const lines = !e ? [] : [
-      "line " + e[LINE] + "   " + ms(e[T]) + " ms   " + name(e[HOST]) + "   " + text[e[WHAT]] + (e[ID] ? " #" + e[ID] : "") + "   " + text[e[WORDS]],
+      "line " + e[LINE] + "   " + ms(e[T]) + " ms" + (zero ? " after the start" : "") + "   " + name(e[HOST]) + "   " + text[e[WHAT]] + (e[ID] ? " #" + e[ID] : "") + "   " + text[e[WORDS]],
       (text[e[WHY]] ? "because of " + text[e[WHY]] + "   " : "") + (text[e[RULE]] ? "rule " + text[e[RULE]] : ""),
       e[CONN] < 0 ? "" : "connection " + (e[CONN] + 1) + ": " + log.connections[e[CONN]],
     ];
     $("detail").textContent = e ? lines.filter((l) => l.trim()).join("\n") : "";
     draw();
+  };
+  const go_to = (t) => {
+    let low = 0, high = rows.length;  // the first event at or after it
+    while (low < high) { const m = (low + high) >> 1; if (events[rows[m]][T] < t) low = m + 1; else high = m; }
+    if (rows.length) pick(rows[Math.min(low, rows.length - 1)], "");
   };
   const step = (by) => {
     if (!rows.length) return;
@@ -299,17 +344,20 @@
   // --- Charts: one axis of time for all
   let range = [log.range[0], Math.max(log.range[1], log.range[0] + 1)];
   const charts = [];
-  const H = 160, LEFT = 58, BELOW = 20, ABOVE = 20;
+  const LEFT = 66, BELOW = 34, ABOVE = 22;
   const nice = (top) => {
     if (!(top > 0)) return 1;
+    top *= 0.995;  // what is above by rounding alone is not above
     const power = Math.pow(10, Math.floor(Math.log10(top)));
     // Of numbers above one, half of it is a whole one too.
     return [1, 2, 4, 6, 8, 10].map((f) => f * power).find((v) => v >= top && (top <= 1 || (v / 2) % 1 === 0)) || top;
   };
   const time_ticks = () => {
     const raw = (range[1] - range[0]) / 5, power = Math.pow(10, Math.floor(Math.log10(raw)));
-    const by = [1, 2, 5, 10].map((f) => f * power).find((v) => v >= raw), ticks = [];
-    for (let t = Math.ceil(range[0] / by) * by; t <= range[1] && ticks.length < 12; t += by) ticks.push(t);
+    const unit = unit_of(range[1] - range[0]);
+    const by = (unit[1] === "min" ? [1, 2, 5, 10, 15, 30, 60].map((m) => m * 6e10) : [1, 2, 5, 10].map((f) => f * power)).find((v) => v >= raw) || raw;
+    const ticks = [];
+    for (let t = Math.ceil((range[0] - zero) / by) * by + zero; t <= range[1] && ticks.length < 12; t += by) ticks.push(t);
     return ticks;
   };
   // The last point at or before t.
@@ -321,11 +369,12 @@
     }
     return low - 1;
   };
-  const chart = (title, unit, draw_into, value_at, top, legend) => {
+  const chart = (title, unit, draw_into, value_at, top, legend, where, height, limit) => {
     const value = el("span", {class: "value"}), holder = el("div");
     const figure = el("figure", {}, el("figcaption", {}, el("span", {}, title), value), holder);
     if (legend) figure.append(legend);
     const paint_chart = () => {
+      const H = height || 178;
       const width = Math.max(240, holder.clientWidth || figure.clientWidth - 20 || 500);
       const x = (t) => LEFT + (t - range[0]) / (range[1] - range[0]) * (width - LEFT - 6);
       const most = nice(top), y = (v) => ABOVE + (1 - v / most) * (H - ABOVE - BELOW);
@@ -335,25 +384,38 @@
       clip.append(svg("rect", {x: LEFT, y: 0, width: width - LEFT - 6, height: H - BELOW}));
       s.append(clip);
       const inside = svg("g", {"clip-path": "url(#" + id + ")"});
-      for (const [from, to, label] of log.bands) {
-        const width_of = Math.max(1.5, x(to) - x(from));
-        for (const [top, height] of [[2, 13], [ABOVE, H - ABOVE - BELOW]]) {
-          const band = svg("rect", {class: "faultband", x: x(from), y: top, width: width_of, height});
-          band.append(svg("title", {}, label));
+      for (const one of log.bands) {
+        const [from, to, , kind] = one;
+        if (to < range[0] || from > range[1]) continue;
+        const width_of = Math.max(2, x(to) - x(from)), title = band_words(one);
+        for (const [top, tall, faint] of [[2, 9, ""], [ABOVE, H - ABOVE - BELOW, " faint"]]) {
+          const band = svg("rect", {class: "band" + kind + faint, x: x(from), y: top, width: width_of, height: tall});
+          band.append(svg("title", {}, title));
           inside.append(band);
         }
       }
-      draw_into(inside, x, y);
-      for (const [from, , label] of log.bands) {
-        inside.append(svg("text", {class: "soft", x: Math.max(LEFT, x(from)) + 3, y: 12, "font-size": 10}, label));
+      draw_into(inside, x, y, H);
+      if (limit) {
+        inside.append(svg("line", {class: "limit", x1: LEFT, x2: width - 6, y1: y(limit[0]), y2: y(limit[0])}));
+        inside.append(svg("text", {class: "warn halo", x: width - 10, y: y(limit[0]) - 4, "text-anchor": "end", "font-size": 11}, limit[1]));
       }
       s.append(inside);
-      for (const v of most > 1 ? [0, most / 2, most] : [0, most]) {
-        s.append(svg("line", {class: "axis", x1: LEFT, x2: width - 6, y1: y(v), y2: y(v)}));
-        s.append(svg("text", {class: "soft", x: LEFT - 5, y: y(v) + 4, "text-anchor": "end", "font-size": 10.5}, number(v)));
+      if (top > 0) {
+        for (const v of most > 1 ? [0, most / 2, most] : [0, most]) {
+          s.append(svg("line", {class: "axis", x1: LEFT, x2: width - 6, y1: y(v), y2: y(v)}));
+          s.append(svg("text", {class: "soft", x: LEFT - 5, y: y(v) + 4, "text-anchor": "end", "font-size": 11}, number(v)));
+        }
+        s.append(svg("text", {class: "soft", x: 2, y: ABOVE - 9, "font-size": 11}, unit));
       }
       for (const t of time_ticks()) {
-        s.append(svg("text", {class: "soft", x: x(t), y: H - 5, "text-anchor": "middle", "font-size": 10.5}, span(t, range[1] - range[0])));
+        s.append(svg("line", {class: "axis", x1: x(t), x2: x(t), y1: H - BELOW, y2: H - BELOW + 4}));
+        s.append(svg("text", {class: "soft", x: Math.min(x(t), width - 2), y: H - BELOW + 15, "text-anchor": x(t) > width - 30 ? "end" : "middle", "font-size": 11},
+                     plain(Number(((t - zero) / unit_of(range[1] - range[0])[0]).toFixed(3)))));
+      }
+      s.append(svg("text", {class: "soft", x: width - 6, y: H - 4, "text-anchor": "end", "font-size": 11},
+                   (zero ? "time since the start, " : "time of the log, ") + unit_of(range[1] - range[0])[1]));
+      for (const [words, at] of entry.lanes || []) {
+        s.append(svg("text", {class: "soft", x: LEFT - 5, y: at, "text-anchor": "end", "font-size": 11}, words.length > 9 ? words.slice(0, 8) + "…" : words));
       }
       const seen = svg("rect", {class: "seen", y: ABOVE, height: H - ABOVE - BELOW, width: 0, x: 0});
       s.append(seen);
@@ -375,22 +437,20 @@
         value.textContent = span(t, range[1] - range[0]) + "   " + value_at(t);
         if (drag !== null) entry.mark(Math.min(drag, t), Math.max(drag, t));
       });
-      s.addEventListener("pointerleave", () => { value.textContent = unit; drag = null; cross.setAttribute("x1", -9); cross.setAttribute("x2", -9); });
+      s.addEventListener("pointerleave", () => { value.textContent = ""; drag = null; cross.setAttribute("x1", -9); cross.setAttribute("x2", -9); });
       s.addEventListener("pointerup", (event) => {
         const t = t_of(event), from = drag;
         drag = null;
         if (from !== null && Math.abs(x(t) - x(from)) > 5) return set_range(Math.min(from, t), Math.max(from, t));
-        let low = 0, high = rows.length;  // the first event at or after it
-        while (low < high) { const m = (low + high) >> 1; if (events[rows[m]][T] < t) low = m + 1; else high = m; }
-        if (rows.length) pick(rows[Math.min(low, rows.length - 1)], "");
+        go_to(t);
       });
       s.addEventListener("dblclick", () => set_range(log.range[0], Math.max(log.range[1], log.range[0] + 1)));
-      value.textContent = unit;
+      value.textContent = "";
       holder.replaceChildren(s);
     };
     const entry = {paint: paint_chart, mark: () => {}};
     charts.push(entry);
-    $("charts").append(figure);
+    $(where || "charts").append(figure);
   };
   const set_range = (from, to) => {
     range = [from, Math.max(to, from + 1000)];
@@ -420,41 +480,168 @@
     }
     return d + "H" + x(range[1]).toFixed(1);
   };
-  for (const host of log.states) {
-    const used = log.state_names.map((_, s) => s).filter((s) => host.points.some((p) => p[1][s] > 0));
-    let top = 1;
-    for (const [, counts] of host.points) top = Math.max(top, used.reduce((sum, s) => sum + counts[s], 0));
+  const state_color = (name) => "var(--s" + Math.max(0, log.state_names.indexOf(name)) + ")";
+  const legend_of = (entries) => {
     const legend = el("div", {class: "legend"});
-    for (const s of used) legend.append(el("span", {}, el("i", {style: "background:var(--s" + s + ")"}), log.state_names[s]));
-    chart("states of " + host.name, "connections", (layer, x, y) => {
-      const points = host.points;
+    for (const [words, color] of entries) legend.append(el("span", {}, el("i", {style: "background:" + color}), words));
+    return legend;
+  };
+  // Numbers on top of each other: `parts` are names and colours, points have a number for each.
+  const stack = (title, unit, parts, points, where, totals) => {
+    let top = 0;
+    for (const [, values] of points) top = Math.max(top, values.reduce((sum, v) => sum + v, 0));
+    const legend = legend_of(parts.map(([words, color], n) => [words + (totals ? totals[n] : ""), color]));
+    chart(title, unit, (layer, x, y) => {
       const start = Math.max(0, before(points, range[0]));
-      const bars = used.map(() => "");
+      const bars = parts.map(() => "");
       for (let i = start; i < points.length && points[i][0] <= range[1]; ++i) {
         const until = i + 1 < points.length ? points[i + 1][0] : range[1];
         const x1 = Math.max(x(points[i][0]), x(range[0])).toFixed(2), x2 = Math.min(x(until), x(range[1])).toFixed(2);
         let below = 0;
-        used.forEach((s, n) => {
-          const count = points[i][1][s];
+        parts.forEach((_, n) => {
+          const count = points[i][1][n];
           if (count) bars[n] += "M" + x1 + " " + y(below).toFixed(2) + "H" + x2 + "V" + y(below + count).toFixed(2) + "H" + x1 + "Z";
           below += count;
         });
       }
-      used.forEach((s, n) => layer.append(svg("path", {d: bars[n], fill: "var(--s" + s + ")"})));
+      parts.forEach(([, color], n) => layer.append(svg("path", {d: bars[n], fill: color})));
     }, (t) => {
-      const i = before(host.points, t);
-      return i < 0 ? "" : used.filter((s) => host.points[i][1][s]).map((s) => host.points[i][1][s] + " " + log.state_names[s]).join(", ");
-    }, top, legend);
+      const i = before(points, t);
+      return i < 0 ? "" : parts.map(([words], n) => [points[i][1][n], words]).filter(([v]) => v).map(([v, words]) => number(v) + " " + words).join(", ") || "nothing";
+    }, Math.max(top, 1e-9), legend, where);
+  };
+  const COLORS = {good: "var(--good)", bad: "var(--bad)", warn: "var(--warn)"};
+  for (const one of log.stacks) {
+    stack(one.name, one.unit, one.parts.map(([words, color]) => [words, COLORS[color] || state_color(color)]), one.points, one.key ? "key" : "charts");
+  }
+  // Few connections: each has a lane at each of its hosts, in the colours of its states.
+  const lanes = [];
+  if (log.whole && log.connections.length <= 6) {
+    const known = new Map();
+    events.forEach((e) => {
+      if (e[KIND] !== CHANGED || e[CONN] < 0 || e[HOST] < 0) return;
+      const key = e[CONN] + "/" + e[HOST];
+      if (!known.has(key)) {
+        known.set(key, lanes.length);
+        lanes.push({conn: e[CONN], host: e[HOST], points: []});
+      }
+      lanes[known.get(key)].points.push([e[T], e[STATE]]);
+    });
+    // Whoever crashes has nothing any more.
+    const closed = log.state_names.indexOf("CLOSED");
+    events.forEach((e) => {
+      if (e[KIND] !== TROUBLE || !text[e[WHAT]].startsWith("crash")) return;
+      for (const lane of lanes) {
+        if (lane.host !== e[HOST] || lane.points[0][0] > e[T]) continue;
+        lane.points.push([e[T], closed]);
+        lane.points.sort((a, b) => a[0] - b[0]);
+      }
+    });
+    lanes.sort((a, b) => a.conn - b.conn || a.host - b.host);
+  }
+  if (lanes.length && lanes.length <= 14) {
+    const rest = ["CLOSED", "LISTEN"].map((name) => log.state_names.indexOf(name));
+    const used = [...new Set(lanes.flatMap((l) => l.points.map((p) => p[1])))].filter((s) => !rest.includes(s)).sort((a, b) => a - b);
+    const LANE = 22, tall = lanes.length * LANE;
+    const label = (l) => (log.connections.length > 1 ? (l.conn + 1) + " " : "") + name(l.host);
+    chart("each connection's state at each of its hosts", "", (layer, x) => {
+      lanes.forEach((lane, n) => {
+        const y = 24 + n * LANE;
+        lane.points.forEach(([at, state], i) => {
+          if (rest.includes(state)) return;
+          const until = i + 1 < lane.points.length ? lane.points[i + 1][0] : log.range[1];
+          if (until < range[0] || at > range[1]) return;
+          const from = x(Math.max(at, range[0])), wide = Math.max(1.5, x(Math.min(until, range[1])) - from);
+          const bar = svg("rect", {x: from, y, width: wide, height: LANE - 6, fill: "var(--s" + state + ")"});
+          bar.append(svg("title", {}, log.state_names[state] + ", " + ms(at) + " to " + ms(until) + " ms"));
+          layer.append(bar);
+          if (wide > log.state_names[state].length * 7 + 6) {
+            layer.append(svg("text", {class: "on" , x: from + 4, y: y + LANE - 10, "font-size": 11}, log.state_names[state]));
+          }
+        });
+      });
+    }, (t) => lanes.map((l) => {
+      const i = before(l.points, t);
+      return i < 0 || rest.includes(l.points[i][1]) ? "" : label(l) + " " + log.state_names[l.points[i][1]];
+    }).filter((w) => w).join(", "), 0, legend_of(used.map((s) => [log.state_names[s], "var(--s" + s + ")"])), "charts", tall + 60);
+    charts[charts.length - 1].lanes = lanes.map((l, n) => [label(l), 24 + n * LANE + 12]);
+  }
+  if (!lanes.length || lanes.length > 14) {
+    for (const host of log.states) {
+      const used = log.state_names.map((_, s) => s).filter((s) => host.points.some((p) => p[1][s] > 0));
+      stack("states of " + host.name, "connections", used.map((s) => [log.state_names[s], "var(--s" + s + ")"]),
+            host.points.map(([t, counts]) => [t, used.map((s) => counts[s])]));
+    }
   }
   for (const series of log.series) {
-    let top = 0;
+    let top = series.limit || 0;
     for (const p of series.points) top = Math.max(top, p[1]);
     chart(series.name, series.unit, (layer, x, y) => {
       if (series.points.length) layer.append(svg("path", {class: "curve", d: steps(series.points, x, y, (p) => p[1])}));
     }, (t) => {
       const i = before(series.points, t);
       return i < 0 ? "" : number(series.points[i][1]) + " " + series.unit;
-    }, top);
+    }, top, undefined, "charts", undefined, series.limit === undefined ? undefined : [series.limit, series.limit_name]);
+  }
+  if (log.constant.length) $("constant").textContent = "Without a chart, since nothing of it changes or can be seen: " + log.constant.join("; ") + ".";
+
+  // --- What is drawn with what
+  const band_name = (label, kind) => kind === 4 ? "setting changed, " + label
+    : kind !== 0 ? label : label.includes(": ") ? "scripted " + label : "scripted " + label + " strikes";
+  const legend_entry = (picture, words) => el("span", {}, picture, words);
+  const little = (...shapes) => {
+    const picture = svg("svg", {width: 26, height: 12, class: "little", "aria-hidden": "true"});
+    picture.append(...shapes);
+    return picture;
+  };
+  const by_label = new Map();
+  for (const [, , label, kind, count] of log.bands) {
+    const known = by_label.get(label) || [kind, 0];
+    by_label.set(label, [kind, known[1] + count]);
+  }
+  const band_entries = () => [...by_label].slice(0, 12).map(([label, [kind, count]]) =>
+    legend_entry(little(svg("rect", {class: "band" + kind, x: 4, y: 1, width: 16, height: 10})),
+                 band_name(label, kind) + (count > 1 ? ", " + group(String(count)) + " times" : "")));
+  $("bands").replaceChildren(...band_entries());
+  {
+    const kinds = new Set(events.map((e) => e[KIND])), whats = new Set(events.map((e) => text[e[WHAT]]));
+    const line = (bad, y2) => svg("line", {class: "arrow" + (bad ? " bad" : ""), x1: 2, x2: 24, y1: 4, y2});
+    const marks = [];
+    if (kinds.has(SENT) || kinds.has(ARRIVED)) marks.push(legend_entry(little(line(false, 9)), "segment, from where it is sent to where it arrives"));
+    if (events.some((e) => text[e[WORDS]].startsWith("RST"))) marks.push(legend_entry(little(line(true, 9)), "RST"));
+    if (kinds.has(LOST)) marks.push(legend_entry(little(svg("text", {class: "bad", x: 6, y: 11, "font-size": 12}, "✕")), "lost"));
+    if (kinds.has(CHANGED)) marks.push(legend_entry(little(svg("rect", {x: 9, y: 1, width: 7, height: 10, rx: 2, fill: "var(--s3)"})), "new state, in its colour"));
+    if (kinds.has(CALL)) marks.push(legend_entry(little(mark_of(CALL, 13, 6, 4)), "call of a program"));
+    if (kinds.has(TIMER)) marks.push(legend_entry(little(mark_of(TIMER, 13, 6, 3.5)), "time-out"));
+    if (kinds.has(TIMEWAIT)) marks.push(legend_entry(little(mark_of(TIMEWAIT, 13, 6, 4)), "TIME_WAIT begins, ends, is reused or refused"));
+    if (kinds.has(TROUBLE)) marks.push(legend_entry(little(mark_of(TROUBLE, 13, 6, 4)), "connect() that fails at once; a crash"));
+    if (whats.has("ICMP error arrived")) marks.push(legend_entry(little(mark_of(OTHER, 13, 6, 4)), "an ICMP error arrived"));
+    if (whats.has("path doubted")) marks.push(legend_entry(little(mark_of(OTHER, 13, 6, 4)), "path doubted: so many retransmissions that another route should be looked for (RFC 9293, 3.8.3); nothing is sent for it"));
+    $("marks").replaceChildren(...marks, ...band_entries());
+  }
+  // Where to go at once.
+  {
+    const band_first = new Map();
+    for (const b of log.bands) if (!band_first.has(b[2])) band_first.set(b[2], b);
+    const first = (words, test) => {
+      const e = events.find(test);
+      return e ? [[e[T], words]] : [];
+    };
+    const all = [...log.moments,
+      ...[...band_first.values()].slice(0, 5).map((b) => [b[0], b[2]]),
+      ...(log.moments.some((m) => m[1].includes("first failure")) ? [] : first("first connect() that fails", (e) => text[e[WHAT]] === "connect() fails")),
+      ...first("first lost segment", (e) => e[KIND] === LOST),
+      ...first("first RST", (e) => e[KIND] === SENT && text[e[WORDS]].startsWith("RST")),
+      ...first("first retransmission", (e) => e[KIND] === TIMER && text[e[WHAT]].includes("retransmission")),
+      ...log.bands.some((b) => b[3] === 3) ? [] : first("crash", (e) => text[e[WHAT]].startsWith("crash"))];
+    all.sort((a, b) => a[0] - b[0]);
+    const last = events.length ? events[events.length - 1][T] : 0;
+    const buttons = all.filter(([t]) => t <= last).slice(0, 16).map(([t, words]) => {
+      const button = el("button", {}, words + " ", el("span", {class: "meta"}, span(t, log.range[1] - log.range[0])));
+      button.addEventListener("click", () => go_to(t));
+      return button;
+    });
+    if (buttons.length) $("moments").replaceChildren(el("span", {class: "meta"}, "go to"), ...buttons);
   }
 
   // --- On paper: what has been filtered, the beginning of it

@@ -37,6 +37,13 @@ std::vector<StatesOverTime> states_over_time(const LogTrace& trace, const LogHtm
   std::vector<StatesOverTime::Point> ended(hosts.size());  // the last change
   const auto open = [](const StateCounts& c) { return c.total() - c[TcpState::TimeWait]; };
   for (const TraceEvent& e : trace.events()) {
+    // What a host that has crashed had is gone, without another word.
+    if (e.what == Happening::HostCrashed && place.contains(e.host)) {
+      const std::size_t at = place[e.host];
+      now[at] = {};
+      ended[at] = {e.at, now[at]};
+      hosts[at].points.push_back(ended[at]);
+    }
     if (e.what != Happening::StateChanged || e.connection == kNoConnection || e.host == kWireHost ||
         !selection.takes_connection(e.connection)) {
       continue;
@@ -67,25 +74,6 @@ std::vector<StatesOverTime> states_over_time(const LogTrace& trace, const LogHtm
     if (hosts[i].points.back().counts != now[i]) hosts[i].points.push_back({ended[i].at, now[i]});
   }
   return hosts;
-}
-
-std::vector<ReportSeries> series_of(const LogTrace& trace, const LogHtmlOptions& options) {
-  std::vector<ReportSeries> all;
-  for (const StatesOverTime& host : states_over_time(trace, options)) {
-    ReportSeries waiting{"TIME_WAIT at " + shown(trace.hosts()[host.host], 60), "records", {}};
-    ReportSeries open{
-        "open connections of " + shown(trace.hosts()[host.host], 60), "connections", {}};
-    double most = 0;
-    for (const StatesOverTime::Point& point : host.points) {
-      const auto records = static_cast<double>(point.counts[TcpState::TimeWait]);
-      waiting.points.emplace_back(point.at, records);
-      open.points.emplace_back(point.at, static_cast<double>(point.counts.total()) - records);
-      most = std::max(most, records);
-    }
-    if (most > 0) all.push_back(std::move(waiting));
-    all.push_back(std::move(open));
-  }
-  return all;
 }
 
 }  // namespace lastack

@@ -295,11 +295,26 @@ const Node* first_name(const Node& node) {
   return nullptr;
 }
 
+void collect(const Node& node, std::vector<std::pair<std::string, std::string>>& names) {
+  if (node.kind == Kind::Name) names.emplace_back(node.variant, node.text);
+  for (const Node& part : node.parts) collect(part, names);
+}
+
+// Some measures are there only where there is something to measure.
+std::string why_not_measured(const Node& node, const Check::Lookup& lookup) {
+  std::vector<std::pair<std::string, std::string>> names;
+  collect(node, names);
+  for (const auto& [variant, name] : names) {
+    if (lookup(variant, name) == nullptr) return absent_measure(name);
+  }
+  return "not measured";
+}
+
 // By how much a comparison does not hold.
 std::string gap(const Node& node, const Check::Lookup& lookup) {
   const Value a = value_of(node.parts[0], lookup);
   const Value b = value_of(node.parts[1], lookup);
-  if (!a || !b) return "not measured";
+  if (!a || !b) return why_not_measured(node, lookup);
   const Node* name = first_name(node.parts[0]);
   if (name == nullptr) name = first_name(node.parts[1]);
   const std::string kind = name == nullptr ? "" : name->text;
@@ -343,11 +358,6 @@ void collect_bounds(const Node& node, std::vector<Check::Bound>& bounds) {
   const bool none = node.text == "==" && right.number == 0;
   if (none || node.text == "<" || node.text == "<=")
     bounds.push_back({left.variant, left.text, right.number});
-}
-
-void collect(const Node& node, std::vector<std::pair<std::string, std::string>>& names) {
-  if (node.kind == Kind::Name) names.emplace_back(node.variant, node.text);
-  for (const Node& part : node.parts) collect(part, names);
 }
 
 void collect_comparisons(const Node& node, std::vector<Check::Comparison>& all) {
@@ -419,6 +429,24 @@ bool Check::names_time() const {
   return false;
 }
 
+namespace {
+
+// "28,232"
+std::string whole(double value) {
+  std::string digits = fmt::format("{:.0f}", value);
+  const std::size_t first = digits.starts_with('-') ? 1 : 0;
+  for (std::size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, 1, ',');
+  return digits;
+}
+
+}  // namespace
+
+std::string absent_measure(std::string_view name) {
+  if (name.ends_with(".first_failure.at")) return "nothing failed";
+  if (name.find(".failed.") != std::string_view::npos) return "there was none";
+  return "not measured";
+}
+
 std::string show_measure(const std::string& name, const Measure& measure) {
   if (const auto* word = std::get_if<std::string>(&measure)) return printable(*word);
   const double value = std::get<double>(measure);
@@ -434,7 +462,7 @@ std::string show_measure(const std::string& name, const Measure& measure) {
     if (std::abs(value) >= 1e-3 || value == 0) return fmt::format("{:.4g} ms", value * 1e3);
     return fmt::format("{:.4g} us", value * 1e6);
   }
-  if (value == std::floor(value) && std::abs(value) < 1e15) return fmt::format("{:.0f}", value);
+  if (value == std::floor(value) && std::abs(value) < 1e15) return whole(value);
   return fmt::format("{:.4g}", value);
 }
 

@@ -18,7 +18,7 @@ constexpr std::array kOfClients{
     Words{"begun", "connections begun"},
     Words{"connected", "connections that came about"},
     Words{"answered", "requests answered", Better::More},
-    Words{"done", "connections that did their part", Better::More},
+    Words{"done", "connections that did their part"},
     Words{"open", "connections open at the end"},
     Words{"served", "share that was served", Better::More},
     Words{"failed", "connections that failed", Better::Less},
@@ -107,39 +107,6 @@ std::string latency_words(std::string_view measure) {
   return "";
 }
 
-std::string step_words(const StepSpec& step) {
-  using Deed = StepSpec::Deed;
-  switch (step.deed) {
-    case Deed::Listen:
-      return "listen";
-    case Deed::Connect:
-      return "connect";
-    case Deed::Accept:
-      return "accept";
-    case Deed::Read:
-      return "read";
-    case Deed::Write:
-      return "write";
-    case Deed::Shutdown:
-      return "shutdown";
-    case Deed::Close:
-      return "close";
-    case Deed::Abort:
-      return "abort";
-    case Deed::Option:
-      return "option";
-    case Deed::Wait:
-      return "wait";
-    case Deed::Until:
-      return "wait for a condition";
-    case Deed::Set:
-      return "set a setting";
-    case Deed::Crash:
-      return "crash";
-  }
-  return "";
-}
-
 struct Found {
   std::string words;
   Better better = Better::Unknown;
@@ -185,6 +152,39 @@ Found look_up(const Scenario& scenario, std::string_view name) {
 }
 
 }  // namespace
+
+std::string step_words(const StepSpec& step) {
+  using Deed = StepSpec::Deed;
+  switch (step.deed) {
+    case Deed::Listen:
+      return "listen";
+    case Deed::Connect:
+      return "connect";
+    case Deed::Accept:
+      return "accept";
+    case Deed::Read:
+      return "read";
+    case Deed::Write:
+      return "write";
+    case Deed::Shutdown:
+      return "shutdown";
+    case Deed::Close:
+      return "close";
+    case Deed::Abort:
+      return "abort";
+    case Deed::Option:
+      return "option";
+    case Deed::Wait:
+      return "wait";
+    case Deed::Until:
+      return "wait for a condition";
+    case Deed::Set:
+      return "set a setting";
+    case Deed::Crash:
+      return "crash";
+  }
+  return "";
+}
 
 std::string measure_words(const Scenario& scenario, std::string_view name) {
   const Found found = look_up(scenario, name);

@@ -13,6 +13,9 @@ namespace lastack::lab {
 // known stays as it is.
 std::string measure_words(const Scenario& scenario, std::string_view name);
 
+// "connect", "wait for a condition".
+std::string step_words(const StepSpec& step);
+
 // Which way a measure is better, whatever the scenario is about: fewer failures, more that is served, less time.
 enum class Better : std::uint8_t { Unknown, Less, More };
 Better better(const Scenario& scenario, std::string_view name);

@@ -231,6 +231,13 @@ class Play final : public Stage {
     for (const std::size_t which : faults_->struck_last()) {
       const std::string& name = scenario_.faults[which].name;
       mark("fault " + name);
+      const FaultSpec& spec = scenario_.faults[which];
+      // What is late, or comes again, does its harm then.
+      if (marks_ && spec.by > Duration::zero()) {
+        const bool copies = spec.deed == FaultSpec::Deed::Duplicate;
+        marks_->put(fmt::format("fault {}: {}", name, copies ? "copies arrive" : "arrive late"),
+                    later(Instant(now() - began_), spec.by));
+      }
       names += (names.empty() ? "" : ", ") + name;
     }
     recorder_->struck(std::move(names));

@@ -37,7 +37,8 @@ std::string in_place_of(const std::string& before) {
 
 Change of_setting(const std::string& host, const std::string& name, const Difference& d) {
   Change c;
-  c.words = fmt::format("on {}: {} = {}{}", host, name, d.after, in_place_of(d.before));
+  c.place = host;
+  c.words = fmt::format("{} = {}{}", name, d.after, in_place_of(d.before));
   if (name == "tcp_tw_recycle") c.words += " (Linux before 4.12; later ones have no such setting)";
   c.command = sysctl_command(name, d.after);
   const SettingInfo* const info = find_setting(name);

@@ -10,7 +10,8 @@
 namespace lastack::lab {
 
 struct Change {
-  std::string words;    // "client: tcp_tw_reuse 1 in place of 0"
+  std::string words;    // "tcp_tw_reuse = 1 in place of 0"
+  std::string place;    // of a command: the host
   std::string command;  // "sysctl -w net.ipv4.tcp_tw_reuse=1"; empty: it is no command
   std::string undo;     // and back; a sentence where the value before is not known
   std::string call;     // "setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1)": in the program

@@ -364,27 +364,35 @@ std::string not_there(const ScenarioFile& file, const std::string& variant,
   return cannot_play(scenario, request.where);
 }
 
-// {name} and {variant:name}
 std::string filled(const std::string& text, const RunReport& report) {
   std::string all;
+  for (const auto& [piece, measured] : filled_pieces(text, report)) all += piece;
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, bool>> filled_pieces(const std::string& text,
+                                                        const RunReport& report) {
+  std::vector<std::pair<std::string, bool>> all;
   std::size_t copied = 0;
   for (const Placeholder& p : placeholders(text)) {
-    all.append(text, copied, p.begin - copied);
+    if (p.begin > copied) all.emplace_back(text.substr(copied, p.begin - copied), false);
     copied = p.end;
     const Measure* found = report.find(p.variant, p.name);
     const auto skipped = [&](const VariantRun& v) { return v.variant == p.variant && v.skipped; };
     if (found != nullptr) {
-      all += show_measure(p.name, *found);
+      all.emplace_back(show_measure(p.name, *found), true);
     } else if (std::any_of(report.variants.begin(), report.variants.end(), skipped)) {
-      all += "(not here)";
+      all.emplace_back("(not here)", false);
     } else {
-      all += "(not measured)";
+      const bool none = p.name.find(".failed.") != std::string::npos;
+      all.emplace_back(none ? "0" : "(" + absent_measure(p.name) + ")", none);
     }
   }
-  return all.append(text, copied);
+  if (copied < text.size()) all.emplace_back(text.substr(copied), false);
+  return all;
 }
-
-}  // namespace
 
 void judge(const ScenarioFile& file, RunReport& report) {
   for (const CheckSpec& spec : file.checks()) {

@@ -87,6 +87,9 @@ Result<RunReport> run(const ScenarioFile& file, const RunRequest& request);
 
 // Asks the conditions of the file of what was measured, and decides: once all variants are in the report.
 void judge(const ScenarioFile& file, RunReport& report);
+// Of a verdict's text: what was measured stands where {name} and {variant:name} are. The flag: it was measured.
+std::vector<std::pair<std::string, bool>> filled_pieces(const std::string& text,
+                                                        const RunReport& report);
 // Where a variant's file goes, when there are several: "-VARIANT" before the ending.
 std::string file_of_variant(const std::string& path, const std::string& variant, bool several);
 

@@ -2,68 +2,544 @@
 
 #include <fmt/format.h>
 
-namespace lastack::lab {
+#include <algorithm>
+#include <set>
 
-ReportText page_text(const ScenarioFile& file, const RunReport& report, const VariantRun& variant,
-                     const std::string& replay) {
-  ReportText text;
-  text.title = variant.variant.empty() ? file.title()
-                                       : fmt::format("{} ({})", file.title(), variant.variant);
-  text.cause = file.about();
-  for (const VerdictOutcome& v : report.verdicts) {
-    if (!text.verdict.empty()) text.verdict += "; ";
-    text.verdict += fmt::format("{}: {}", v.claim, v.stands ? v.verdict : "not confirmed");
-    text.evidence.push_back({v.claim, v.because});
-  }
-  if (text.verdict.empty()) {
-    text.verdict = report.failures() == 0 ? "every condition holds" : "a condition does not hold";
-  }
-  for (const CheckOutcome& c : report.checks) {
-    if (!c.variant.empty() && c.variant != variant.variant) continue;
-    const bool holds = c.verdict == Check::Verdict::Holds;
-    text.evidence.push_back({fmt::format("{}{}", holds ? "" : "does not hold: ", c.text),
-                             c.why.empty() ? c.seen : fmt::format("{}; {}", c.seen, c.why)});
-  }
-  // The other variants are what else could be done, and what came of it: of each measure that conditions look at.
-  for (const VariantRun& other : report.variants) {
-    if (other.variant == variant.variant || !other.result || !variant.result) continue;
-    for (const CheckOutcome& c : report.checks) {
-      const auto check = Check::parse(c.text);
-      if (!check) continue;
-      for (const auto& [of, name] : check->names()) {
-        const auto before = variant.result->measures.find(name);
-        const auto after = other.result->measures.find(name);
-        if (before == variant.result->measures.end() || after == other.result->measures.end())
-          continue;
-        if (before->second == after->second) continue;
-        const std::string row = fmt::format("{}: {}", other.variant, name);
-        bool known = false;
-        for (const auto& proof : text.proof) known = known || proof.name == row;
-        if (!known)
-          text.proof.push_back(
-              {row, show_measure(name, before->second), show_measure(name, after->second)});
-      }
-    }
-  }
-  text.replay = replay;
-  return text;
+#include "doctor/text.h"  // grouped()
+#include "lab/scenario/claims.h"
+#include "lab/scenario/measure_names.h"
+#include "lab/scenario/measure_words.h"
+#include "lab/scenario/remedy_words.h"
+
+namespace lastack::lab {
+namespace {
+
+constexpr std::size_t kMostRows = 16;  // of the proof
+constexpr std::size_t kMostMoments = 12;
+
+std::string name_of_file(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
 }
 
-std::vector<ReportSeries> page_series(const VariantRun& variant, Instant zero) {
-  std::vector<ReportSeries> all;
-  if (!variant.result) return all;
-  for (const HostSeries& host : variant.result->series) {
-    ReportSeries records{fmt::format("TIME_WAIT, {}", host.host), "records", {}};
-    ReportSeries open{fmt::format("descriptors, {}", host.host), "sockets", {}};
-    for (const Sample& s : host.samples) {
-      const std::int64_t at = (zero + s.at.time_since_epoch()).time_since_epoch().count();
-      records.points.emplace_back(at, static_cast<double>(s.time_waits));
-      open.points.emplace_back(at, static_cast<double>(s.descriptors));
-    }
-    all.push_back(std::move(records));
-    all.push_back(std::move(open));
+const VariantRun* run_of(const RunReport& report, const std::string& variant) {
+  for (const VariantRun& v : report.variants) {
+    if (v.variant == variant && v.result) return &v;
   }
-  return all;
+  return nullptr;
+}
+
+const Measure* measure_of(const VariantRun& run, const std::string& name) {
+  static const Measure kNone = 0.0;
+  const auto found = run.result->measures.find(name);
+  if (found != run.result->measures.end()) return &found->second;
+  // An error that never came about is not measured: there was none of it.
+  const std::size_t failed = name.find(".failed.");
+  const bool none =
+      failed != std::string::npos && run.result->measures.contains(name.substr(0, failed + 7));
+  return none ? &kNone : nullptr;
+}
+
+std::string shown_or_none(const VariantRun& run, const std::string& name) {
+  const Measure* found = measure_of(run, name);
+  return found == nullptr ? "-" : show_measure(name, *found);
+}
+
+std::string where_words(Where where) {
+  switch (where) {
+    case Where::Endpoint:
+      return "on LastAck's own endpoint, in virtual time";
+    case Where::Kernel:
+      return "on the running kernel, in namespaces";
+    case Where::Mixed:
+      return "on the running kernel facing LastAck's endpoint";
+  }
+  return "";
+}
+
+class Words {
+ public:
+  explicit Words(const PageOf& page)
+      : file_(page.file), report_(page.report), variant_(page.variant), page_(page) {}
+
+  ReportText all() {
+    text_.title = file_.title();
+    text_.part = variant_.variant;
+    text_.cause = file_.about();
+    text_.advice = file_.advice();
+    text_.looked_for_change = true;
+    run();
+    claims();
+    conditions();
+    find_trouble();
+    change();
+    proof();
+    moments();
+    for (const VariantRun& v : report_.variants) {
+      if (!v.page.empty())
+        text_.pages.push_back({v.variant, name_of_file(v.page), &v == &variant_});
+    }
+    for (const auto& [what, line] : page_.replay) text_.replay.push_back({what, line});
+    return std::move(text_);
+  }
+
+ private:
+  void run() {
+    text_.run = fmt::format("Seen {}, seed {}, {:.6g} s", where_words(report_.where), variant_.seed,
+                            seconds(variant_.result->took));
+    for (const HostSpec& host : page_.scenario.hosts) {
+      for (const auto& [name, value] : host.settings)
+        text_.run += fmt::format(" · {} {}={}", host.name, name, value);
+    }
+    if (const std::string why = file_.not_on_kernel(variant_.variant);
+        !why.empty() && report_.where == Where::Endpoint) {
+      text_.run += fmt::format(" · not on a kernel: {}", why);
+    }
+  }
+
+  void claims() {
+    for (std::size_t i = 0; i < report_.verdicts.size(); ++i) {
+      const VerdictOutcome& v = report_.verdicts[i];
+      ReportText::Claim claim{v.claim, v.verdict, "", {}, v.stands};
+      for (const ClaimInfo& info : lab::claims()) {
+        if (info.row == v.claim) claim.text = info.text;
+      }
+      if (claim.text.empty()) claim.text = file_.title();
+      for (const auto& [part, measured] : filled_pieces(file_.verdicts()[i].because, report_))
+        claim.because.push_back({part, measured});
+      if (v.in_part) claim.because.push_back({" (seen in part: not every variant was run)", false});
+      text_.claims.push_back(std::move(claim));
+    }
+    if (!text_.claims.empty()) return;
+    text_.verdict =
+        report_.failures() == 0 ? "Every condition holds." : "What was to be shown was not shown.";
+  }
+
+  // "requests: connections that failed 701"
+  std::string measured_of(const Check& check, const std::string& variant) const {
+    std::string out;
+    std::set<std::pair<std::string, std::string>> told;
+    for (const auto& [of, name] : check.names()) {
+      if (!told.insert({of, name}).second) continue;
+      const Measure* found = report_.find(of.empty() ? variant : of, name);
+      out += fmt::format("{}{}{}: {}", out.empty() ? "" : "; ", of.empty() ? "" : of + " - ",
+                         measure_words(page_.scenario, name),
+                         found == nullptr ? "not measured" : show_measure(name, *found));
+    }
+    return out;
+  }
+
+  void conditions() {
+    const bool several = report_.variants.size() > 1;
+    for (const CheckOutcome& c : report_.checks) {
+      const bool holds = c.verdict == Check::Verdict::Holds;
+      const std::string of = c.variant.empty() || !several ? "" : fmt::format("{}: ", c.variant);
+      if (!holds) {
+        std::string how;
+        for (const std::string& one : c.wrong) {
+          const std::size_t colon = one.rfind(": ");
+          how += fmt::format("{}`{}`: {}", how.empty() ? "" : "; ", one.substr(0, colon),
+                             colon == std::string::npos ? "" : one.substr(colon + 2));
+        }
+        text_.failed.push_back(
+            fmt::format("{}{}{}{}", of, c.why, c.why.empty() ? "" : " - but ", how));
+      }
+      if (!c.variant.empty() && c.variant != variant_.variant) continue;
+      const auto check = Check::parse(c.text);
+      text_.conditions.push_back(
+          {c.why, check ? measured_of(*check, c.variant) : c.seen, c.text, holds});
+    }
+    for (const VariantRun& v : report_.variants) {
+      if (!v.result && !v.skipped)
+        text_.failed.push_back(fmt::format("{} was not run: {}", v.variant, v.why_not));
+    }
+  }
+
+  // Which run shows the trouble: this one, where it is what a remedy is for; else what this one is a remedy for.
+  void find_trouble() {
+    const auto shows = [&](const std::string& variant) {
+      return std::any_of(file_.remedies().begin(), file_.remedies().end(),
+                         [&](const AdviceSpec& a) {
+                           return std::find(a.instead_of.begin(), a.instead_of.end(), variant) !=
+                                  a.instead_of.end();
+                         });
+    };
+    if (shows(variant_.variant)) {
+      before_ = variant_.variant;
+      return;
+    }
+    for (const AdviceSpec& a : file_.remedies()) {
+      if (a.variant == variant_.variant) before_ = a.instead_of.front();
+    }
+    if (!before_.empty()) return;
+    for (const std::string& v : file_.variants()) {
+      if (shows(v)) {
+        before_ = v;
+        return;
+      }
+    }
+    before_ = file_.variants().front();
+  }
+
+  bool is_for_this(const AdviceSpec& a) const {
+    return std::find(a.instead_of.begin(), a.instead_of.end(), before_) != a.instead_of.end();
+  }
+
+  ReportText::Mark mark(const std::string& name, const Measure& before, const Measure& after,
+                        const std::string& remedy) const {
+    using Mark = ReportText::Mark;
+    const double* x = std::get_if<double>(&before);
+    const double* y = std::get_if<double>(&after);
+    if (x == nullptr || y == nullptr || *x == *y) return Mark::None;
+    const Better known = better(page_.scenario, name);
+    if (known == Better::Less) return *y < *x ? Mark::Better : Mark::Worse;
+    if (known == Better::More) return *y > *x ? Mark::Better : Mark::Worse;
+    // What the remedy is asked to keep below, and what was above without it.
+    for (const CheckSpec& spec : file_.checks()) {
+      if (std::find(spec.only_in.begin(), spec.only_in.end(), remedy) == spec.only_in.end())
+        continue;
+      for (const Check::Bound& bound : spec.check.bounds()) {
+        if (bound.name == name && bound.variant.empty() && *y <= bound.most && *x > bound.most)
+          return Mark::Better;
+      }
+    }
+    return Mark::None;
+  }
+
+  // Of what conditions and verdicts look at, what is better or worse first.
+  std::vector<std::string> rows() const {
+    const VariantRun* before = run_of(report_, before_);
+    if (before == nullptr) return {};
+    std::vector<std::string> names;
+    const auto add = [&](const std::string& name) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    };
+    for (const ClientsSpec& c : page_.scenario.clients) {
+      for (const char* what : {"failed", "done", "answered"})
+        add(fmt::format("{}.{}", c.name, what));
+    }
+    for (const PoolSpec& p : page_.scenario.pools) {
+      for (const char* what : {"failed", "done"}) add(fmt::format("{}.{}", p.name, what));
+    }
+    for (const CheckSpec& spec : file_.checks()) {
+      for (const auto& [of, name] : spec.check.names()) add(name);
+    }
+    for (const VerdictSpec& v : file_.verdicts()) {
+      for (const Placeholder& p : placeholders(v.because)) add(p.name);
+    }
+    const auto changes = [&](const std::string& name) {
+      const Measure* x = measure_of(*before, name);
+      return std::any_of(columns_.begin(), columns_.end(), [&](const VariantRun* v) {
+        const Measure* y = measure_of(*v, name);
+        return (x == nullptr) != (y == nullptr) || (x != nullptr && *x != *y);
+      });
+    };
+    std::erase_if(names, [&](const std::string& name) { return !changes(name); });
+    std::stable_partition(names.begin(), names.end(), [&](const std::string& name) {
+      return better(page_.scenario, name) != Better::Unknown;
+    });
+    if (names.size() > kMostRows) names.resize(kMostRows);
+    return names;
+  }
+
+  // The first number that it is known to better.
+  std::string gain(const VariantRun& before, const VariantRun& after) const {
+    for (const std::string& name : rows()) {
+      const Measure* x = measure_of(before, name);
+      const Measure* y = measure_of(after, name);
+      if (x == nullptr || y == nullptr) continue;
+      if (mark(name, *x, *y, after.variant) == ReportText::Mark::Better) {
+        return fmt::format("{}: {} in place of {}", measure_words(page_.scenario, name),
+                           show_measure(name, *y), show_measure(name, *x));
+      }
+    }
+    return "";
+  }
+
+  void change() {
+    const VariantRun* before = run_of(report_, before_);
+    for (const AdviceSpec& a : file_.remedies()) {
+      if (!is_for_this(a)) continue;
+      if (const VariantRun* after = run_of(report_, a.variant)) columns_.push_back(after);
+    }
+    for (const AdviceSpec& a : file_.remedies()) {
+      if (!is_for_this(a)) continue;
+      ReportText::Remedy r;
+      r.name = a.variant;
+      r.text = a.text;
+      r.caution = a.caution;
+      r.helps = a.helps;
+      r.here = a.variant == variant_.variant;
+      if (const auto played = file_.scenario(a.variant, report_.where, page_.overrides)) {
+        for (Change& c : changes(
+                 file_.differences(before_, a.variant, report_.where, page_.overrides), *played))
+          r.steps.push_back({std::move(c.place), std::move(c.words), std::move(c.command),
+                             std::move(c.undo), std::move(c.call)});
+      }
+      const VariantRun* after = run_of(report_, a.variant);
+      if (after == nullptr) {
+        r.gain =
+            fmt::format("Not run here: {}",
+                        std::any_of(report_.variants.begin(), report_.variants.end(),
+                                    [&](const VariantRun& v) { return v.variant == a.variant; })
+                            ? "see the terminal"
+                            : "it was not asked for");
+      } else {
+        r.file = name_of_file(after->page);
+        if (before != nullptr && a.helps) r.gain = gain(*before, *after);
+        if (r.steps.empty()) r.gain = "Played alike in this run: it shows nothing of it.";
+      }
+      text_.change.push_back(std::move(r));
+    }
+  }
+
+  void proof() {
+    const VariantRun* before = run_of(report_, before_);
+    if (before == nullptr) return;
+    // Without remedies: what else there was, to compare.
+    if (columns_.empty()) {
+      for (const VariantRun& v : report_.variants) {
+        if (v.result && v.variant != before_) columns_.push_back(&v);
+      }
+    }
+    if (columns_.empty()) return;
+    text_.proof_heads.push_back(before_);
+    for (const VariantRun* v : columns_) text_.proof_heads.push_back(v->variant);
+    for (const std::string& name : rows()) {
+      ReportText::ProofRow row{measure_words(page_.scenario, name), {}};
+      const Measure* x = measure_of(*before, name);
+      row.cells.push_back({shown_or_none(*before, name), ReportText::Mark::None});
+      for (const VariantRun* v : columns_) {
+        const Measure* y = measure_of(*v, name);
+        const bool known = x != nullptr && y != nullptr && !text_.change.empty();
+        row.cells.push_back({shown_or_none(*v, name),
+                             known ? mark(name, *x, *y, v->variant) : ReportText::Mark::None});
+      }
+      text_.proof.push_back(std::move(row));
+    }
+    if (text_.proof.empty()) text_.proof_heads.clear();
+  }
+
+  void moments() {
+    const std::int64_t zero = Duration(1s).count();
+    for (const StepSpec& step : page_.scenario.steps) {
+      const Measure* at = measure_of(variant_, step.name + ".at");
+      const bool named =
+          !step.name.starts_with("step") && step.deed != StepSpec::Deed::Crash;  // that is marked
+      if (at == nullptr || !named || !std::holds_alternative<double>(*at)) continue;
+      if (text_.moments.size() == kMostMoments) break;
+      const Measure* took = measure_of(variant_, step.name + ".took");
+      const double begun =
+          std::get<double>(*at) -
+          (took != nullptr && std::holds_alternative<double>(*took) ? std::get<double>(*took) : 0);
+      text_.moments.push_back({fmt::format("{}: {}", step.name, step_words(step)),
+                               zero + static_cast<std::int64_t>(begun * 1e9)});
+    }
+    for (const ClientsSpec& c : page_.scenario.clients) {
+      const Measure* at = measure_of(variant_, c.name + ".first_failure.at");
+      if (at == nullptr || !std::holds_alternative<double>(*at)) continue;
+      if (text_.moments.size() == kMostMoments) break;
+      text_.moments.push_back({fmt::format("{}: first failure", c.name),
+                               zero + static_cast<std::int64_t>(std::get<double>(*at) * 1e9)});
+    }
+  }
+
+  const ScenarioFile& file_;
+  const RunReport& report_;
+  const VariantRun& variant_;
+  const PageOf& page_;
+  ReportText text_;
+  std::string before_;                      // the variant that shows the trouble
+  std::vector<const VariantRun*> columns_;  // beside it
+};
+
+// --- Over time
+
+ReportBand::Kind kind_of(const std::string& label) {
+  if (label.starts_with("fault ")) return ReportBand::Kind::Fault;
+  if (label.starts_with("lost")) return ReportBand::Kind::Loss;
+  if (label.ends_with(" crashes")) return ReportBand::Kind::Crash;
+  if (label.find(" drops: ") != std::string::npos) return ReportBand::Kind::Nat;
+  return ReportBand::Kind::Setting;
+}
+
+class Charts {
+ public:
+  Charts(const PageOf& page, const LogTrace& trace, Instant zero)
+      : result_(*page.variant.result), scenario_(page.scenario), trace_(trace), zero_(zero) {}
+
+  ReportCharts all() {
+    for (const TallySeries& one : result_.tallies) tries(one);
+    states_and_ports();
+    for (const HostSeries& host : result_.series) counts(host);
+    for (const Mark& m : result_.marks) {
+      const ReportBand::Kind kind = kind_of(m.label);
+      const bool counted = kind != ReportBand::Kind::Crash && kind != ReportBand::Kind::Setting;
+      charts_.bands.push_back({at(m.from), at(m.to), m.label, kind, counted ? m.count : 0});
+    }
+    return std::move(charts_);
+  }
+
+ private:
+  std::int64_t at(Instant since) const {
+    return (zero_ + since.time_since_epoch()).time_since_epoch().count();
+  }
+  const HostSpec* spec_of(const std::string& host) const {
+    for (const HostSpec& spec : scenario_.hosts) {
+      if (spec.name == host) return &spec;
+    }
+    return nullptr;
+  }
+
+  // What came of connects, or requests of a pool, between one look and the next; in a second.
+  void tries(const TallySeries& one) {
+    if (one.samples.size() < 2 || result_.took <= Duration::zero()) return;
+    const Tally& last = one.samples.back().second;
+    if (last.succeeded + last.failed < 4) return;
+    const bool pool = std::any_of(scenario_.pools.begin(), scenario_.pools.end(),
+                                  [&](const PoolSpec& p) { return p.name == one.program; });
+    ReportStack stack;
+    stack.name =
+        fmt::format("{}: {} over time ({})", one.program, pool ? "requests" : "connects", one.host);
+    stack.unit = pool ? "requests a second" : "connects a second";
+    stack.key = true;
+    const auto part = [&](std::string_view words, std::uint64_t count, const char* color) {
+      stack.parts.push_back({fmt::format("{}: {} in all", words, grouped(count)), color});
+    };
+    part(pool ? "answered" : "connected", last.succeeded, "good");
+    part(pool ? "failed" : "failed to connect" + reasons(one.program), last.failed, "bad");
+    if (last.broken > 0) part("connected, and failed later", last.broken, "warn");
+    // At most a hundred parts of the time.
+    const Duration least = result_.took / 100;
+    Instant from = one.samples.front().first;
+    Tally before = one.samples.front().second;
+    for (const auto& [to, now] : one.samples) {
+      if (to - from < least && to != one.samples.back().first) continue;
+      const double span = seconds(to - from);
+      if (span <= 0 || span < seconds(least) / 2) continue;
+      const auto rate = [&](std::uint64_t b, std::uint64_t a) {
+        return static_cast<double>(b - a) / span;
+      };
+      ReportStack::Point point{
+          at(from), {rate(now.succeeded, before.succeeded), rate(now.failed, before.failed)}};
+      if (last.broken > 0) point.values.push_back(rate(now.broken, before.broken));
+      stack.points.push_back(std::move(point));
+      from = to;
+      before = now;
+    }
+    charts_.stacks.push_back(std::move(stack));
+  }
+  // " (EADDRNOTAVAIL)"
+  std::string reasons(const std::string& program) const {
+    std::string all;
+    const std::string prefix = program + ".failed.";
+    for (const auto& [name, value] : result_.measures) {
+      if (!name.starts_with(prefix)) continue;
+      const std::string why = name.substr(prefix.size());
+      all += (all.empty() ? "" : ", ") + (why == "gave_up" ? "no answer in time" : why);
+    }
+    return all.empty() ? "" : " (" + all + ")";
+  }
+
+  // Of hosts that tell their states: ports of connections that they opened.
+  void states_and_ports() {
+    std::map<std::uint16_t, std::pair<std::uint64_t, std::vector<std::pair<std::int64_t, double>>>>
+        ports;
+    std::map<std::uint16_t, std::size_t> opened;
+    const std::int64_t part = std::max<std::int64_t>(1, result_.took.count() / 800);
+    for (const TraceEvent& e : trace_.events()) {
+      if (e.what == Happening::HostCrashed && e.host != kWireHost) ports[e.host].first = 0;
+      if (e.what != Happening::StateChanged || e.host == kWireHost) continue;
+      told_.insert(e.host);
+      if (e.connection == kNoConnection || !e.sender_is_opener) continue;
+      auto& [now, points] = ports[e.host];
+      if (e.from == TcpState::Closed) ++now, ++opened[e.host];
+      if (e.to == TcpState::Closed && now > 0) --now;
+      const auto value = static_cast<double>(now);
+      if (points.empty() || e.at - points.back().first >= part) {
+        points.emplace_back(e.at, value);
+      } else {
+        points.back().second = value;
+      }
+    }
+    for (auto& [host, one] : ports) {
+      if (opened[host] < 20) continue;
+      ReportSeries series{
+          fmt::format("local ports held by connections of {}", trace_.hosts()[host]), "ports",
+          std::move(one.second)};
+      series.limit = range_of(trace_.hosts()[host]);
+      series.limit_name = fmt::format("ip_local_port_range: {} ports to each destination",
+                                      grouped(static_cast<std::uint64_t>(*series.limit)));
+      charts_.series.push_back(std::move(series));
+    }
+  }
+  double range_of(const std::string& host) const {
+    const HostSpec* spec = spec_of(host);
+    unsigned low = 32768, high = 60999;
+    if (spec != nullptr) {
+      const auto set = spec->settings.find("ip_local_port_range");
+      unsigned a = 0, b = 0;
+      if (set != spec->settings.end() && std::sscanf(set->second.c_str(), "%u %u", &a, &b) == 2 &&
+          a <= b) {
+        low = a, high = b;
+      }
+    }
+    return high - low + 1;
+  }
+
+  void counts(const HostSeries& host) {
+    ReportSeries open{fmt::format("descriptors of {}", host.host), "descriptors", {}};
+    ReportSeries records{fmt::format("TIME_WAIT at {}", host.host), "records", {}};
+    ReportStack states{fmt::format("states of {}, as looked at", host.host), "sockets", {}, {}};
+    bool told = false;
+    for (const std::uint16_t known : told_) told = told || trace_.hosts()[known] == host.host;
+    std::vector<TcpState> used;
+    for (const Sample& s : host.samples) {
+      open.points.emplace_back(at(s.at), static_cast<double>(s.descriptors));
+      records.points.emplace_back(at(s.at), static_cast<double>(s.time_waits));
+      for (const TcpState state : kAllTcpStates) {
+        const bool counts = s.states && (*s.states)[state] > 0 && state != TcpState::Closed &&
+                            state != TcpState::Listen;
+        if (counts && std::find(used.begin(), used.end(), state) == used.end())
+          used.push_back(state);
+      }
+    }
+    std::sort(used.begin(), used.end());
+    for (const TcpState state : used)
+      states.parts.push_back({std::string(to_string(state)), std::string(to_string(state))});
+    for (const Sample& s : host.samples) {
+      ReportStack::Point point{at(s.at), {}};
+      for (const TcpState state : used)
+        point.values.push_back(s.states ? static_cast<double>((*s.states)[state]) : 0);
+      states.points.push_back(std::move(point));
+    }
+    const HostSpec* spec = spec_of(host.host);
+    if (spec != nullptr && spec->options.most_sockets < HostOptions{}.most_sockets) {
+      open.limit = static_cast<double>(spec->options.most_sockets);
+      open.limit_name =
+          fmt::format("limit: {}", grouped(std::uint64_t{spec->options.most_sockets}));
+    }
+    // Records are among the states, where those are drawn.
+    if (!used.empty()) charts_.stacks.push_back(std::move(states));
+    if (used.empty() && !told) charts_.series.push_back(std::move(records));
+    charts_.series.push_back(std::move(open));
+  }
+
+  const PlayResult& result_;
+  const Scenario& scenario_;
+  const LogTrace& trace_;
+  Instant zero_;
+  std::set<std::uint16_t> told_;
+  ReportCharts charts_;
+};
+
+}  // namespace
+
+ReportText page_text(const PageOf& page) {
+  return Words(page).all();
+}
+
+ReportCharts page_charts(const PageOf& page, const LogTrace& trace, Instant zero) {
+  return Charts(page, trace, zero).all();
 }
 
 }  // namespace lastack::lab

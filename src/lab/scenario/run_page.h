@@ -1,7 +1,10 @@
-// What a run of a scenario has to say on a page of report/log_html.h, beside its lifecycle log.
+// What a run of a scenario has to say on a page of report/log_html.h, beside its lifecycle log: what was found, what to
+// change as its variants have shown it, the numbers before and after, and what there was over time.
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lab/scenario/run.h"
@@ -9,9 +12,18 @@
 
 namespace lastack::lab {
 
-ReportText page_text(const ScenarioFile& file, const RunReport& report, const VariantRun& variant,
-                     const std::string& replay);
-// Records in TIME_WAIT and descriptors of each host, as they were sampled; `zero` is the log's time of the start.
-std::vector<ReportSeries> page_series(const VariantRun& variant, Instant zero);
+struct PageOf {
+  const ScenarioFile& file;
+  const RunReport& report;
+  const VariantRun& variant;               // whose log it is; played, and one of the report's
+  const Scenario& scenario;                // what it has played
+  const std::vector<Override>& overrides;  // as given to all of them
+  // What a command line makes again, and the line.
+  std::vector<std::pair<std::string, std::string>> replay;
+};
+
+ReportText page_text(const PageOf& page);
+// `zero` is the log's time of the start.
+ReportCharts page_charts(const PageOf& page, const LogTrace& trace, Instant zero);
 
 }  // namespace lastack::lab

@@ -54,6 +54,12 @@ const toml::node* at_key(const toml::table& root, std::string_view key) {
 std::string value_text(const toml::node* node) {
   if (node == nullptr) return "";
   if (const auto text = node->value_exact<std::string>()) return *text;
+  if (const auto number = node->value_exact<double>()) return fmt::format("{}", *number);
+  if (const toml::array* list = node->as_array()) {
+    std::string all;
+    for (const toml::node& one : *list) all += (all.empty() ? "" : ", ") + value_text(&one);
+    return all;
+  }
   std::ostringstream out;
   out << toml::node_view<const toml::node>(node);
   return out.str();
@@ -79,6 +85,22 @@ void add_differences(const std::string& key, const toml::node* before, const tom
     if (b == nullptr || b->get(name) == nullptr)
       add_differences(fmt::format("{}.{}", key, name.str()), &value, nullptr, found);
   }
+}
+
+// The keys that a variant gives other values, with dots, in the order of the file. What it says of itself is none.
+std::vector<std::string> changed_keys(const toml::table& variant, const std::string& under = "") {
+  std::vector<std::string> keys;
+  for (const std::string& key : in_file_order(variant)) {
+    const toml::table* const inner = variant.get(key)->as_table();
+    const bool dots = key.find('.') != std::string::npos;
+    const std::string whole = under.empty() ? key : under + "." + key;
+    if (inner != nullptr && !inner->is_inline() && !dots) {
+      for (std::string& one : changed_keys(*inner, whole)) keys.push_back(std::move(one));
+    } else if (dots || !under.empty() || key == "duration") {
+      keys.push_back(whole);
+    }
+  }
+  return keys;
 }
 
 }  // namespace
@@ -399,7 +421,8 @@ const std::string& ScenarioFile::advice() const {
 }
 
 std::vector<Difference> ScenarioFile::differences(std::string_view before, std::string_view after,
-                                                  Where where) const {
+                                                  Where where,
+                                                  const std::vector<Override>& overrides) const {
   const toml::table* const all = impl_->root["variant"].as_table();
   if (all == nullptr) return {};
   const auto made = [&](std::string_view variant) {
@@ -408,6 +431,7 @@ std::vector<Difference> ScenarioFile::differences(std::string_view before, std::
     if (const toml::table* mine = (*all)[variant].as_table()) put_all(root, *mine, unused, "");
     if (const toml::table* on = impl_->root["on"][to_string(where)].as_table())
       put_all(root, *on, unused, "");
+    for (const Override& o : overrides) put_text(root, o, unused);
     return root;
   };
   const toml::table first = made(before), second = made(after);
@@ -415,10 +439,10 @@ std::vector<Difference> ScenarioFile::differences(std::string_view before, std::
   for (const std::string_view variant : {after, before}) {
     const toml::table* const mine = (*all)[variant].as_table();
     if (mine == nullptr) continue;
-    for (const std::string& key : in_file_order(*mine)) {
-      // What a variant says of itself is no difference of what is played.
-      if (key.find('.') == std::string::npos && key != "duration") continue;
-      const auto known = [&](const Difference& d) { return d.key == key; };
+    for (const std::string& key : changed_keys(*mine)) {
+      const auto known = [&](const Difference& d) {
+        return d.key == key || d.key.starts_with(key + ".");
+      };
       if (std::any_of(found.begin(), found.end(), known)) continue;
       add_differences(key, at_key(first, key), at_key(second, key), found);
     }

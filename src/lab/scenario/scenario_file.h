@@ -103,8 +103,8 @@ class ScenarioFile {
   // What follows from the whole of it, in words; empty: nothing is said.
   const std::string& advice() const;
   // What the second variant has otherwise than the first, in one world.
-  std::vector<Difference> differences(std::string_view before, std::string_view after,
-                                      Where where) const;
+  std::vector<Difference> differences(std::string_view before, std::string_view after, Where where,
+                                      const std::vector<Override>& overrides = {}) const;
 
   // Of one variant in one world. An override that leads nowhere, or to something that cannot be, is an error.
   Result<Scenario> scenario(std::string_view variant, Where where,

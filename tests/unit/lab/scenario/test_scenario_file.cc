@@ -158,6 +158,16 @@ TEST(ScenarioFile, WhereVariantsDiffer) {
   EXPECT_EQ(found["host.client.settings.tcp_tw_reuse"], "0 to 1");
   EXPECT_EQ(found["clients.load.rate"], "10 to 20");
   EXPECT_TRUE(file->differences("on", "on", Where::Endpoint).empty());
+  // What is set for all of them makes no difference.
+  EXPECT_EQ(file->differences("off", "on", Where::Endpoint, {{"clients.load.rate", "5"}}).size(),
+            found.size() - 1);
+  // As tables within tables it is the same.
+  std::string text = kGood;
+  const std::string quoted = "\"host.client.settings.tcp_tw_reuse\" = 1";
+  text.replace(text.find(quoted), quoted.size(), "host.client.settings.tcp_tw_reuse = 1");
+  const auto plain = ScenarioFile::parse(text, "x.toml");
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_EQ(plain->differences("off", "on", Where::Endpoint).size(), found.size());
   const auto scenario = file->scenario("on", Where::Endpoint);
   for (const Change& c : changes(file->differences("off", "on", Where::Endpoint), *scenario)) {
     if (c.command.empty()) continue;
