@@ -1,6 +1,7 @@
 #include "lab/private_folder.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,7 +55,7 @@ Result<PrivateFolder> PrivateFolder::make() {
   take_away_leftovers(where);
   // Another run may have taken it for a leftover before it was locked.
   for (int i = 0; i < 10; ++i) {
-    std::string path = (where / (std::string(kBegin) + "XXXXXX")).string();
+    std::string path = (where / fmt::format("{}XXXXXX", kBegin)).string();
     if (::mkdtemp(path.data()) == nullptr)
       return tl::unexpected(system_error(errno, "cannot make a folder, " + path));
     if (UniqueFd lock = locked(path); lock) return PrivateFolder(path, std::move(lock));
