@@ -97,6 +97,15 @@ int draw(const LabArguments& arguments, const ScenarioFile& file,
 }  // namespace
 
 int run_lab_run(const LabArguments& arguments) {
+  for (const auto& [option, path] : {std::pair("--log", &arguments.log),
+                                     {"--pcap", &arguments.pcap},
+                                     {"--html", &arguments.html}}) {
+    if (*path != "-") continue;
+    complain(kLab,
+             fmt::format("{} -: standard output is taken by what the run comes to; name a file",
+                         option));
+    return exit_code::kUsage;
+  }
   int code = 0;
   const auto file = find_scenario(arguments.scenario, code);
   if (!file) return code;

@@ -244,6 +244,12 @@ holds = "outage.at == 2 and open.result == ECONNREFUSED and abs(open.took - 1.00
             code, out, _ = run("run", self.refused, option, os.path.join(folder, "no", "x"))
             self.assertEqual(code, 73, out)
 
+    def test_standard_output_is_taken(self):
+        for option in ("--log", "--pcap", "--html"):
+            code, out, err = run("run", self.refused, option, "-")
+            self.assertEqual((code, out), (64, ""))
+            self.assertIn(option + " -: standard output is taken", err)
+
     def test_a_full_disk_ends_a_run(self):
         scenario = os.path.join(SOURCE, "scenarios", "port-exhaustion-full.toml")
         code, out, _ = run("run", scenario, "--variant", "reuse", "--log", "/dev/full")
