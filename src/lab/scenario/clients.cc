@@ -17,9 +17,8 @@ class Clients final : public Program {
       : spec_(spec), stage_(stage), host_(stage.host(spec.host)) {}
 
   void start() override {
-    for (const auto& [name, port] : spec_.to) {
-      destinations_.push_back({stage_.host(name).address(host().address()), port});
-    }
+    for (const Destination& to : spec_.to)
+      destinations_.push_back(stage_.endpoint(to, host().address()));
     began_ = later(stage_.now(), spec_.when.begins);
     ends_ = later(stage_.now(), spec_.when.ends);
     stage_.agenda().at(began_, [this] {

@@ -70,6 +70,10 @@ class EndpointHost final : public LabHost {
   Outcome<Endpoint> local(Sock socket) override { return host_->local(id(socket)); }
   Readiness readiness(Sock socket) override { return host_->readiness(id(socket)); }
 
+  Settings settings() override {
+    const auto seen = snapshot();
+    return seen && !seen->namespaces.empty() ? seen->namespaces.front().settings : Settings{};
+  }
   Result<void> set(const std::string& name, const std::string& value) override {
     touch();
     return host_->set(name, value);

@@ -20,6 +20,7 @@
 
 #include "kernel/file.h"
 #include "kernel/proc_net.h"
+#include "kernel/settings_read.h"
 #include "kernel/sock_diag.h"
 #include "kernel/text.h"
 #include "lab/epoll_watch.h"
@@ -254,6 +255,13 @@ class Namespaced final : public KernelHost, private PacketNode {
     if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
     const UnlimitedDescriptors room;
     return write_sysctl({path_of(name), value});
+  }
+  Settings settings() override {
+    Settings all;
+    std::vector<NotRead> not_read;
+    const UnlimitedDescriptors room;
+    if (enter()) read_settings(all, not_read);
+    return all;
   }
   HostCounts counts() override {
     const UnlimitedDescriptors room;

@@ -77,6 +77,8 @@ class LabHost {
   virtual Readiness readiness(Sock socket) = 0;
 
   virtual Result<void> set(const std::string& name, const std::string& value) = 0;
+  // As they are now.
+  virtual Settings settings() = 0;
   // The whole of it walks all sockets; time_waits() does not.
   virtual HostCounts counts() = 0;
   virtual std::uint64_t time_waits() = 0;

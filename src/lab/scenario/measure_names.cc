@@ -10,6 +10,7 @@
 #include "lab/scenario/toml_table.h"
 #include "lastack/counters.h"
 #include "lastack/doctor.h"
+#include "lastack/settings.h"
 #include "model/printable.h"
 
 namespace lastack::lab {
@@ -27,6 +28,10 @@ const Words& of_host() {
     }
     for (const auto& counter : counter_table())
       all.push_back(fmt::format("counters.{}", counter.name));
+    for (const SettingInfo& setting : setting_table())
+      all.push_back(fmt::format("settings.{}", setting.name));
+    for (const char* of : {"first", "last"})
+      all.push_back(fmt::format("settings.ip_local_port_range.{}", of));
     for (const FindingInfo& finding : finding_catalogue())
       all.push_back(fmt::format("findings.{}", finding.id));
     return all;

@@ -104,6 +104,7 @@ class Play final : public Stage {
     if (!hosts_[name]->crash(quiet)) return false;
     ids_[name] = hosts_[name]->id();
     lay_links();
+    settings_.clear();
     happened(name, Happening::HostCrashed, quiet ? "quiet for an MSL" : "");
     mark(name + " crashes");
     if (faults_) faults_->moved(before, ids_[name]);
@@ -112,6 +113,7 @@ class Play final : public Stage {
   }
   void was_set(const std::string& host, const std::string& setting,
                const std::string& value) override {
+    settings_.clear();
     happened(host, Happening::SettingChanged, fmt::format("{} = {}", setting, value));
     mark(fmt::format("{}: {} = {}", host, setting, value));
   }
@@ -490,13 +492,30 @@ class Play final : public Stage {
     return false;
   }
 
+  // "client.settings.tcp_tw_reuse": looked at once, and again after a change.
+  void measure_settings(LabHost& host, Measures& into) {
+    const auto known = settings_.find(&host);
+    const Settings& all =
+        known != settings_.end() ? known->second : settings_[&host] = host.settings();
+    const std::string name = host.name() + ".settings.";
+    for (const SettingInfo& one : setting_table()) {
+      if (const auto value = all.*one.member)
+        into[fmt::format("{}{}", name, one.name)] = static_cast<double>(*value);
+    }
+    if (!all.ip_local_port_range) return;
+    into[name + "ip_local_port_range.first"] = static_cast<double>(all.ip_local_port_range->low);
+    into[name + "ip_local_port_range.last"] = static_cast<double>(all.ip_local_port_range->high);
+  }
+
   // For `until`: whatever is measured so far.
   const Measure* measure_now(std::string_view name) {
     const std::size_t dot = name.find('.');
     if (dot == std::string_view::npos) return nullptr;
     if (const auto host = hosts_.find(std::string(name.substr(0, dot))); host != hosts_.end()) {
-      if (!of_host(host->first, name.substr(dot + 1), counts_now(*host->second),
-                   before_[host->first], now_)) {
+      if (name.substr(dot + 1).starts_with("settings.")) {
+        measure_settings(*host->second, now_);
+      } else if (!of_host(host->first, name.substr(dot + 1), counts_now(*host->second),
+                          before_[host->first], now_)) {
         return nullptr;
       }
     } else {
@@ -558,6 +577,7 @@ class Play final : public Stage {
       }
       of_host(host.name(), "ports_exhausted", now, before, all);
       of_host(host.name(), "descriptors", now, before, all);
+      measure_settings(host, all);
       all[host.name() + ".most.TIME_WAIT"] = static_cast<double>(most_[i].time_waits);
       all[host.name() + ".most.descriptors"] = static_cast<double>(most_[i].descriptors);
     }
@@ -597,6 +617,7 @@ class Play final : public Stage {
   std::unique_ptr<RealPrograms> real_;
   std::optional<Steps> steps_;
   std::map<std::string, HostCounts> before_;
+  std::map<const LabHost*, Settings> settings_;
   std::map<const LabHost*, HostCounts> looked_;  // by the condition that is asked now
   std::vector<Sample> most_;
   Measures now_;

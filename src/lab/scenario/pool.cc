@@ -18,7 +18,7 @@ class Pool final : public Program {
   }
 
   void start() override {
-    to_ = {stage_.host(spec_.to).address(host().address()), spec_.port};
+    to_ = stage_.endpoint(spec_.to, host().address());
     began_ = later(stage_.now(), spec_.when.begins);
     stage_.agenda().at(began_, [this] { due(); });
     if (spec_.when.ends != Duration::max()) {

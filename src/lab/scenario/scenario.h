@@ -93,6 +93,13 @@ enum class Closing : std::uint8_t {
   Reset,  // with a RST instead (SO_LINGER with zero time)
 };
 
+// "server:80", or an address of its own choice: "10.0.0.9:80", "[fd00::9]:80".
+struct Destination {
+  std::string host;                    // empty: whoever has the address, or nobody
+  std::optional<IpAddress> address{};  // else one of the host's
+  Port port = 0;
+};
+
 // When a program runs: from the start of the scenario, or from when a step has ended.
 struct Timetable {
   std::string after;  // a step; empty: the start
@@ -119,9 +126,9 @@ struct ServerSpec {
 // Connections, each for `requests` requests.
 struct ClientsSpec {
   std::string name, host;
-  std::vector<std::pair<std::string, Port>> to;  // hosts and ports, in turn
-  std::vector<IpAddress> sources;                // in turn; empty: the host's choice
-  double rate = 0;  // connections a second; 0: as fast as `at_once` lets
+  std::vector<Destination> to;     // in turn
+  std::vector<IpAddress> sources;  // in turn; empty: the host's choice
+  double rate = 0;                 // connections a second; 0: as fast as `at_once` lets
   std::uint32_t at_once = 1'000'000;
   std::uint64_t count = UINT64_MAX;
   std::size_t request = 1, answer = 1;
@@ -138,8 +145,7 @@ struct ClientsSpec {
 // Requests over connections that are kept.
 struct PoolSpec {
   std::string name, host;
-  std::string to;
-  Port port = 80;
+  Destination to;
   double rate = 100;  // requests a second
   std::uint32_t size = 8;
   std::size_t request = 1, answer = 1;
@@ -190,8 +196,8 @@ struct StepSpec {
   std::string host;
   std::string socket;  // what it is called, or to be called
   std::string of;      // Accept: the listener
-  std::string to;      // Connect: a host
-  Port port = 0;       // Connect: of the destination; Listen
+  Destination to;      // Connect
+  Port port = 0;       // Listen
   Port from_port = 0;  // Connect: bind() to it first
   std::optional<IpAddress> from_address;
   std::vector<std::pair<Option, int>> options;  // before bind()

@@ -51,8 +51,8 @@ void read_times(TomlTable& table, Duration& begins, Duration& ends) {
   if (ends <= begins) table.wrong("ends", "has to be later than begins");
 }
 
-std::pair<std::string, Port> host_and_port(TomlTable& table, std::string_view key,
-                                           const std::string& written) {
+Destination Names::destination(TomlTable& table, std::string_view key,
+                               const std::string& written) const {
   const std::size_t colon = written.rfind(':');
   unsigned port = 0;
   bool good = colon != std::string::npos && colon > 0 && colon + 1 < written.size() &&
@@ -66,7 +66,11 @@ std::pair<std::string, Port> host_and_port(TomlTable& table, std::string_view ke
                 fmt::format("has to be a host and a port, such as \"server:80\", and not \"{}\"",
                             printable(written)));
   }
-  return {written.substr(0, colon), static_cast<Port>(port)};
+  std::string name = written.substr(0, colon);
+  if (name.size() > 2 && name.front() == '[' && name.back() == ']')
+    name = name.substr(1, name.size() - 2);
+  if (const auto address = IpAddress::parse(name)) return {"", address, static_cast<Port>(port)};
+  return {host(table, key, name), std::nullopt, static_cast<Port>(port)};
 }
 
 }  // namespace lastack::lab

@@ -19,6 +19,8 @@ struct Names {
   std::string host(TomlTable& table, std::string_view key, const std::string& name,
                    bool or_nat = false) const;
   std::string needed_host(TomlTable& table, std::string_view key) const;
+  // "server:80", "10.0.0.9:80" or "[fd00::9]:80", as `key` has it.
+  Destination destination(TomlTable& table, std::string_view key, const std::string& written) const;
   // What `after` says: a step, or a real program; "": nothing.
   std::string after(TomlTable& table) const;
   Timetable timetable(TomlTable& table) const;
@@ -26,8 +28,5 @@ struct Names {
 
 // `begins` and `ends`.
 void read_times(TomlTable& table, Duration& begins, Duration& ends);
-// "server:80"
-std::pair<std::string, Port> host_and_port(TomlTable& table, std::string_view key,
-                                           const std::string& written);
 
 }  // namespace lastack::lab

@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <set>
-#include <tuple>
 
 #include "lab/option_names.h"
 #include "lab/scenario/program_reader.h"
@@ -269,8 +268,7 @@ ClientsSpec read_clients(TomlTable& t, const Names& names, std::size_t number) {
   if (const auto v = t.text("name")) c.name = plain_name(t, "name", *v);
   c.host = names.needed_host(t, "host");
   for (const std::string& to : t.texts("to")) {
-    c.to.push_back(host_and_port(t, "to", to));
-    names.host(t, "to", c.to.back().first);
+    c.to.push_back(names.destination(t, "to", to));
   }
   if (c.to.empty()) t.wrong("to", "is missing: \"server:80\", or a list of such");
   c.sources = t.addresses("source");
@@ -302,8 +300,7 @@ PoolSpec read_pool(TomlTable& t, const Names& names, std::size_t number) {
   p.host = names.needed_host(t, "host");
   const auto to = t.text("to");
   if (!to) t.wrong("to", "is missing: \"server:80\"");
-  std::tie(p.to, p.port) = host_and_port(t, "to", *to);
-  names.host(t, "to", p.to);
+  p.to = names.destination(t, "to", *to);
   if (const auto v = t.number("rate", 0.001, 1e7)) p.rate = *v;
   if (const auto v = t.whole("size", 1, 100'000)) p.size = static_cast<std::uint32_t>(*v);
   if (const auto v = t.whole("request", 1, 1 << 30)) p.request = static_cast<std::size_t>(*v);
@@ -362,8 +359,7 @@ StepSpec read_step(TomlTable& t, const Names& names, std::size_t number,
       s.socket = new_socket();
       const auto to = t.text("to");
       if (!to) t.wrong("to", "is missing: \"server:80\"");
-      std::tie(s.to, s.port) = host_and_port(t, "to", *to);
-      names.host(t, "to", s.to);
+      s.to = names.destination(t, "to", *to);
       if (const auto v = t.whole("from_port", 1, 65535)) s.from_port = static_cast<Port>(*v);
       s.from_address = t.address("from_address");
       s.options = read_options(t);

@@ -24,6 +24,10 @@ class Stage {
   Instant began() const { return began_; }
   Agenda& agenda() { return agenda_; }
   LabHost& host(const std::string& name) { return *hosts_.at(name); }
+  // Of a host the first address of the family of `like`.
+  Endpoint endpoint(const Destination& to, std::optional<IpAddress> like) {
+    return {to.address ? *to.address : host(to.host).address(like), to.port};
+  }
   // It loses its memory. False: it cannot.
   virtual bool crash(const std::string& host, bool quiet) = 0;
   // A step has changed a setting of it.

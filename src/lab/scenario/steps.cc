@@ -240,9 +240,9 @@ std::optional<std::string> Steps::connect(Active& active) {
   if (!active.called) {
     active.called = true;
     Socket& socket = socket_of(spec.socket, host);
-    const IpAddress to =
-        stage_.host(spec.to).address(spec.from_address ? spec.from_address : host.address());
-    const auto sock = host.open(!to.is_v4(), socket);
+    const Endpoint to = stage_.endpoint(
+        spec.to, spec.from_address ? spec.from_address : std::optional(host.address()));
+    const auto sock = host.open(!to.address.is_v4(), socket);
     if (!sock) return word(sock.error());
     socket.sock = *sock;
     socket.open = true;
@@ -250,11 +250,11 @@ std::optional<std::string> Steps::connect(Active& active) {
       if (const auto set = host.set_option(socket.sock, option, value); !set) return word(set);
     }
     if (spec.from_port != 0 || spec.from_address) {
-      const IpAddress any = to.is_v4() ? IpAddress::v4(0) : IpAddress::v6({});
+      const IpAddress any = to.address.is_v4() ? IpAddress::v4(0) : IpAddress::v6({});
       const auto bound = host.bind(socket.sock, {spec.from_address.value_or(any), spec.from_port});
       if (!bound) return word(bound);
     }
-    const auto begun = host.connect(socket.sock, {to, spec.port});
+    const auto begun = host.connect(socket.sock, to);
     if (begun) return "ok";
     if (begun.error() != Err::in_progress) return word(begun);
     return std::nullopt;

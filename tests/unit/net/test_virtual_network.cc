@@ -1,4 +1,6 @@
 // The wire in memory does what its options say, no more, and the same thing every time.
+#include <map>
+
 #include "unit/net/allocations.h"
 #include "unit/net/wire_pair.h"
 #include "wire/tcp_segment.h"
@@ -153,6 +155,36 @@ TEST(VirtualNetwork, SuperSegmentsAreCutUnlessTheLinkCarriesThem) {
       EXPECT_EQ(longest, 1500u);
     }
   }
+}
+
+TEST(VirtualNetwork, LinksThatAreNotNamedChangeTogether) {
+  VirtualNetwork net(1, {.delay = 1ms});
+  Host& a = net.add_host({.name = "a"}, {IpAddress::v4(1)});
+  Host& b = net.add_host({.name = "b"}, {IpAddress::v4(2)});
+  Host& c = net.add_host({.name = "c"}, {IpAddress::v4(3)});
+  net.link(a, c, {.delay = 2ms});
+  std::map<std::uint64_t, Instant> sent;
+  std::map<NodeId, Duration> took;  // of the first packet to each
+  net.add_tap([&](const WireNote& note) {
+    if (note.from != net.id(a)) return;
+    if (note.event == WireEvent::Sent) sent[note.number] = note.at;
+    if (note.event == WireEvent::Delivered) took.try_emplace(note.to, note.at - sent[note.number]);
+  });
+  // A SYN to each, and to itself.
+  const auto syns = [&] {
+    took.clear();
+    for (const std::uint32_t to : {2U, 3U, 1U})
+      (void)a.connect(*a.open(), {IpAddress::v4(to), 80}, net.now());
+    net.touch(a);
+    net.run_for(100ms);
+  };
+  using Took = std::map<NodeId, Duration>;
+  syns();
+  EXPECT_EQ(took, (Took{{net.id(a), 1us}, {net.id(b), 1ms}, {net.id(c), 2ms}}));
+  net.set_everywhere({.delay = 7ms});
+  syns();
+  EXPECT_EQ(took, (Took{{net.id(a), 1us}, {net.id(b), 7ms}, {net.id(c), 2ms}}));
+  EXPECT_THROW(net.set_everywhere({.loss = 2}), std::invalid_argument);
 }
 
 TEST(VirtualNetwork, AFaultKnowsWhatAPacketIs) {

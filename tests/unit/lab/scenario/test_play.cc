@@ -319,5 +319,60 @@ steps = [
   EXPECT_EQ(word(sooner, "got.result"), "timeout");
 }
 
+TEST(Play, AnAddressIsADestinationToo) {
+  const auto r = played(R"(scenario = "x"
+[host.client]
+address = ["10.0.0.1", "fd00::1"]
+[host.server]
+address = ["10.0.0.2", "10.0.0.3", "fd00::2"]
+[[server]]
+name = "second"
+host = "server"
+address = "10.0.0.3"
+port = 81
+[[clients]]
+name = "load"
+host = "client"
+to = ["10.0.0.3:81", "server:81"]
+at_once = 2
+count = 4
+[script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80, address = "10.0.0.3" },
+  { do = "listen", host = "server", socket = "m", port = 80, address = "fd00::2" },
+  { name = "first", do = "connect", host = "client", socket = "a", to = "server:80" },
+  { name = "own", do = "connect", host = "client", socket = "b", to = "10.0.0.3:80" },
+  { name = "v6", do = "connect", host = "client", socket = "c", to = "[fd00::2]:80" },
+  { name = "nobody", do = "connect", host = "client", socket = "d", to = "10.9.9.9:80", within = "10 s" },
+]
+)");
+  EXPECT_EQ(word(r, "first.result"), "ECONNREFUSED");
+  EXPECT_EQ(word(r, "own.result"), "ok");
+  EXPECT_EQ(word(r, "v6.result"), "ok");
+  EXPECT_EQ(word(r, "nobody.result"), "timeout");
+  EXPECT_EQ(number(r, "load.done"), 2);
+  EXPECT_EQ(number(r, "load.failed.ECONNREFUSED"), 2);
+}
+
+TEST(Play, SettingsAreMeasured) {
+  const auto r = played(R"(scenario = "x"
+[host.client]
+settings = { tcp_fin_timeout = 7, ip_local_port_range = "5000 5009" }
+[host.server]
+[script]
+steps = [
+  { name = "before", do = "until", holds = "client.settings.tcp_fin_timeout == 7", within = "1 s" },
+  { do = "set", host = "client", setting = "tcp_fin_timeout", value = 9 },
+  { name = "after", do = "until", holds = "client.settings.tcp_fin_timeout == 9", within = "1 s" },
+]
+)");
+  EXPECT_EQ(word(r, "before.result"), "ok");
+  EXPECT_EQ(word(r, "after.result"), "ok");
+  EXPECT_EQ(number(r, "client.settings.tcp_fin_timeout"), 9);
+  EXPECT_EQ(number(r, "server.settings.tcp_fin_timeout"), 60);
+  EXPECT_EQ(number(r, "client.settings.ip_local_port_range.first"), 5000);
+  EXPECT_EQ(number(r, "client.settings.ip_local_port_range.last"), 5009);
+}
+
 }  // namespace
 }  // namespace lastack::lab
