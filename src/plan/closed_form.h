@@ -12,6 +12,13 @@
 //
 //   And by Little's law rate x L are open, rate x T in TIME_WAIT (claim C4). The kernel's timer is up to 2 s late for
 //   60 s (linux-facts, docs/figures.md), one on average, which makes 463; what follows is without it.
+//
+//   Connections come evenly, so that a port which may be had again waits for the next one of its pool: it serves every
+//   n-th of them, n = floor(rate of the pool x hold) + 1. That matters where ports are few.
+//
+//   Where a four-tuple is used again while its record lasts (tcp_tw_reuse; a record at the end that accepts), the new
+//   connection takes the record's place. connect() goes on 1 to 8 steps behind the port it took last (linux_walk.h), so
+//   that it takes a port in one round of 4.5, and the time to a port's next use is so many rounds, geometrically.
 #pragma once
 
 #include <cstdint>
@@ -40,15 +47,22 @@ double most_records(const Load& load);
 
 // What the ports carry. Beyond it connect() gives EADDRNOTAVAIL (BindZero: bind() EADDRINUSE).
 double carried_by_ports(const Load& load);
+// Of connections that come evenly at `rate`, what the ports carry: no more than the above.
+double carried_at(const Load& load, double rate);
+// Ports of a pool in the parity that is tried first: that of the low end, with BindZero the other one (linux-facts 22).
+// All of them where the walk goes in steps of one.
+double first_parity_ports(const Load& load);
 // What they carry before connect() has to walk past one parity (claim C2); infinity where it never has to.
 double carried_by_first_parity(const Load& load);
-// A connect() that passes over a whole parity, in seconds of processor time.
+// A connect() (BindZero: a bind()) that passes over a whole parity, in seconds of processor time.
 double walk_s(const Load& load);
 // The rate at which these walks alone keep one processor busy; infinity where there are none.
 double processor_full_at(const Load& load);
 // What fits into tcp_max_tw_buckets; beyond it connections skip TIME_WAIT (claim B1).
 double carried_by_records(const Load& load);
 double carried_by_descriptors(const Load& load);
+// Of connections that come evenly at `rate`, as carried_at().
+double carried_by_descriptors_at(const Load& load, double rate);
 // nf_conntrack_max, where it is given: beyond it packets are dropped. An entry outlives its connection by the
 // module's own time-out of TIME_WAIT, 120 s unless set, whoever closes first.
 double carried_by_conntrack(const Load& load);
@@ -70,6 +84,9 @@ struct Demand {
   double conntrack = 0;  // entries, were the module loaded
 };
 Demand demand_at(const Load& load, double rate);
+
+// How often what happens repeats itself when connections come evenly at `rate`: a port's turn.
+double cycle_s(const Load& load, double rate);
 
 // When more comes than the ports carry: until the first connect() fails, seconds from an idle start; infinity: never.
 double first_failure_s(const Load& load, double rate);

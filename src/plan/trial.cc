@@ -15,6 +15,9 @@ namespace {
 
 constexpr Port kServicePort = 80;
 constexpr int kSamples = 4000;
+// A connection ends so much late: what it held is not there for one that comes at the very moment when it should have
+// ended, whatever order events of one moment have. A kernel's timers are never early either.
+constexpr Duration kLate = 10ns;
 constexpr std::int64_t kPlenty = 0x7fffffff;
 
 IpAddress source_address(std::uint32_t i) {
@@ -61,8 +64,7 @@ class Trial {
         server_(net_.add_node({.name = "server", .settings = server_settings(load)}, {})),
         client_(net_.add_node({.name = "client",
                                .settings = client_settings(load),
-                               .port_choice = PortChoice::LinuxWalk,
-                               .most_sockets = sockets()},
+                               .port_choice = PortChoice::LinuxWalk},
                               {})) {
     for (std::uint32_t i = 0; i < load.sources; ++i) client_.host().add_address(source_address(i));
     for (std::uint32_t i = 0; i < load.destinations; ++i) {
@@ -85,11 +87,12 @@ class Trial {
     const std::uint64_t overflow = client_.host().counters().TCPTimeWaitOverflow;
     net_.run_until(end_);
     const double length = seconds(options_.measured);
+    result_.overflow_per_second =
+        static_cast<double>(client_.host().counters().TCPTimeWaitOverflow - overflow) / length;
+    net_.run_until(end_ + 2 * load_.round_trip);  // what had begun
     result_.opened_per_second = static_cast<double>(opened_) / length;
     result_.failed_per_second = static_cast<double>(failed_) / length;
     result_.without_descriptor_per_second = static_cast<double>(without_descriptor_) / length;
-    result_.overflow_per_second =
-        static_cast<double>(client_.host().counters().TCPTimeWaitOverflow - overflow) / length;
     if (opened_ > 0) {
       result_.second_parity_share =
           static_cast<double>(second_parity_) / static_cast<double>(opened_);
@@ -102,14 +105,7 @@ class Trial {
   }
 
  private:
-  std::uint32_t sockets() const {
-    const std::uint32_t most = HostOptions{}.most_sockets;
-    return options_.limit_descriptors
-               ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(load_.descriptors, 1, most))
-               : most;
-  }
-
-  bool measuring() const { return client_.now() >= from_; }
+  bool counts(Instant begun) const { return begun >= from_ && begun < end_; }
 
   Task<> offer() {
     for (std::uint64_t i = 0;; ++i) {
@@ -123,11 +119,17 @@ class Trial {
 
   Task<> connection(std::uint64_t number) {
     const Instant begun = client_.now();
+    // Evenly over the sources as well, and so evenly for the pool of each of them.
     const auto pair =
         static_cast<std::uint32_t>(number % (std::uint64_t{load_.sources} * load_.destinations));
+    if (options_.limit_descriptors && descriptors_ >= load_.descriptors) {
+      fail(Err::too_many_files, begun);
+      co_return;
+    }
+    ++descriptors_;
     ConnectOptions options;
-    options.from = Endpoint{source_address(pair / load_.destinations), 0};
-    std::deque<Port>* own = nullptr;
+    options.from = Endpoint{source_address(pair % load_.sources), 0};
+    OwnPorts* own = nullptr;
     switch (load_.source_port) {
       case PortSource::OwnRange:
         options.set(Option::local_port_range, room_.range.high << 16 | room_.range.low);
@@ -139,45 +141,74 @@ class Trial {
         break;
       case PortSource::Explicit:
         own = &ports_[pair];
-        if (own->empty()) {
-          fail(Err::address_not_available, begun);
-          co_return;
-        }
-        options.from->port = own->front();
-        own->pop_front();
         options.set(Option::reuse_address, 1);
         break;
     }
-    const Endpoint to{service_address(pair % load_.destinations), kServicePort};
-    auto stream = co_await client_.connect(to, options);
-    if (!stream) {
-      fail(stream.error(), begun);
+    const Endpoint to{service_address(pair / load_.sources), kServicePort};
+    Outcome<TcpStream> stream = tl::unexpected(Err::address_not_available);
+    if (own != nullptr) {
+      stream = co_await connect_from(*own, to, options);
     } else {
-      if (begun >= from_) {
-        ++opened_;
-        if (const auto local = stream->local(); local && (local->port - room_.range.low) % 2 != 0)
-          ++second_parity_;
-      }
-      if (load_.peer_closes_first) {
-        std::array<std::byte, 64> nothing;
-        (void)co_await stream->read(nothing);
-      } else {
-        co_await client_.sleep_until(begun + load_.lifetime);
-      }
-      (void)stream->close();
+      stream = co_await client_.connect(to, options);
     }
+    if (!stream) {
+      --descriptors_;
+      fail(stream.error(), begun);
+      co_return;
+    }
+    if (counts(begun)) {
+      ++opened_;
+      if (const auto local = stream->local(); local && is_second(local->port)) ++second_parity_;
+    }
+    if (load_.peer_closes_first) {
+      std::array<std::byte, 64> nothing;
+      (void)co_await stream->read(nothing);
+    } else {
+      co_await client_.sleep_until(begun + load_.lifetime + kLate);
+    }
+    (void)stream->close();
+    --descriptors_;
     if (own != nullptr) {
       // It is to be had again when the other end has closed as well.
       const Port port = options.from->port;
       co_await client_.sleep_for(load_.round_trip);
-      own->push_back(port);
+      own->ended.push_back(port);
     }
+  }
+
+  // A program with a list of ports of its own: those whose connection has ended, longest ago first; and what was refused
+  // it, since it is in TIME_WAIT: of these the one that has waited longest, if there is no other.
+  struct OwnPorts {
+    std::deque<Port> ended, refused;
+  };
+
+  Task<Outcome<TcpStream>> connect_from(OwnPorts& own, Endpoint to, ConnectOptions& options) {
+    while (!own.ended.empty()) {
+      options.from->port = own.ended.front();
+      own.ended.pop_front();
+      auto stream = co_await client_.connect(to, options);
+      if (stream) co_return stream;
+      own.refused.push_back(options.from->port);
+    }
+    if (own.refused.empty()) co_return tl::unexpected(Err::address_not_available);
+    options.from->port = own.refused.front();
+    own.refused.pop_front();
+    auto stream = co_await client_.connect(to, options);
+    if (!stream) own.refused.push_front(options.from->port);
+    co_return stream;
+  }
+
+  // Of the parity that is tried when the first has nothing left (linux-facts 19, 22).
+  bool is_second(Port port) const {
+    const bool of_low_end = (port - room_.range.low) % 2 == 0;
+    return of_low_end == (load_.source_port == PortSource::BindZero);
   }
 
   Task<> serve(TcpStream stream) {
     if (load_.peer_closes_first) {
       // Accepted one and a half round trips after connect(), and the FIN takes another half.
-      co_await server_.sleep_for(std::max(Duration{}, load_.lifetime - 2 * load_.round_trip));
+      co_await server_.sleep_for(std::max(Duration{}, load_.lifetime - 2 * load_.round_trip) +
+                                 kLate);
       (void)stream.shutdown(ShutdownHow::Write);
     }
     std::array<std::byte, 64> nothing;
@@ -186,7 +217,7 @@ class Trial {
 
   void fail(Err error, Instant begun) {
     if (!result_.first_failure_s) result_.first_failure_s = seconds(begun - start_);
-    if (begun < from_) return;
+    if (!counts(begun)) return;
     if (error == Err::too_many_files) {
       ++without_descriptor_;
     } else {
@@ -210,7 +241,7 @@ class Trial {
     ports_.resize(std::size_t{load_.sources} * load_.destinations);
     for (auto& list : ports_) {
       for (std::uint32_t p = room_.range.low; p <= room_.range.high; ++p) {
-        if (!gone.contains(static_cast<Port>(p))) list.push_back(static_cast<Port>(p));
+        if (!gone.contains(static_cast<Port>(p))) list.ended.push_back(static_cast<Port>(p));
       }
     }
   }
@@ -222,8 +253,9 @@ class Trial {
   Node& server_;
   Node& client_;
   std::vector<Job> listening_;
-  std::vector<std::deque<Port>> ports_;  // of Explicit: the longest unused first
+  std::vector<OwnPorts> ports_;  // of Explicit, for each pair
   Instant start_{}, from_{}, end_{};
+  std::uint64_t descriptors_ = 0;  // that the connecting process has open
   std::uint64_t opened_ = 0, failed_ = 0, without_descriptor_ = 0, second_parity_ = 0;
   int samples_ = 0;
   Measured result_;
