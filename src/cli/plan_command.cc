@@ -56,6 +56,9 @@ struct PlanArguments {
   std::size_t width = 0;
 };
 
+// No TCP connection is shorter, on any host: connect() alone takes as long on loopback.
+constexpr Duration kShortest = 20us;
+
 CLI::Validator length() {
   return {
       [](const std::string& text) {
@@ -159,6 +162,17 @@ Or<void> tell(const CLI::App& command, const PlanArguments& arguments, Load& loa
     return tl::unexpected(
         Refusal{"--lifetime is needed: how long a connection is open, such as 50ms"});
   }
+  if (load.lifetime < kShortest) {
+    return tl::unexpected(Refusal{fmt::format(
+        "--lifetime takes 20us or more: no connection is shorter than its handshake, not '{}'",
+        arguments.lifetime)});
+  }
+  if (load.peer_closes_first && 2 * load.round_trip > load.lifetime) {
+    return tl::unexpected(Refusal{fmt::format(
+        "--round-trip {}: where the other end closes first, its FIN comes two round trips after connect() at the "
+        "earliest, and the lifetime is no longer than that",
+        arguments.round_trip)});
+  }
   if (load.round_trip > load.lifetime) {
     return tl::unexpected(Refusal{fmt::format(
         "--round-trip {} is longer than the lifetime; a connection is not open before its handshake, which takes one",
@@ -214,9 +228,12 @@ int run_plan(const CLI::App& command, const PlanArguments& arguments) {
     const double size = check_size(answer, options);
     if (size > kMostAttempts || (arguments.full && load.pairs() > kMostPairs)) {
       return refuse({fmt::format(
-          "--full: {:.0f} million connections between {:.0f} pairs of addresses are more than a check makes ({:.0f} million, {}); "
-          "without it a part of them is made",
-          size / 1e6, load.pairs(), kMostAttempts / 1e6, kMostPairs)});
+          "--check{}: {:.0f} million connections between {:.0f} pairs of addresses are more than a check makes ({:.0f} million, "
+          "{}); {}",
+          arguments.full ? " --full" : "", size / 1e6, load.pairs(), kMostAttempts / 1e6,
+          kMostPairs,
+          arguments.full ? "without --full a part of them is made"
+                         : "the rate is that far above what can be carried, or below")});
     }
     const bool terminal = isatty(STDERR_FILENO) != 0;
     if (terminal) {

@@ -15,7 +15,7 @@ inline constexpr std::uint64_t kOpenSocketBytes = 3900;   // established and idl
 // for the 14,116 ports of one parity of the usual range, 3.5 us with none to walk past.
 inline constexpr double kConnectSeconds = 3.5e-6;
 inline constexpr double kPassedPortSeconds = 668e-6 / 14116;
-// The same of bind() to port 0.
+// The same of bind() to port 0: 616 us for the 4,096 ports of one parity of a range of 8,192.
 inline constexpr double kPassedBoundPortSeconds = 1.5e-7;
 
 }  // namespace lastack::kernel_cost

@@ -76,8 +76,9 @@ SeenLoad seen(const Observation& observation, const NamespaceSnapshot& ns, const
   }
   if (load.rate <= 0) return s;
   const double lifetime = static_cast<double>(h.established) / load.rate;
+  // No connection is shorter than its handshake; and a year is as good as for ever.
   load.lifetime = std::chrono::round<Duration>(
-      std::chrono::duration<double>(std::min(lifetime, 366.0 * 86400)));
+      std::chrono::duration<double>(std::clamp(lifetime, 20e-6, 366.0 * 86400)));
   if (h.established == 0) {
     load.lifetime = 1ms;
     s.assumed.push_back("none was open at the moment of the look: a lifetime of 1 ms is assumed");

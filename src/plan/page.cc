@@ -67,6 +67,11 @@ std::string processors(double n) {
   return n < 1 ? percent(n) + " of a processor" : fmt::format("{:.1f} processors", n);
 }
 
+// The call that finds a local port.
+std::string chooser(const Load& load) {
+  return load.source_port == PortSource::BindZero ? "bind()" : "connect()";
+}
+
 std::string label(const Plan& p, LimitKind kind) {
   switch (kind) {
     case LimitKind::Ports:
@@ -74,7 +79,7 @@ std::string label(const Plan& p, LimitKind kind) {
              : p.load.pairs() == 1                      ? "local ports"
                                                         : "local ports of each pair";
     case LimitKind::FirstParity:
-      return "  of them, before connect() is dear";
+      return "  of them, before " + chooser(p.load) + " is dear";
     case LimitKind::Records:
       return "TIME_WAIT records here";
     case LimitKind::Descriptors:
@@ -106,7 +111,7 @@ std::string beyond(const Plan& p, LimitKind kind) {
       return p.load.source_port == PortSource::BindZero ? "bind(): EADDRINUSE"
                                                         : "connect(): EADDRNOTAVAIL";
     case LimitKind::FirstParity:
-      return fmt::format("connect() walks {} ports", count(p.room.open_first_parity));
+      return fmt::format("{} walks {} ports", chooser(p.load), count(first_parity_ports(p.load)));
     case LimitKind::Records:
       return "connections skip TIME_WAIT";
     case LimitKind::Descriptors:
@@ -142,8 +147,8 @@ std::string sentence(const Plan& p) {
         "{} connections skip TIME_WAIT, and with it the protection from old segments and lost ACKs",
         rate(p.demand.overflow_per_second));
   } else if (p.demand.dear_share > 0) {
-    text = fmt::format("it fits, but connect() is dear: {} of all calls walk half the range",
-                       percent(p.demand.dear_share));
+    text = fmt::format("it fits, but {} is dear: {} of all calls walk half the range",
+                       chooser(p.load), percent(p.demand.dear_share));
   } else {
     text = "it fits";
   }
@@ -220,9 +225,9 @@ void limits(const Plan& p, Page& page) {
   if (d.dear_share > 0) {
     page.wrapped(
         "processor             ",
-        fmt::format("{} of all connect() walk past {} ports, {:.2f} ms each: {} or more at {}",
-                    percent(d.dear_share), count(p.room.open_first_parity), walk_s(p.load) * 1e3,
-                    processors(d.processors), rate(p.load.rate)),
+        fmt::format("{} of all {} walk past {} ports, {:.2f} ms each: {} or more at {}",
+                    percent(d.dear_share), chooser(p.load), count(first_parity_ports(p.load)),
+                    walk_s(p.load) * 1e3, processors(d.processors), rate(p.load.rate)),
         22);
   }
 }
@@ -235,7 +240,7 @@ void ways(const Plan& p, Page& page) {
     std::string text = way.text;
     if (!way.enough) text += " (not enough)";
     if (way.enough && way.cheap < p.load.rate)
-      text += fmt::format(" (connect() is dear beyond {})", rate(way.cheap));
+      text += fmt::format(" ({} is dear beyond {})", chooser(way.with), rate(way.cheap));
     page.wrapped(fmt::format("{:>2}. {:>10}  ", ++number, carries(way.carries)), text, 16);
     page.wrapped(fmt::format("{:16}price  ", ""), way.price, 23);
     if (!way.caution.empty()) page.wrapped(fmt::format("{:16}mind   ", ""), way.caution, 23);

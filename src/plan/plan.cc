@@ -51,10 +51,10 @@ Plan plan(const Load& load, const PlanOptions& options) {
                       .assumed = !s.ip_local_port_range,
                       .carries = carried_by_ports(load),
                       .fails = true});
-  if (load.source_port == PortSource::Connect) {
+  if (first_parity_ports(load) < p.room.open) {
     p.limits.push_back({.kind = LimitKind::FirstParity,
                         .needed = p.demand.ports,
-                        .there_is = static_cast<double>(p.room.open_first_parity),
+                        .there_is = first_parity_ports(load),
                         .assumed = !s.ip_local_port_range,
                         .carries = carried_by_first_parity(load)});
   }

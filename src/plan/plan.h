@@ -35,7 +35,7 @@ struct Limit {
 // One way out, with its price.
 struct WayOut {
   std::string
-      id;  // "keep-alive", "peer-closes", "range", "sources", "destinations", "reuse", "explicit-ports"
+      id;  // "keep-alive", "bind-late", "peer-closes", "range", "sources", "destinations", "reuse", "explicit-ports"
   Layer layer = Layer::Program;
   std::string text;   // what to do
   std::string price;  // what it costs, in numbers

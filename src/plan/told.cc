@@ -6,7 +6,9 @@
 #include <charconv>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "model/nearest_word.h"
 #include "stack/setting_names.h"
 
 namespace lastack {
@@ -124,7 +126,12 @@ Result<void> set(Load& load, std::string_view assignment) {
   if (find_setting(name) != nullptr || check_setting_name(name)) {
     return failure(fmt::format("{} changes nothing here; what does: {}", name, all_names()));
   }
-  return failure(fmt::format("there is no such setting here; there are: {}", all_names()));
+  std::vector<std::string_view> names(kNumbers.begin(), kNumbers.end());
+  names.insert(names.end(), {kRange, kReserved});
+  const std::string_view near = nearest_word(name, names);
+  return failure(fmt::format("there is no such setting here; {}there are: {}",
+                             near.empty() ? "" : fmt::format("the nearest is {}; ", near),
+                             all_names()));
 }
 
 }  // namespace lastack

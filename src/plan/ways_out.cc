@@ -104,6 +104,19 @@ WayOut wider_range(const Load& load) {
   return way;
 }
 
+WayOut bind_late(const Load& load) {
+  WayOut way;
+  way.id = "bind-late";
+  way.layer = Layer::Program;
+  way.with = load;
+  way.with.source_port = PortSource::Connect;
+  weigh(way, load);
+  way.text =
+      "set IP_BIND_ADDRESS_NO_PORT before bind(): connect() then chooses the port, and each destination has ports of its own";
+  way.price = "one setsockopt() in the program, Linux 4.2; no memory";
+  return way;
+}
+
 // So many of a kind as carry the rate; twice as many where one does.
 std::uint32_t enough_of(const Load& load, std::uint32_t now) {
   const double carries = carried_by_ports(load);
@@ -182,10 +195,11 @@ WayOut explicit_ports(const Load& load) {
 std::vector<WayOut> ways_out(const Load& load, const PlanOptions& options) {
   std::vector<WayOut> ways;
   ways.push_back(keep_alive(load, options));
+  if (load.source_port == PortSource::BindZero) ways.push_back(bind_late(load));
   if (!load.peer_closes_first) ways.push_back(let_peer_close(load));
   if (port_room(load).range.size() < kWidest.size()) ways.push_back(wider_range(load));
   ways.push_back(more_sources(load));
-  ways.push_back(more_destinations(load));
+  if (load.source_port != PortSource::BindZero) ways.push_back(more_destinations(load));
   const bool stamps = load.settings.timestamps_on() && load.peer_timestamps;
   if (!load.peer_closes_first && stamps && load.source_port != PortSource::Explicit) {
     if (!reuse_applies(load) && load.source_port != PortSource::BindZero)
@@ -197,6 +211,9 @@ std::vector<WayOut> ways_out(const Load& load, const PlanOptions& options) {
 
 std::vector<std::string> what_will_not_help(const Load& load) {
   std::vector<std::string> out;
+  if (load.source_port == PortSource::BindZero) {
+    out.push_back("more destinations: what bind() chooses comes from one pool for all of them");
+  }
   if (load.peer_closes_first) {
     out.push_back("any setting of TIME_WAIT here: it is made at the other end");
     return out;
