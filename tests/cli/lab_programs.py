@@ -212,9 +212,11 @@ holds = "curl.lines == 6 and service.accepted == 2 and service.answered == 6"
             if not any(shutil.which(name, path=path) for path in (os.environ["PATH"], "/usr/sbin")):
                 self.skipTest(f"{name} is not installed")
         with open(os.path.join(SOURCE, "docs", "scenarios.md"), encoding="utf-8") as file:
-            example = [part.split("```")[0] for part in file.read().split("```toml\n")[1:] if "[[program]]" in part]
-        code, out, _ = self.run_on(example[0])
-        self.assertEqual(code, 0, out)
+            examples = [part.split("```")[0] for part in file.read().split("```toml\n")[1:]]
+        example = [one for one in examples if "[[program]]" in one]
+        self.assertEqual(len(example), 1)
+        code, out, err = self.run_on(example[0])
+        self.assertEqual(code, 0, out + err)
 
 
 if __name__ == "__main__":
