@@ -217,7 +217,7 @@ class Page {
         "<tr><td><kbd>/</kbd></td><td>filter; <kbd>Esc</kbd> empties it</td></tr>"
         "<tr><td><kbd>t</kbd></td><td>light or dark</td></tr>"
         "<tr><td><kbd>?</kbd></td><td>this</td></tr></table>"
-        "<p class=\"meta\">In a chart: a click goes to that time, dragging looks closer, a double click shows all.</p>"
+        "<p class=\"meta\">In a chart: a click goes to that time, dragging looks closer, a double click shows all. Shaded is what the diagram shows.</p>"
         "<p><button id=\"closer\">Close</button></p></dialog>");
   }
 

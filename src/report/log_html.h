@@ -58,6 +58,7 @@ struct ReportText {
     std::vector<Step> steps;
     std::string caution;
     std::string gain;  // what came of it, measured
+    std::string note;  // why there is nothing measured
     std::string file;  // its own page; empty: there is none
     bool helps = true;
     bool here = false;  // this page shows it

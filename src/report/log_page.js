@@ -637,7 +637,7 @@
     all.sort((a, b) => a[0] - b[0]);
     const last = events.length ? events[events.length - 1][T] : 0;
     const buttons = all.filter(([t]) => t <= last).slice(0, 16).map(([t, words]) => {
-      const button = el("button", {}, words + " ", el("span", {class: "meta"}, span(t, log.range[1] - log.range[0])));
+      const button = el("button", {}, words + " ", el("span", {class: "meta"}, span(t, Math.max(1e3, t - zero))));
       button.addEventListener("click", () => go_to(t));
       return button;
     });
@@ -655,8 +655,9 @@
       const last = Math.min(count, first + 45);
       const page = svg("svg", {width, height: (last - first) * row_height + 26, viewBox: "0 0 " + width + " " + ((last - first) * row_height + 26)});
       page.append(...heads(width).childNodes);
-      const body = draw_rows(first, last, first);
-      body.setAttribute("transform", "translate(0 26)");
+      // One within the other, so that arrows of the rows before end at the edge.
+      const body = svg("svg", {x: 0, y: 26, width, height: (last - first) * row_height});
+      body.append(draw_rows(first, last, first));
       page.append(body);
       pages.push(page);
     }

@@ -79,14 +79,20 @@ void row_html(std::string& out, std::string_view head, const std::string& code,
 void steps_html(std::string& out, const ReportText::Remedy& r) {
   std::string changed, table;
   for (const ReportText::Step& s : r.steps) {
-    if (s.command.empty() && s.call.empty())
-      changed += (changed.empty() ? "" : "; ") + escaped_html(s.words);
+    // What does not help is not to be typed.
+    if (!r.helps || (s.command.empty() && s.call.empty())) {
+      changed += (changed.empty() ? "" : "; ") +
+                 escaped_html((s.place.empty() ? "" : "on " + s.place + " ") + s.words);
+    }
+    if (!r.helps) continue;
     if (!s.command.empty())
       row_html(table, s.place.empty() ? "do" : "on " + s.place, s.command, s.words);
     if (!s.undo.empty()) row_html(table, "undo", s.undo, "");
     if (!s.call.empty()) row_html(table, "in the program", s.call, s.words);
   }
-  if (!changed.empty()) out += "<p class=\"changed\">Changed in the run: " + changed + "</p>\n";
+  if (!changed.empty())
+    out += fmt::format("<p class=\"changed\">{} in the run: ", r.helps ? "Changed" : "Tried") +
+           changed + "</p>\n";
   if (!table.empty()) out += "<table class=\"steps\">\n" + table + "</table>\n";
 }
 
@@ -105,6 +111,7 @@ void remedies(std::string& out, const ReportText& text, bool helps) {
     }
     out += "</p>\n";
     if (!r.gain.empty()) out += "<p class=\"gain\">" + escaped_html(r.gain) + "</p>\n";
+    if (!r.note.empty()) out += "<p class=\"meta\">" + escaped_html(r.note) + "</p>\n";
     steps_html(out, r);
     if (!r.caution.empty())
       out += "<p class=\"caution\">Caution: " + marked_html(r.caution) + "</p>\n";

@@ -42,6 +42,14 @@ Change of_setting(const std::string& host, const std::string& name, const Differ
   if (name == "tcp_tw_recycle") c.words += " (Linux before 4.12; later ones have no such setting)";
   c.command = sysctl_command(name, d.after);
   const SettingInfo* const info = find_setting(name);
+  if (d.after.empty()) {
+    c.words = fmt::format("{} as the kernel has it, in place of {}", name, d.before);
+    c.command =
+        info != nullptr && info->usual ? sysctl_command(name, std::to_string(*info->usual)) : "";
+    c.undo = c.command.empty() ? "" : sysctl_command(name, d.before);
+    if (c.command.empty()) c.words = fmt::format("on {}: {}", host, c.words);
+    return c;
+  }
   if (!d.before.empty()) {
     c.undo = sysctl_command(name, d.before);
   } else if (info != nullptr && info->usual) {
@@ -158,6 +166,9 @@ std::vector<Change> changes(const std::vector<Difference>& differences, const Sc
   std::vector<Change> all;
   for (const Difference& d : differences) {
     const std::vector<std::string> p = parts_of(d.key);
+    // How long a step is waited for, and what strikes when, is of the experiment and not of the remedy.
+    const bool of_step = p[0] == "script" && p.size() == 4;
+    if (p[0] == "fault" || (of_step && (p[3] == "holds" || p[3] == "within"))) continue;
     const bool program = p.size() > 2 && (p[0] == "clients" || p[0] == "server" || p[0] == "pool");
     Change c;
     if (p.size() == 4 && p[0] == "host" && p[2] == "settings") {

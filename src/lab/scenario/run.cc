@@ -385,6 +385,10 @@ std::vector<std::pair<std::string, bool>> filled_pieces(const std::string& text,
       all.emplace_back(show_measure(p.name, *found), true);
     } else if (std::any_of(report.variants.begin(), report.variants.end(), skipped)) {
       all.emplace_back("(not here)", false);
+    } else if (!p.variant.empty() &&
+               std::none_of(report.variants.begin(), report.variants.end(),
+                            [&](const VariantRun& v) { return v.variant == p.variant; })) {
+      all.emplace_back("(not run)", false);
     } else {
       const bool none = p.name.find(".failed.") != std::string::npos;
       all.emplace_back(none ? "0" : "(" + absent_measure(p.name) + ")", none);

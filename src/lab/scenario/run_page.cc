@@ -1,6 +1,7 @@
 #include "lab/scenario/run_page.h"
 
 #include <fmt/format.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 #include <set>
@@ -33,15 +34,24 @@ const Measure* measure_of(const VariantRun& run, const std::string& name) {
   const auto found = run.result->measures.find(name);
   if (found != run.result->measures.end()) return &found->second;
   // An error that never came about is not measured: there was none of it.
-  const std::size_t failed = name.find(".failed.");
-  const bool none =
-      failed != std::string::npos && run.result->measures.contains(name.substr(0, failed + 7));
-  return none ? &kNone : nullptr;
+  for (const auto& [what, beside] : {std::pair<std::string, std::string>{".failed.", ".failed"},
+                                     {".accept_failed.", ".accepted"}}) {
+    const std::size_t at = name.find(what);
+    if (at != std::string::npos && run.result->measures.contains(name.substr(0, at) + beside))
+      return &kNone;
+  }
+  return nullptr;
 }
 
 std::string shown_or_none(const VariantRun& run, const std::string& name) {
   const Measure* found = measure_of(run, name);
+  if (found == nullptr && name.find(".findings.") != std::string::npos) return "not found";
   return found == nullptr ? "-" : show_measure(name, *found);
+}
+
+std::string kernel() {
+  utsname name{};
+  return ::uname(&name) == 0 ? fmt::format("{} {}", name.sysname, name.release) : "unknown";
 }
 
 std::string where_words(Where where) {
@@ -49,9 +59,9 @@ std::string where_words(Where where) {
     case Where::Endpoint:
       return "on LastAck's own endpoint, in virtual time";
     case Where::Kernel:
-      return "on the running kernel, in namespaces";
+      return fmt::format("on the running kernel ({}), in namespaces", kernel());
     case Where::Mixed:
-      return "on the running kernel facing LastAck's endpoint";
+      return fmt::format("on the running kernel ({}) facing LastAck's endpoint", kernel());
   }
   return "";
 }
@@ -269,24 +279,25 @@ class Words {
       r.caution = a.caution;
       r.helps = a.helps;
       r.here = a.variant == variant_.variant;
+      const auto differences =
+          file_.differences(before_, a.variant, report_.where, page_.overrides);
+      const bool alike = differences.empty();
       if (const auto played = file_.scenario(a.variant, report_.where, page_.overrides)) {
-        for (Change& c : changes(
-                 file_.differences(before_, a.variant, report_.where, page_.overrides), *played))
+        for (Change& c : changes(differences, *played))
           r.steps.push_back({std::move(c.place), std::move(c.words), std::move(c.command),
                              std::move(c.undo), std::move(c.call)});
       }
       const VariantRun* after = run_of(report_, a.variant);
       if (after == nullptr) {
-        r.gain =
+        const auto asked = [&](const VariantRun& v) { return v.variant == a.variant; };
+        const auto there = std::find_if(report_.variants.begin(), report_.variants.end(), asked);
+        r.note =
             fmt::format("Not run here: {}",
-                        std::any_of(report_.variants.begin(), report_.variants.end(),
-                                    [&](const VariantRun& v) { return v.variant == a.variant; })
-                            ? "see the terminal"
-                            : "it was not asked for");
+                        there == report_.variants.end() ? "it was not asked for" : there->why_not);
       } else {
         r.file = name_of_file(after->page);
         if (before != nullptr && a.helps) r.gain = gain(*before, *after);
-        if (r.steps.empty()) r.gain = "Played alike in this run: it shows nothing of it.";
+        if (alike) r.note = "Played alike in this run: it shows nothing of it.";
       }
       text_.change.push_back(std::move(r));
     }
@@ -310,9 +321,14 @@ class Words {
       row.cells.push_back({shown_or_none(*before, name), ReportText::Mark::None});
       for (const VariantRun* v : columns_) {
         const Measure* y = measure_of(*v, name);
-        const bool known = x != nullptr && y != nullptr && !text_.change.empty();
-        row.cells.push_back({shown_or_none(*v, name),
-                             known ? mark(name, *x, *y, v->variant) : ReportText::Mark::None});
+        auto mark_here = ReportText::Mark::None;
+        if (!text_.change.empty() && x != nullptr) {
+          // What the doctor no longer finds.
+          const bool gone = y == nullptr && name.find(".findings.") != std::string::npos;
+          if (y != nullptr) mark_here = mark(name, *x, *y, v->variant);
+          if (gone) mark_here = ReportText::Mark::Better;
+        }
+        row.cells.push_back({shown_or_none(*v, name), mark_here});
       }
       text_.proof.push_back(std::move(row));
     }
@@ -406,8 +422,11 @@ class Charts {
       stack.parts.push_back({fmt::format("{}: {} in all", words, grouped(count)), color});
     };
     part(pool ? "answered" : "connected", last.succeeded, "good");
-    part(pool ? "failed" : "failed to connect" + reasons(one.program), last.failed, "bad");
-    if (last.broken > 0) part("connected, and failed later", last.broken, "warn");
+    const std::string why = reasons(one.program);
+    part((pool ? "failed" : "failed to connect") + (last.failed > 0 ? why : ""), last.failed,
+         "bad");
+    if (last.broken > 0)
+      part("connected, and failed later" + (last.failed > 0 ? "" : why), last.broken, "warn");
     // At most a hundred parts of the time.
     const Duration least = result_.took / 100;
     Instant from = one.samples.front().first;

@@ -49,10 +49,19 @@ TEST(LogHtml, HoldsTheRun) {
                    {"", "the server closes first", "", "", ""}},
                   "hides it",
                   "failed: 0 in place of 7",
+                  "a note",
                   "page-on.html",
                   true,
                   false},
-                 {"off", "a shorter time", {}, "", "", "", false, false}};
+                 {"off",
+                  "a shorter time",
+                  {{"client", "x = 2", "sysctl -w x=2", "", ""}},
+                  "",
+                  "",
+                  "",
+                  "",
+                  false,
+                  false}};
   text.proof_heads = {"off", "on"};
   text.proof = {{"failed", {{"7", ReportText::Mark::None}, {"0", ReportText::Mark::Better}}},
                 {"late", {{"1", ReportText::Mark::None}, {"2", ReportText::Mark::Worse}}}};
@@ -99,6 +108,7 @@ TEST(LogHtml, HoldsTheRun) {
        "prefers-color-scheme"}) {
     EXPECT_NE(page.find(said), page.npos) << said;
   }
+  EXPECT_EQ(page.find("sysctl -w x=2"), page.npos) << "what does not help is not to be typed";
   const json data = json::parse(data_of(page));
   EXPECT_EQ(data["events"].size(), trace->events().size());
   EXPECT_EQ(data["columns"], json({"client", "server"}));
@@ -173,9 +183,10 @@ TEST(LogHtml, NothingOfALogIsMarkup) {
                   evil,
                   evil,
                   evil,
+                  evil,
                   true,
                   false},
-                 {evil, evil, {}, evil, evil, evil, false, true}};
+                 {evil, evil, {}, evil, evil, evil, evil, false, true}};
   text.proof_heads = {evil};
   text.proof = {{evil, {{evil, ReportText::Mark::Better}}}};
   text.pages = {{evil, evil, true}, {evil, "javascript:" + evil, false}};
