@@ -47,6 +47,7 @@ steps = [ { do = "wait", time = "3 s" }, { do = "crash", host = "server" } ]
 advice = "%(evil)s"
 caution = "%(evil)s"
 "host.client.settings.tcp_tw_reuse" = 1
+"clients.load.options" = { no_delay = 1 }
 [variant.linger]
 will_not_help = "%(evil)s"
 "clients.load.options" = { linger = 5 }
@@ -192,7 +193,8 @@ class LabPage(unittest.TestCase):
             self.assertIn("window.pwned = 1", self.words(selector), selector)
         self.assertIn("server crashes", self.words("#bands"))
         self.assertIn("scripted fault slow: arrive late", self.words("#bands"))
-        self.assertIn("setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l)", self.words("body"))
+        self.assertIn("setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &v, sizeof v)", self.words(".remedies"))
+        self.assertIn("Tried in the run: clients load: option linger = 5", self.words("body"))
         self.assertIn("Will not help", self.words("body"))
 
     def test_without_a_remedy(self):

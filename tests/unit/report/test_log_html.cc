@@ -101,6 +101,8 @@ TEST(LogHtml, HoldsTheRun) {
        "failed: 0 in place of 7",
        "<a href=\"./page-on.html\">on</a>",
        "Will not help",
+       "Tried in the run: on client x = 2",
+       "<p class=\"meta\">a note</p>",
        "<td class=\"better\">0 <small>better</small>",
        "<td class=\"worse\">2 <small>worse</small>",
        "<pre>lastack lab run x --seed 1</pre>",
