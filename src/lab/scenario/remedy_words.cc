@@ -47,11 +47,12 @@ Change of_setting(const std::string& host, const std::string& name, const Differ
     c.command =
         info != nullptr && info->usual ? sysctl_command(name, std::to_string(*info->usual)) : "";
     c.undo = c.command.empty() ? "" : sysctl_command(name, d.before);
-    if (c.command.empty()) c.words = fmt::format("on {}: {}", host, c.words);
     return c;
   }
   if (!d.before.empty()) {
     c.undo = sysctl_command(name, d.before);
+    const bool other = info != nullptr && info->usual && std::to_string(*info->usual) != d.before;
+    if (other) c.undo += fmt::format("   # as it was here; the default is {}", *info->usual);
   } else if (info != nullptr && info->usual) {
     c.undo = sysctl_command(name, std::to_string(*info->usual)) + "   # the default";
   } else {

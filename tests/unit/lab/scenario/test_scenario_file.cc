@@ -172,7 +172,7 @@ TEST(ScenarioFile, WhereVariantsDiffer) {
   for (const Change& c : changes(file->differences("off", "on", Where::Endpoint), *scenario)) {
     if (c.command.empty()) continue;
     EXPECT_EQ(c.command, "sysctl -w net.ipv4.tcp_tw_reuse=1");
-    EXPECT_EQ(c.undo, "sysctl -w net.ipv4.tcp_tw_reuse=0");
+    EXPECT_EQ(c.undo, "sysctl -w net.ipv4.tcp_tw_reuse=0   # as it was here; the default is 2");
   }
   // Names and values of a file are quoted for a shell.
   EXPECT_EQ(sysctl_command("ip_local_port_range", "1024 65535"),
