@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string drawn = sequence_diagram(*trace, options) + event_list(*trace, options);
   // Nothing in it steers a terminal.
   if (drawn.find('\x1b') != drawn.npos) std::abort();
-  const std::string page = log_html(*trace, {}, series_of(*trace));
+  const std::string page = log_html(*trace, {});
   // Two programs, and nothing of the log ends one of them.
   std::size_t ends = 0;
   for (std::size_t at = page.find("</script"); at != page.npos;
