@@ -2,6 +2,7 @@
 // and how to run it again. Everything is text of somebody else, and is escaped.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 
 #include "report/log_html.h"
@@ -126,6 +127,16 @@ void change(std::string& out, const ReportText& text) {
   if (!text.advice.empty()) out += "<p>" + marked_html(text.advice) + "</p>\n";
   if (text.change.empty() && text.advice.empty())
     out += "<p>Nothing: this shows how it works. None of its variants is a remedy.</p>\n";
+  const bool typed =
+      std::any_of(text.change.begin(), text.change.end(), [](const ReportText::Remedy& r) {
+        return std::any_of(r.steps.begin(), r.steps.end(),
+                           [](const ReportText::Step& step) { return !step.command.empty(); });
+      });
+  if (typed) {
+    out +=
+        "<p>Values and undo lines are those of this run, at its size: note what your host has "
+        "(<code>sysctl NAME</code>) before you change it, and choose its values.</p>\n";
+  }
   remedies(out, text, true);
   bool useless = false;
   for (const ReportText::Remedy& r : text.change) useless = useless || !r.helps;
