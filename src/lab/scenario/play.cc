@@ -656,10 +656,32 @@ std::string cannot_play(const Scenario& scenario, Where where) {
     }
   }
   if (const std::string why = cannot_run_programs(scenario, where); !why.empty()) return why;
+  const auto on_kernel = [&](const std::string& host) {
+    for (std::size_t i = 0; i < scenario.hosts.size(); ++i) {
+      const HostSpec& spec = scenario.hosts[i];
+      if ((host.empty() || host == spec.name) && kind_in(spec, where, i == 0) == HostKind::Kernel)
+        return true;
+    }
+    return false;
+  };
+  // Nothing goes on while a kernel's close() waits, not even the wire that it waits for.
+  const auto lingers = [&](const auto& of) {
+    return on_kernel(of.host) &&
+           std::any_of(of.options.begin(), of.options.end(),
+                       [](const auto& o) { return o.first == Option::linger && o.second > 0; });
+  };
+  bool waits = false;
   for (const StepSpec& step : scenario.steps) {
-    if (step.deed == StepSpec::Deed::Crash && where == Where::Kernel)
+    if (step.deed == StepSpec::Deed::Crash && on_kernel(step.host))
       return "a kernel host cannot crash here";
+    waits = waits || lingers(step) ||
+            (step.deed == StepSpec::Deed::Option && step.option == Option::linger &&
+             step.value > 0 && on_kernel(step.host));
   }
+  for (const ClientsSpec& spec : scenario.clients) waits = waits || lingers(spec);
+  for (const PoolSpec& spec : scenario.pools) waits = waits || lingers(spec);
+  if (waits)
+    return "a close() that lingers (linger above 0) waits in the kernel, and the lab's wire with it";
   return "";
 }
 

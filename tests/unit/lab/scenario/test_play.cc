@@ -1,5 +1,6 @@
 #include "lab/scenario/play.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "lab/scenario/scenario_file.h"
@@ -231,6 +232,40 @@ TEST(Play, WhatAKernelCannotBeGiven) {
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_EQ(cannot_play(*file->scenario("", Where::Endpoint), Where::Endpoint), "");
   EXPECT_NE(cannot_play(*file->scenario("", Where::Kernel), Where::Kernel), "");
+}
+
+// A kernel's close() would wait for a wire that waits for it; only the host that is asked decides.
+TEST(Play, WhatACrashAndALingerNeedOfAHost) {
+  const auto why = [](std::string_view kind, std::string_view step, Where where) {
+    const auto file = ScenarioFile::parse(fmt::format(R"(
+scenario = "s"
+[host.client]
+[host.server]
+kind = "{}"
+[script]
+steps = [
+  {{ name = "l", do = "listen", host = "server", socket = "l", port = 80 }},
+  {{ name = "x", {} }},
+]
+)",
+                                                      kind, step),
+                                          "s.toml");
+    if (!file) return file.error().message;
+    const auto scenario = file->scenario("", where);
+    return scenario ? cannot_play(*scenario, where) : scenario.error().message;
+  };
+  const auto linger =
+      R"(do = "connect", host = "client", socket = "c", to = "server:80", options = { linger = 3 })";
+  const auto option = R"(do = "option", socket = "l", options = { linger = 3 })";
+  const auto reset = R"(do = "option", socket = "l", options = { linger = 0 })";
+  const auto crash = R"(do = "crash", host = "server")";
+  EXPECT_EQ(why("either", linger, Where::Endpoint), "");
+  EXPECT_NE(why("either", linger, Where::Kernel).find("linger above 0"), std::string::npos);
+  EXPECT_NE(why("either", option, Where::Kernel).find("linger above 0"), std::string::npos);
+  EXPECT_EQ(why("either", option, Where::Endpoint), "");
+  EXPECT_EQ(why("either", reset, Where::Kernel), "");
+  EXPECT_EQ(why("either", crash, Where::Kernel), "a kernel host cannot crash here");
+  EXPECT_EQ(why("endpoint", crash, Where::Kernel), "");
 }
 
 const std::string kOpenTwice = R"([script]
