@@ -115,6 +115,7 @@ int run_lab_run(const LabArguments& arguments) {
   request.full = arguments.full;
   request.log = arguments.log;
   request.capture = arguments.pcap;
+  request.for_page = !arguments.html.empty();
   request.capture_at = arguments.pcap_at;
   if (!known_places(*file, arguments)) return exit_code::kUsage;
   std::optional<TemporaryFolder> folder;

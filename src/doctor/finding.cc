@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "doctor/text.h"
+#include "model/shell_word.h"
 
 namespace lastack {
 
@@ -165,9 +166,7 @@ std::string inside(const Case& c, const std::string& command) {
 }
 
 std::string set_command(const Case& c, const std::string& name, const std::string& value) {
-  const bool quote = value.find(' ') != std::string::npos;
-  const std::string assignment = name + "=" + value;
-  return inside(c, "sysctl -w " + (quote ? "'" + assignment + "'" : assignment));
+  return inside(c, sysctl_command(name, value));
 }
 
 std::string undo_command(const Case& c, const std::string& name, Settings::Value now) {

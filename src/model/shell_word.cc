@@ -26,4 +26,8 @@ std::string shell_word(std::string_view text) {
   return word + "'";
 }
 
+std::string sysctl_command(std::string_view name, std::string_view value) {
+  return "sysctl -w " + shell_word(std::string(name) + "=" + std::string(value));
+}
+
 }  // namespace lastack

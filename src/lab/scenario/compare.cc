@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kBand = 25'000'000;
 constexpr double kShare = 0.1;
 // How often a seed is played where worlds differ and the lab was late.
-constexpr int kRounds = 2;
+constexpr int kRounds = 3;
 
 // What programs have been told, and how many bytes they got. Empty: the same.
 std::string other_results(const Scenario& scenario, const Measures& endpoint,
@@ -81,6 +81,7 @@ Result<std::vector<VariantComparison>> compare_one(const ScenarioFile& file,
     one.variants = request.variants;
     one.full = request.full;
     one.tool_version = request.tool_version;
+    one.once = true;  // compare() decides
     one.log = fmt::format("{}/{}-{}-{}.jsonl", request.folder, file.name(), seed, to_string(where));
     runs.emplace_back(&file, std::move(one));
   }

@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "lab/scenario/scenario_reader.h"
+
 namespace lastack::lab {
 namespace {
 
@@ -154,36 +156,9 @@ Found look_up(const Scenario& scenario, std::string_view name) {
 }  // namespace
 
 std::string step_words(const StepSpec& step) {
-  using Deed = StepSpec::Deed;
-  switch (step.deed) {
-    case Deed::Listen:
-      return "listen";
-    case Deed::Connect:
-      return "connect";
-    case Deed::Accept:
-      return "accept";
-    case Deed::Read:
-      return "read";
-    case Deed::Write:
-      return "write";
-    case Deed::Shutdown:
-      return "shutdown";
-    case Deed::Close:
-      return "close";
-    case Deed::Abort:
-      return "abort";
-    case Deed::Option:
-      return "option";
-    case Deed::Wait:
-      return "wait";
-    case Deed::Until:
-      return "wait for a condition";
-    case Deed::Set:
-      return "set a setting";
-    case Deed::Crash:
-      return "crash";
-  }
-  return "";
+  if (step.deed == StepSpec::Deed::Until) return "wait for a condition";
+  if (step.deed == StepSpec::Deed::Set) return "set a setting";
+  return std::string(to_string(step.deed));
 }
 
 std::string measure_words(const Scenario& scenario, std::string_view name) {

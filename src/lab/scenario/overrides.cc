@@ -13,17 +13,6 @@
 namespace lastack::lab {
 namespace {
 
-std::vector<std::string> parts_of(std::string_view key) {
-  std::vector<std::string> parts;
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i <= key.size(); ++i) {
-    if (i < key.size() && key[i] != '.') continue;
-    parts.emplace_back(key.substr(begin, i - begin));
-    begin = i + 1;
-  }
-  return parts;
-}
-
 // The index of what an array has under this number or name.
 std::optional<std::size_t> in_array(const toml::array& list, const std::string& part) {
   for (std::size_t i = 0; i < list.size(); ++i) {
@@ -58,7 +47,7 @@ void put(toml::table& root, std::string_view key, const toml::node& value, TomlS
   const auto wrong = [&](std::string what) {
     throw Misread{{EINVAL, fmt::format("{}\"{}\" {}", by, printable(key), what)}};
   };
-  const std::vector<std::string> parts = parts_of(key);
+  const std::vector<std::string> parts = key_parts(key);
   if (std::find(kOfTheFile.begin(), kOfTheFile.end(), parts.front()) != kOfTheFile.end()) {
     wrong(fmt::format("cannot be changed: {} is of the whole file ({} are)", parts.front(),
                       fmt::join(kOfTheFile, ", ")));
@@ -112,6 +101,32 @@ void put_tree(toml::table& root, const toml::table& overrides, TomlSource& sourc
 }
 
 }  // namespace
+
+std::vector<std::string> key_parts(std::string_view key) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i <= key.size(); ++i) {
+    if (i < key.size() && key[i] != '.') continue;
+    parts.emplace_back(key.substr(begin, i - begin));
+    begin = i + 1;
+  }
+  return parts;
+}
+
+const toml::node* find_key(const toml::table& root, std::string_view key) {
+  const toml::node* at = &root;
+  for (const std::string& part : key_parts(key)) {
+    const toml::node* next = nullptr;
+    if (const toml::table* table = at->as_table()) {
+      next = table->get(part);
+    } else if (const toml::array* list = at->as_array()) {
+      if (const auto index = in_array(*list, part)) next = list->get(*index);
+    }
+    if (next == nullptr) return nullptr;
+    at = next;
+  }
+  return at;
+}
 
 void put_text(toml::table& root, const Override& o, TomlSource& source) {
   const std::string by = fmt::format("--set {}={}: ", printable(o.key), printable(o.value));

@@ -2,10 +2,19 @@
 // is in them, or by its number from 0.
 #pragma once
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "lab/scenario/scenario_file.h"
 #include "lab/scenario/toml_table.h"
 
 namespace lastack::lab {
+
+// "client", "settings", "tcp_tw_reuse"
+std::vector<std::string> key_parts(std::string_view key);
+// What stands there; null: nothing.
+const toml::node* find_key(const toml::table& root, std::string_view key);
 
 // Both throw Misread where a key leads nowhere, and leave word in `source` of what they have put where.
 // The value is TOML where it can be, else a text.

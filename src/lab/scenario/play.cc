@@ -9,14 +9,15 @@
 
 #include "lab/clock.h"
 #include "lab/lifecycle_recorder.h"
+#include "lab/scenario/can_play.h"
 #include "lab/scenario/changes.h"
 #include "lab/scenario/faults.h"
+#include "lab/scenario/host_measures.h"
 #include "lab/scenario/nat.h"
 #include "lab/scenario/real_programs.h"
 #include "lab/scenario/stage.h"
 #include "lab/scenario/steps.h"
 #include "lab/wire_capture.h"
-#include "lastack/doctor.h"
 
 namespace lastack::lab {
 namespace {
@@ -26,19 +27,6 @@ constexpr Duration::rep kMarks = 400;
 constexpr Duration kLeastSample = 1ms;
 // With nothing else to do a run in real time looks up now and then.
 constexpr Duration kLongestSleep = 100ms;
-
-HostKind kind_in(const HostSpec& spec, Where where, bool first) {
-  if (spec.kind != HostKind::Either) return spec.kind;
-  switch (where) {
-    case Where::Endpoint:
-      return HostKind::Endpoint;
-    case Where::Kernel:
-      return HostKind::Kernel;
-    case Where::Mixed:
-      return first ? HostKind::Kernel : HostKind::Endpoint;
-  }
-  return HostKind::Endpoint;
-}
 
 LifecycleHeader header_of(const Scenario& scenario, const PlayOptions& options) {
   const Where where = options.where;
@@ -79,7 +67,7 @@ class Play final : public Stage {
  public:
   Play(const Scenario& scenario, const PlayOptions& options)
       : scenario_(scenario), options_(options), net_(options.seed, scenario.wire) {
-    if (options.log) marks_.emplace(scenario.duration / kMarks);
+    if (options.for_page) marks_.emplace(scenario.duration / kMarks);
     if (options.log || options.capture) {
       recorder_.emplace(header_of(scenario, options), options.log);
     }
@@ -440,7 +428,7 @@ class Play final : public Stage {
     for (std::size_t i = 0; i < in_order_.size(); ++i) {
       Sample s{Instant(now() - began_), in_order_[i]->time_waits(), in_order_[i]->descriptors(),
                std::nullopt};
-      if (options_.log && in_order_[i]->is_kernel()) s.states = in_order_[i]->counts().states;
+      if (options_.for_page && in_order_[i]->is_kernel()) s.states = in_order_[i]->counts().states;
       most_[i].time_waits = std::max(most_[i].time_waits, s.time_waits);
       most_[i].descriptors = std::max(most_[i].descriptors, s.descriptors);
       result_.series[i].samples.push_back(s);
@@ -456,55 +444,12 @@ class Play final : public Stage {
     }
   }
 
-  // "client.states.TIME_WAIT" and the like, as they are now.
-  static bool of_host(const std::string& name, std::string_view rest, const HostCounts& now,
-                      const HostCounts& before, Measures& into) {
-    const std::string full = fmt::format("{}.{}", name, rest);
-    if (rest.starts_with("states.")) {
-      const auto state = parse_tcp_state(rest.substr(7));
-      if (!state) return false;
-      into[full] = static_cast<double>(now.states[*state]);
-      return true;
-    }
-    if (rest.starts_with("left.")) {
-      const auto state = parse_tcp_state(rest.substr(5));
-      if (!state) return false;
-      const auto left = now.left.find(*state);
-      into[full] = left == now.left.end() ? 0 : seconds(left->second);
-      return true;
-    }
-    if (rest.starts_with("counters.")) {
-      const auto counter = find_counter(rest.substr(9));
-      if (!counter) return false;
-      const auto member = counter_table()[*counter].member;
-      into[full] =
-          static_cast<double>(now.counters.*member) - static_cast<double>(before.counters.*member);
-      return true;
-    }
-    if (rest == "ports_exhausted") {
-      into[full] = static_cast<double>(now.ports_exhausted);
-      return true;
-    }
-    if (rest == "descriptors") {
-      into[full] = static_cast<double>(now.descriptors);
-      return true;
-    }
-    return false;
-  }
-
   // "client.settings.tcp_tw_reuse": looked at once, and again after a change.
   void measure_settings(LabHost& host, Measures& into) {
     const auto known = settings_.find(&host);
     const Settings& all =
         known != settings_.end() ? known->second : settings_[&host] = host.settings();
-    const std::string name = host.name() + ".settings.";
-    for (const SettingInfo& one : setting_table()) {
-      if (const auto value = all.*one.member)
-        into[fmt::format("{}{}", name, one.name)] = static_cast<double>(*value);
-    }
-    if (!all.ip_local_port_range) return;
-    into[name + "ip_local_port_range.first"] = static_cast<double>(all.ip_local_port_range->low);
-    into[name + "ip_local_port_range.last"] = static_cast<double>(all.ip_local_port_range->high);
+    put_settings(host.name(), all, into);
   }
 
   // For `until`: whatever is measured so far.
@@ -514,8 +459,8 @@ class Play final : public Stage {
     if (const auto host = hosts_.find(std::string(name.substr(0, dot))); host != hosts_.end()) {
       if (name.substr(dot + 1).starts_with("settings.")) {
         measure_settings(*host->second, now_);
-      } else if (!of_host(host->first, name.substr(dot + 1), counts_now(*host->second),
-                          before_[host->first], now_)) {
+      } else if (!put_count(host->first, name.substr(dot + 1), counts_now(*host->second),
+                            before_[host->first], now_)) {
         return nullptr;
       }
     } else {
@@ -565,18 +510,7 @@ class Play final : public Stage {
       LabHost& host = *in_order_[i];
       const HostCounts now = host.counts();
       const HostCounts& before = before_[host.name()];
-      for (const TcpState state : kAllTcpStates) {
-        of_host(host.name(), fmt::format("states.{}", to_string(state)), now, before, all);
-      }
-      for (const TcpState state : {TcpState::TimeWait, TcpState::FinWait2}) {
-        of_host(host.name(), fmt::format("left.{}", to_string(state)), now, before, all);
-      }
-      for (std::size_t c = 0; c < counter_table().size(); ++c) {
-        if (!is_known(now.counters, c)) continue;
-        of_host(host.name(), fmt::format("counters.{}", counter_table()[c].name), now, before, all);
-      }
-      of_host(host.name(), "ports_exhausted", now, before, all);
-      of_host(host.name(), "descriptors", now, before, all);
+      put_counts(host.name(), now, before, all);
       measure_settings(host, all);
       all[host.name() + ".most.TIME_WAIT"] = static_cast<double>(most_[i].time_waits);
       all[host.name() + ".most.descriptors"] = static_cast<double>(most_[i].descriptors);
@@ -585,15 +519,7 @@ class Play final : public Stage {
     for (LabHost* host : in_order_) {
       auto snapshot = host->snapshot();
       if (!snapshot) continue;
-      double problems = 0, warnings = 0;
-      for (const Finding& finding : diagnose({std::nullopt, *snapshot}).findings) {
-        all[fmt::format("{}.findings.{}", host->name(), finding.id)] =
-            std::string(to_string(finding.severity));
-        problems += finding.severity == Severity::Problem ? 1 : 0;
-        warnings += finding.severity == Severity::Warning ? 1 : 0;
-      }
-      all[host->name() + ".problems"] = problems;
-      all[host->name() + ".warnings"] = warnings;
+      put_findings(host->name(), *snapshot, all);
       if (options_.keep_looks) result_.looks.emplace(host->name(), *std::move(snapshot));
     }
   }
@@ -625,65 +551,7 @@ class Play final : public Stage {
   PlayResult result_;
 };
 
-// Only a kernel has them, and where they are installed.
-std::string cannot_run_programs(const Scenario& scenario, Where where) {
-  for (const ProgramSpec& program : scenario.programs) {
-    for (std::size_t i = 0; i < scenario.hosts.size(); ++i) {
-      const HostSpec& host = scenario.hosts[i];
-      if (host.name != program.host || kind_in(host, where, i == 0) == HostKind::Kernel) continue;
-      return fmt::format("host {} runs {}, which only a kernel can, and is an endpoint here",
-                         host.name, program.run.front());
-    }
-    if (const auto found = find_program(program.run.front()); !found) return found.error().message;
-  }
-  return "";
-}
-
 }  // namespace
-
-std::string cannot_play(const Scenario& scenario, Where where) {
-  bool first = true;
-  for (const HostSpec& spec : scenario.hosts) {
-    const bool kernel = kind_in(spec, where, first) == HostKind::Kernel;
-    first = false;
-    if (!kernel) continue;
-    const HostOptions& o = spec.options;
-    if (o.profile != Profile::Linux || o.msl || o.time_wait_length || o.syn_answer ||
-        o.evict_oldest_time_wait) {
-      return fmt::format(
-          "host {} has what only an endpoint can be given (profile, msl, time_wait_length, syn_answer)",
-          spec.name);
-    }
-  }
-  if (const std::string why = cannot_run_programs(scenario, where); !why.empty()) return why;
-  const auto on_kernel = [&](const std::string& host) {
-    for (std::size_t i = 0; i < scenario.hosts.size(); ++i) {
-      const HostSpec& spec = scenario.hosts[i];
-      if ((host.empty() || host == spec.name) && kind_in(spec, where, i == 0) == HostKind::Kernel)
-        return true;
-    }
-    return false;
-  };
-  // Nothing goes on while a kernel's close() waits, not even the wire that it waits for.
-  const auto lingers = [&](const auto& of) {
-    return on_kernel(of.host) &&
-           std::any_of(of.options.begin(), of.options.end(),
-                       [](const auto& o) { return o.first == Option::linger && o.second > 0; });
-  };
-  bool waits = false;
-  for (const StepSpec& step : scenario.steps) {
-    if (step.deed == StepSpec::Deed::Crash && on_kernel(step.host))
-      return "a kernel host cannot crash here";
-    waits = waits || lingers(step) ||
-            (step.deed == StepSpec::Deed::Option && step.option == Option::linger &&
-             step.value > 0 && on_kernel(step.host));
-  }
-  for (const ClientsSpec& spec : scenario.clients) waits = waits || lingers(spec);
-  for (const PoolSpec& spec : scenario.pools) waits = waits || lingers(spec);
-  if (waits)
-    return "a close() that lingers (linger above 0) waits in the kernel, and the lab's wire with it";
-  return "";
-}
 
 Result<PlayResult> play(const Scenario& scenario, const PlayOptions& options) {
   if (const std::string why = cannot_play(scenario, options.where); !why.empty())

@@ -35,7 +35,10 @@ struct PlayOptions {
   std::function<bool()> in_vain;
   // Called now and then with how much of `duration` is over, 0 to 1.
   std::function<void(double)> progress;
-  bool keep_looks = false;
+  bool keep_looks = false;  // PlayResult::looks
+  // Also what only a page draws: PlayResult::marks, and at each sample the states of kernels, whose sockets have to be
+  // asked for.
+  bool for_page = false;
 };
 
 // What a host looked like over time.
@@ -69,7 +72,7 @@ struct PlayResult {
   Measures measures;
   std::vector<HostSeries> series;
   std::vector<TallySeries> tallies;
-  std::vector<Mark> marks;  // where there is a log
+  std::vector<Mark> marks;  // of PlayOptions::for_page
   // What the doctor saw of each host at the end; of PlayOptions::keep_looks.
   std::map<std::string, HostSnapshot> looks;
   std::vector<ProgramOutcome> programs;
@@ -78,9 +81,6 @@ struct PlayResult {
   // In real time: by how much what was due was done too late, at most. On a busy machine a delay of the wire is longer.
   Duration late{};
 };
-
-// What stands in the way of playing it here; empty: nothing.
-std::string cannot_play(const Scenario& scenario, Where where);
 
 Result<PlayResult> play(const Scenario& scenario, const PlayOptions& options);
 

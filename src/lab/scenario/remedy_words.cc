@@ -5,21 +5,13 @@
 #include <algorithm>
 #include <array>
 
+#include "lab/scenario/overrides.h"
+
 #include "lastack/settings.h"
 #include "model/shell_word.h"
 
 namespace lastack::lab {
 namespace {
-
-std::vector<std::string> parts_of(std::string_view key) {
-  std::vector<std::string> parts;
-  while (true) {
-    const std::size_t dot = key.find('.');
-    parts.emplace_back(key.substr(0, dot));
-    if (dot == std::string_view::npos) return parts;
-    key.remove_prefix(dot + 1);
-  }
-}
 
 std::string full_name(const std::string& name) {
   if (const SettingInfo* info = find_setting(name)) {
@@ -40,21 +32,21 @@ Change of_setting(const std::string& host, const std::string& name, const Differ
   c.place = host;
   c.words = fmt::format("{} = {}{}", name, d.after, in_place_of(d.before));
   if (name == "tcp_tw_recycle") c.words += " (Linux before 4.12; later ones have no such setting)";
-  c.command = sysctl_command(name, d.after);
+  c.command = setting_command(name, d.after);
   const SettingInfo* const info = find_setting(name);
   if (d.after.empty()) {
     c.words = fmt::format("{} as the kernel has it, in place of {}", name, d.before);
     c.command =
-        info != nullptr && info->usual ? sysctl_command(name, std::to_string(*info->usual)) : "";
-    c.undo = c.command.empty() ? "" : sysctl_command(name, d.before);
+        info != nullptr && info->usual ? setting_command(name, std::to_string(*info->usual)) : "";
+    c.undo = c.command.empty() ? "" : setting_command(name, d.before);
     return c;
   }
   if (!d.before.empty()) {
-    c.undo = sysctl_command(name, d.before);
+    c.undo = setting_command(name, d.before);
     const bool other = info != nullptr && info->usual && std::to_string(*info->usual) != d.before;
     if (other) c.undo += fmt::format("   # as it was here; the default is {}", *info->usual);
   } else if (info != nullptr && info->usual) {
-    c.undo = sysctl_command(name, std::to_string(*info->usual)) + "   # the default";
+    c.undo = setting_command(name, std::to_string(*info->usual)) + "   # the default";
   } else {
     c.undo = fmt::format("note first what it is: sysctl {}", full_name(name));
   }
@@ -159,14 +151,14 @@ Change of_program(const std::string& kind, const std::string& name, const std::s
 
 }  // namespace
 
-std::string sysctl_command(const std::string& name, const std::string& value) {
-  return "sysctl -w " + shell_word(full_name(name) + "=" + value);
+std::string setting_command(const std::string& name, const std::string& value) {
+  return sysctl_command(full_name(name), value);
 }
 
 std::vector<Change> changes(const std::vector<Difference>& differences, const Scenario& played) {
   std::vector<Change> all;
   for (const Difference& d : differences) {
-    const std::vector<std::string> p = parts_of(d.key);
+    const std::vector<std::string> p = key_parts(d.key);
     // How long a step is waited for, and what strikes when, is of the experiment and not of the remedy.
     const bool of_step = p[0] == "script" && p.size() == 4;
     if (p[0] == "fault" || (of_step && (p[3] == "holds" || p[3] == "within"))) continue;

@@ -21,6 +21,6 @@ struct Change {
 std::vector<Change> changes(const std::vector<Difference>& differences, const Scenario& played);
 
 // A setting as sysctl is given it: its full name and value, quoted for a shell.
-std::string sysctl_command(const std::string& name, const std::string& value);
+std::string setting_command(const std::string& name, const std::string& value);
 
 }  // namespace lastack::lab

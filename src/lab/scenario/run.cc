@@ -13,6 +13,7 @@
 #include "bundle/whole_file.h"
 #include "lab/child_process.h"
 #include "lab/private_namespace.h"
+#include "lab/scenario/can_play.h"
 #include "lab/scenario/measure_names.h"
 #include "lab/unique_fd.h"
 #include "lab/write_all.h"
@@ -217,6 +218,7 @@ struct Job {
   std::string log, capture;
   bool privately = false;  // it has kernel hosts
   bool alone = false;      // and nothing else may run meanwhile
+  bool once = false;       // RunRequest::once
   double share = 0;        // of it that is over
   Played played;
 };
@@ -503,6 +505,8 @@ Result<RunReport> prepare(const ScenarioFile& file, const RunRequest& request, s
       job.options.where = request.where;
       job.options.seed = one.seed;
       job.options.keep_looks = request.keep_looks;
+      job.options.for_page = request.for_page;
+      job.once = request.once;
       job.options.tool_version = request.tool_version;
       job.options.capture_at = request.capture_at;
       job.log = one.log;
@@ -541,7 +545,7 @@ std::vector<Job> in_vain(const std::vector<Job>& jobs, std::vector<RunReport>& r
   for (const Job& job : jobs) {
     RunReport& report = reports[job.report];
     VariantRun& variant = report.variants[job.variant];
-    if (!job.privately || !variant.result || variant.result->late < kLate) continue;
+    if (!job.privately || job.once || !variant.result || variant.result->late < kLate) continue;
     const bool failed =
         std::any_of(report.checks.begin(), report.checks.end(), [&](const CheckOutcome& c) {
           return c.verdict != Check::Verdict::Holds &&

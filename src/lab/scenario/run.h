@@ -24,6 +24,8 @@ struct RunRequest {
   std::vector<std::string> variants;  // empty: all
   bool full = false;                  // also what takes long on a kernel
   bool keep_looks = false;            // PlayResult::looks
+  bool for_page = false;              // PlayOptions::for_page
+  bool once = false;                  // not again where the lab was late
   std::string tool_version;
   // Where the lifecycle log goes; with several variants "-VARIANT" is added. Empty: none is made.
   std::string log;

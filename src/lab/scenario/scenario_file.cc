@@ -25,31 +25,6 @@ constexpr std::array<std::string_view, 3> kWhere{"endpoint", "kernel", "mixed"};
 constexpr std::array<std::string_view, 6> kOfParts{"remedy",        "told",    "no_help",
                                                    "will_not_help", "caution", "instead_of"};
 
-// What stands under a key with dots, if it is there.
-const toml::node* at_key(const toml::table& root, std::string_view key) {
-  const toml::node* at = &root;
-  while (at != nullptr) {
-    const std::size_t dot = key.find('.');
-    const std::string part(key.substr(0, dot));
-    const toml::node* next = nullptr;
-    if (const toml::table* table = at->as_table()) {
-      next = table->get(part);
-    } else if (const toml::array* list = at->as_array()) {
-      for (const toml::node& one : *list) {
-        const toml::table* of = one.as_table();
-        if (of != nullptr && (*of)["name"].value<std::string>() == part) next = &one;
-      }
-      const bool number = !part.empty() && part.size() < 6 &&
-                          part.find_first_not_of("0123456789") == std::string::npos;
-      if (next == nullptr && number) next = list->get(std::stoul(part));
-    }
-    at = next;
-    if (dot == std::string_view::npos) break;
-    key.remove_prefix(dot + 1);
-  }
-  return at;
-}
-
 // As a person writes it: a text without its quotes.
 std::string value_text(const toml::node* node) {
   if (node == nullptr) return "";
@@ -444,7 +419,7 @@ std::vector<Difference> ScenarioFile::differences(std::string_view before, std::
         return d.key == key || d.key.starts_with(key + ".");
       };
       if (std::any_of(found.begin(), found.end(), known)) continue;
-      add_differences(key, at_key(first, key), at_key(second, key), found);
+      add_differences(key, find_key(first, key), find_key(second, key), found);
     }
   }
   return found;

@@ -458,6 +458,10 @@ std::vector<std::string> names_of(const std::vector<Spec>& all) {
 
 }  // namespace
 
+std::string_view to_string(StepSpec::Deed deed) {
+  return kDeeds[static_cast<std::size_t>(deed)];
+}
+
 Scenario read_scenario(const toml::table& root, const TomlSource& source) {
   Scenario s;
   TomlTable t(root, "", source);

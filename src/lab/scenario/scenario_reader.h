@@ -11,4 +11,7 @@ namespace lastack::lab {
 // Throws Misread. `file`: how errors call it.
 Scenario read_scenario(const toml::table& root, const TomlSource& source);
 
+// As a file writes it: "connect".
+std::string_view to_string(StepSpec::Deed deed);
+
 }  // namespace lastack::lab

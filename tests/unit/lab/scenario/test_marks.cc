@@ -77,6 +77,7 @@ TEST(Play, TroublesAreInTheLogAndMarked) {
   PlayOptions options;
   std::string log;
   options.log = [&](std::string_view line) { log += line; };
+  options.for_page = true;
   const auto result = play(*scenario, options);
   ASSERT_TRUE(result) << result.error().message;
   std::map<std::string, std::uint64_t> marks;

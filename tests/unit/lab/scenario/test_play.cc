@@ -1,3 +1,4 @@
+#include "lab/scenario/can_play.h"
 #include "lab/scenario/play.h"
 
 #include <fmt/format.h>

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "lab/proof/proof.h"
+#include "lab/scenario/can_play.h"
 
 namespace lastack::lab {
 namespace {

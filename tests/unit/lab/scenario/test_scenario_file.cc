@@ -175,9 +175,9 @@ TEST(ScenarioFile, WhereVariantsDiffer) {
     EXPECT_EQ(c.undo, "sysctl -w net.ipv4.tcp_tw_reuse=0   # as it was here; the default is 2");
   }
   // Names and values of a file are quoted for a shell.
-  EXPECT_EQ(sysctl_command("ip_local_port_range", "1024 65535"),
+  EXPECT_EQ(setting_command("ip_local_port_range", "1024 65535"),
             "sysctl -w 'net.ipv4.ip_local_port_range=1024 65535'");
-  EXPECT_EQ(sysctl_command("x;rm -rf /", "1"), "sysctl -w 'net.ipv4.x;rm -rf /=1'");
+  EXPECT_EQ(setting_command("x;rm -rf /", "1"), "sysctl -w 'net.ipv4.x;rm -rf /=1'");
 }
 
 // What a variant, a world or an option puts there is said with the place of that, and not of the file in general.
