@@ -96,6 +96,7 @@ _lastack_lab() {
   done
   case $part in
     '') options='list show run compare sweep claims replay' ;;
+    show) options='--toml' ;;
     run) options='--on --seed --set --variant --log --html --pcap --pcap-at --diagram --measures --json --full' ;;
     compare) options='--seeds --set --variant --full' ;;
     sweep) options='--on --seeds --set --variant --shard --output -o --full' ;;

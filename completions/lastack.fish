@@ -105,6 +105,7 @@ set -l lab '__fish_seen_subcommand_from lab'
 set -l labparts list show run compare sweep claims replay
 complete -c lastack -n "$lab; and not __fish_seen_subcommand_from $labparts" -a "$labparts"
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from show run compare sweep" -F -a '(lastack lab list 2>/dev/null | string split -f1 " ")'
+complete -c lastack -n "$lab; and __fish_seen_subcommand_from show" -l toml -d 'The file as it is written'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from run sweep" -l on -x -a 'endpoint kernel mixed' -d Where
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from run" -l seed -x -d 'Of what is left to chance'
 complete -c lastack -n "$lab; and __fish_seen_subcommand_from compare sweep" -l seeds -x -d 'Such as 1-20'

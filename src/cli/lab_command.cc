@@ -16,8 +16,10 @@
 #include "cli/lab_choice.h"
 #include "cli/lab_runs.h"
 #include "cli/output.h"
+#include "kernel/file.h"
 #include "lab/scenario/claims.h"
 #include "lab/scenario/library.h"
+#include "lab/scenario/scenario_text.h"
 #include "model/printable.h"
 
 namespace lastack {
@@ -65,20 +67,19 @@ int run_lab_list() {
 }
 
 int run_lab_show(const LabArguments& arguments) {
-  if (const lab::LibraryScenario* known = lab::find_in_library(arguments.scenario)) {
+  const lab::LibraryScenario* const known = lab::find_in_library(arguments.scenario);
+  if (arguments.toml && known != nullptr)
     return print(kLab, known->text) ? 0 : exit_code::kCannotWrite;
-  }
   int code = 0;
   const auto file = find_scenario(arguments.scenario, code);
   if (!file) return code;
-  std::string out = fmt::format("{}: {}\n", file->name(), printable(file->title()));
-  if (!file->about().empty()) out += fmt::format("\n{}\n", printable(file->about()));
-  for (const std::string& variant : file->variants()) {
-    if (!variant.empty()) out += fmt::format("variant {}\n", variant);
+  const auto text = arguments.toml ? read_file(arguments.scenario.c_str(), lab::kLargestScenario)
+                                   : lab::scenario_text(*file, arguments.scenario);
+  if (!text) {
+    complain(kLab, text.error().message);
+    return arguments.toml ? exit_code::kNoInput : exit_code::kBadData;
   }
-  for (const lab::CheckSpec& check : file->checks())
-    out += fmt::format("check   {}\n", check.check.text());
-  return print(kLab, out) ? 0 : exit_code::kCannotWrite;
+  return print(kLab, *text) ? 0 : exit_code::kCannotWrite;
 }
 
 int run_lab_claims(const LabArguments& arguments) {
@@ -110,8 +111,11 @@ void add_lab_command(CLI::App& app, Run& run) {
 
   const auto arguments = std::make_shared<LabArguments>();
   LabArguments& a = *arguments;
-  auto* show = command->add_subcommand("show", "A scenario: what it does, and what has to hold");
+  auto* show = command->add_subcommand(
+      "show",
+      "All that a scenario is, in words: hosts, wire, faults, steps, variants, what has to hold");
   show->add_option("SCENARIO", a.scenario, "a name of 'lastack lab list', or a file")->required();
+  show->add_flag("--toml", a.toml, "the file as it is written");
   show->callback([arguments, &run] { run = [arguments] { return run_lab_show(*arguments); }; });
 
   auto* play = command->add_subcommand("run", "Run a scenario, and see whether what it says holds");

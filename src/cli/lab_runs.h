@@ -26,6 +26,7 @@ struct LabArguments {
   bool full = false;
   bool json = false;
   bool measures = false;
+  bool toml = false;
 };
 
 int run_lab_list();

@@ -57,4 +57,11 @@ std::span<const std::string_view> option_names() {
   return kNames;
 }
 
+std::string_view option_name(Option option) {
+  for (const Named& named : kNamed) {
+    if (named.option == option) return named.name;
+  }
+  return "?";
+}
+
 }  // namespace lastack

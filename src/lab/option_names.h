@@ -11,5 +11,6 @@ namespace lastack {
 
 std::optional<Option> option_from(std::string_view name);
 std::span<const std::string_view> option_names();
+std::string_view option_name(Option option);
 
 }  // namespace lastack

@@ -5,12 +5,14 @@ usage: lab_command.py LASTACK SOURCE_DIR
 """
 import json
 import os
+import re
 import resource
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 
 LASTACK = ""
@@ -24,6 +26,204 @@ steps = [ { name = "open", do = "connect", host = "client", socket = "c", to = "
 [[check]]
 holds = "open.result == ECONNREFUSED"
 """
+
+ALL = """
+scenario = "everything"
+title = "Of everything one"
+about = "What a page shows."
+claims = ["A1"]
+duration = "2 min"
+advice = "look at the page"
+
+[host.client]
+address = ["10.1.0.1", "fd00::1"]
+behind = "box"
+descriptors = 200
+settings = { tcp_tw_reuse = 1 }
+
+[host.server]
+address = ["10.1.0.2", "fd00::2"]
+profile = "rfc9293"
+
+[host.dark]
+address = "10.1.0.3"
+kind = "endpoint"
+
+[nat.box]
+address = "10.1.0.9"
+
+[wire]
+delay = "0.1 ms"
+loss = 0.01
+
+[[link]]
+between = ["server", "dark"]
+rate = 1000000
+mtu = 1400
+
+[[fault]]
+name = "first-lost"
+do = "drop"
+segment = "SYN"
+from = "client"
+
+[[fault]]
+do = "duplicate"
+segment = "data"
+which = [2, 12]
+connection = 1
+by = "1.5 s"
+after = "ready"
+
+[[change]]
+name = "outage"
+at = "2 s"
+down = true
+
+[[server]]
+host = "server"
+requests = 0
+idle_limit = "5 s"
+
+[[clients]]
+name = "load"
+host = "client"
+to = "server:80"
+rate = 2.5
+count = 10
+options = { linger = 0 }
+
+[[pool]]
+host = "dark"
+to = "server:80"
+
+[script]
+steps = [
+  { do = "listen", host = "dark", socket = "listener", port = 81 },
+  { name = "ready", do = "wait", time = "90 s" },
+  { do = "connect", host = "server", socket = "c", to = "dark:81", from_port = 5000, within = "3 s", background = true },
+  { do = "accept", of = "listener", socket = "s" },
+  { do = "write", socket = "c", text = "a line\\n" },
+  { do = "shutdown", socket = "c", how = "write" },
+  { do = "read", socket = "s" },
+  { do = "crash", host = "dark", quiet = true },
+]
+
+[variant.plain]
+
+[variant.slow]
+advice = "wait"
+caution = "it takes long"
+"clients.load.rate" = 1
+
+[on.kernel]
+duration = "3 s"
+
+[[check]]
+holds = "load.failed == 0"
+variant = "slow"
+on = "endpoint"
+why = "nothing is lost"
+
+[[verdict]]
+claim = "A1"
+verdict = "true"
+because = "{slow:load.done} were done"
+"""
+ALL_SHOWN = """everything: Of everything one
+  claim A1  the side that closes first has TIME_WAIT, and keeps the port with it
+
+What a page shows.
+
+hosts
+  client  10.1.0.1 fd00::1, behind box, a limit of 200 descriptors
+          tcp_tw_reuse = 1
+  server  10.1.0.2 fd00::2, profile rfc9293
+  dark    10.1.0.3, an endpoint in every world
+
+between them
+  the wire       delay 100 us, loss 1 %
+  server - dark  delay 100 us, loss 1 %, 1 Mbit/s, MTU 1400
+  NAT box        10.1.0.9, ports 1024-65535; forgets a mapping 4 min after both sides have closed,
+                 or 2 h 4 min after its last packet
+
+faults
+  first-lost  loses the first SYN from client
+  fault2      duplicates the 2nd to 12th data segment of the first connection on the same addresses
+              and ports, the copy comes 1.5 s later, once ready has ended
+
+what changes meanwhile
+  outage  after 2 s, the wire: down = true
+
+programs, and on which host
+  server1  server  server: listens on port 80; a request of 1 byte, an answer of 1 byte; as many
+                   requests of a connection as come; closes when the other side has; closes a
+                   connection that was silent for 5 s
+  load     client  clients: 2.5 connections a second, 10 connections in all, to server:80; 1 request
+                   of a connection, a request of 1 byte, an answer of 1 byte; closes first; gives up
+                   after 10 s; options linger = 0
+  pool1    dark    pool: 100 requests a second to server:80 over at most 8 connections, which are
+                   kept; a request of 1 byte, an answer of 1 byte; waits 1 s for a free connection,
+                   1 s for connect(), 1 s for an answer
+
+steps, one after the other, and on which host
+  step1  dark    listen on port 81: listener
+  ready          wait 1 min 30 s
+  step3  server  connect to dark:81 from port 5000: c, within 3 s; the next begins at once
+  step4  dark    accept of listener: s
+  step5  server  write to c: "a line\\n"
+  step6  server  shut down c, writing
+  step7  dark    read s to the end
+  step8  dark    lose all memory, and keep quiet for an MSL
+
+course
+  ends  after 2 min
+  seed  1; --seed takes another
+
+in one world only (--on)
+  on kernel  duration = 3 s, in place of 2 min
+
+variants: each is a run of its own
+  plain  as above
+  slow   clients.load.rate = 1, in place of 2.5
+         a remedy for plain: wait
+         mind: it takes long
+
+what has to hold
+  load.failed == 0
+      in slow, on endpoint: nothing is lost
+
+what is measured for it
+  load.failed  load: connections that failed
+  load.done    load: connections that did their part
+
+what it decides, where all of that holds; {...} is what was measured
+  A1  true: {slow:load.done} were done
+
+what follows
+  look at the page
+
+run it: lastack lab run all.toml   (--measures: all that it measures)
+as it is written: lastack lab show --toml all.toml
+"""
+
+
+def said_in(node, key=""):
+    """Names and texts of a scenario, but for those that a page says in other words: times, and what is chosen from a list."""
+    chosen = ("do", "segment", "closes", "kind", "how", "signal", "profile", "syn_answer", "port_choice", "which")
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            if key in ("host", "nat", "variant", "settings", "environment", "files"):
+                yield name
+            if key == "files":
+                yield from filter(None, map(str.strip, inner.splitlines()))
+            elif name not in chosen:
+                yield from said_in(inner, name)
+    elif isinstance(node, list):
+        for one in node:
+            yield from said_in(one, key)
+    elif isinstance(node, str) and not re.fullmatch(r"[0-9.]+ ?(ns|us|ms|s|min|h|d)", node):
+        yield node
 
 
 def run(*words, **more):
@@ -106,7 +306,34 @@ class Lab(unittest.TestCase):
                        if name.endswith(".toml"))
         self.assertEqual(names, files)
         with open(os.path.join(SOURCE, "scenarios", names[0] + ".toml"), encoding="utf-8") as file:
-            self.assertEqual(run("show", names[0])[1], file.read())
+            self.assertEqual(run("show", "--toml", names[0])[1], file.read())
+
+    def test_show_tells_all_that_a_file_says(self):
+        """Whatever is written in a file is on its page, in words or as it is."""
+        folder = os.path.join(SOURCE, "scenarios")
+        files = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(".toml")]
+        self.assertGreater(len(files), 60)
+        for path in files:
+            with open(path, "rb") as file:
+                scenario = tomllib.load(file)
+            code, out, err = run("show", path)
+            self.assertEqual(code, 0, err)
+            self.assertLessEqual(max(map(len, out.splitlines()[:-3])), 140, path)
+            page = "".join(out.split())
+            for text in said_in(scenario):
+                forms = ["".join(form.split()) for form in (text, text.replace("\n", "\\n").replace("\r", "\\r"))]
+                self.assertTrue(any(form in page for form in forms), f"{path}: {text}\n{out}")
+
+    def test_show(self):
+        path = self.file("all.toml", ALL)
+        code, out, err = run("show", path)
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(out, ALL_SHOWN.replace("all.toml", path))
+        self.assertEqual(run("show", path, "--toml")[1], ALL)
+        wrong = self.file("wrong.toml", ALL.replace('do = "listen"', 'do = "lisen"'))
+        code, out, err = run("show", wrong)
+        self.assertEqual((code, out), (65, ""))
+        self.assertIn('the nearest is "listen"', err)
 
     def test_the_example_of_the_documentation(self):
         with open(os.path.join(SOURCE, "docs", "scenarios.md"), encoding="utf-8") as file:

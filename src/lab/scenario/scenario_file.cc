@@ -18,7 +18,6 @@
 namespace lastack::lab {
 namespace {
 
-constexpr std::size_t kLargestFile = 1 << 20;
 constexpr std::array<std::string_view, 3> kWhere{"endpoint", "kernel", "mixed"};
 
 // What a variant says of itself for a proof.
@@ -71,7 +70,7 @@ std::vector<std::string> changed_keys(const toml::table& variant, const std::str
     const std::string whole = under.empty() ? key : under + "." + key;
     if (inner != nullptr && !inner->is_inline() && !dots) {
       for (std::string& one : changed_keys(*inner, whole)) keys.push_back(std::move(one));
-    } else if (dots || !under.empty() || key == "duration") {
+    } else if (dots || !under.empty() || key == "duration" || key == "seed" || key == "sample") {
       keys.push_back(whole);
     }
   }
@@ -343,7 +342,7 @@ Result<ScenarioFile> ScenarioFile::parse(std::string_view text, std::string plac
 }
 
 Result<ScenarioFile> ScenarioFile::read(const std::string& path) {
-  auto text = read_file(path.c_str(), kLargestFile);
+  auto text = read_file(path.c_str(), kLargestScenario);
   if (!text && text.error().number == EFBIG) {
     return tl::unexpected(
         Error{EINVAL, fmt::format("{}: a scenario file has at most 1 MiB", path)});
@@ -422,6 +421,18 @@ std::vector<Difference> ScenarioFile::differences(std::string_view before, std::
       add_differences(key, find_key(first, key), find_key(second, key), found);
     }
   }
+  return found;
+}
+
+std::vector<Difference> ScenarioFile::in_world(Where where) const {
+  const toml::table* const mine = impl_->root["on"][to_string(where)].as_table();
+  if (mine == nullptr) return {};
+  toml::table other = impl_->root;
+  TomlSource unused;
+  put_all(other, *mine, unused, "");
+  std::vector<Difference> found;
+  for (const std::string& key : changed_keys(*mine))
+    add_differences(key, find_key(impl_->root, key), find_key(other, key), found);
   return found;
 }
 

@@ -3,6 +3,7 @@
 // the nearest word that there is.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,9 @@
 #include "lastack/result.h"
 
 namespace lastack::lab {
+
+// Of a file, in bytes.
+inline constexpr std::size_t kLargestScenario = 1 << 20;
 
 // Where a run takes place.
 enum class Where : std::uint8_t { Endpoint, Kernel, Mixed };
@@ -102,11 +106,14 @@ class ScenarioFile {
   const std::vector<AdviceSpec>& remedies() const;
   // What follows from the whole of it, in words; empty: nothing is said.
   const std::string& advice() const;
-  // What the second variant has otherwise than the first, in one world.
+  // What the second variant has otherwise than the first, in one world; "": the file without any.
   std::vector<Difference> differences(std::string_view before, std::string_view after, Where where,
                                       const std::vector<Override>& overrides = {}) const;
 
-  // Of one variant in one world. An override that leads nowhere, or to something that cannot be, is an error.
+  // What one world has otherwise than the file says before ([on.WORLD]).
+  std::vector<Difference> in_world(Where where) const;
+
+  // Of one variant in one world; "": the file without any. An override that leads nowhere, or to something that cannot be, is an error.
   Result<Scenario> scenario(std::string_view variant, Where where,
                             const std::vector<Override>& overrides = {}) const;
 
