@@ -32,6 +32,8 @@ Err err_of(TcpError error) {
       return Err::network_unreachable;
     case TcpError::HostUnreachable:
       return Err::host_unreachable;
+    case TcpError::AccessDenied:
+      return Err::access_denied;
     case TcpError::ProtocolUnreachable:
       return Err::protocol_unreachable;
     case TcpError::Protocol:

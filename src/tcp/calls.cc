@@ -23,7 +23,8 @@ void queue_fin(Connection& c, TcpContext& x) {
   c.nonagle_push = false;
 }
 
-TcpError error_of(IcmpKind kind) {
+// Of a prohibition Linux makes EHOSTUNREACH for IPv4, EACCES for IPv6.
+TcpError error_of(IcmpKind kind, bool v4) {
   switch (kind) {
     case IcmpKind::NetworkUnreachable:
       return TcpError::NetworkUnreachable;
@@ -37,8 +38,9 @@ TcpError error_of(IcmpKind kind) {
       return TcpError::Protocol;
     case IcmpKind::SourceRouteFailed:
       return TcpError::NotSupported;
-    case IcmpKind::HostUnreachable:
     case IcmpKind::Prohibited:
+      return v4 ? TcpError::HostUnreachable : TcpError::AccessDenied;
+    case IcmpKind::HostUnreachable:
     case IcmpKind::TimeExceeded:
     case IcmpKind::SourceQuench:
       return TcpError::HostUnreachable;
@@ -320,7 +322,7 @@ void on_icmp(Connection& c, TcpContext& x, const IcmpError& error) {
     shrink_path(c, x, error.mtu != 0 ? error.mtu : c.path_mtu / 2U);
     return;
   }
-  const TcpError what = error_of(error.kind);
+  const TcpError what = error_of(error.kind, error.tuple.local.address.is_v4());
   const bool opening = c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
   const bool hard =
       error.kind == IcmpKind::ProtocolUnreachable || error.kind == IcmpKind::PortUnreachable;

@@ -66,6 +66,7 @@ enum class TcpError : std::uint8_t {
   HostUnreachable,
   ProtocolUnreachable,
   PortUnreachable,
+  AccessDenied,  // ICMPv6: an administrator prohibits it
   MessageTooBig,
   Protocol,      // ICMP: parameter problem
   NotSupported,  // ICMP: a source route failed

@@ -65,6 +65,29 @@ std::string fails_alike(const RunReport& endpoint, const std::string& variant) {
   return "";
 }
 
+// "client -> server:80, at server: another segment: sent FIN 1 on the endpoint, sent ACK 1 on the kernel"
+std::string divergence_words(const LogDiff::First& first) {
+  std::string kind(to_string(first.kind));
+  // The logs are A and B there.
+  for (const auto& [letter, world] : {std::pair{'A', "the endpoint"}, {'B', "the kernel"}}) {
+    if (const std::size_t at = kind.find(letter); at != std::string::npos)
+      kind.replace(at, 1, world);
+  }
+  std::string words = fmt::format("{}, at {}: {}", first.connection, first.host, kind);
+  const auto at = std::find_if(first.rows.begin(), first.rows.end(),
+                               [](const auto& row) { return row.diverges; });
+  if (at == first.rows.end()) return words;
+  const bool times = first.kind == LogDivergence::Time;
+  const auto side = [&](const auto& what, std::string_view world) {
+    if (!what) return fmt::format("nothing {}", world);
+    return times ? fmt::format("{} after {:.6g} ms {}", what->what,
+                               static_cast<double>(what->at) / 1e6, world)
+                 : fmt::format("{} {}", what->what, world);
+  };
+  return fmt::format("{}: {}, {}", words, side(at->a, "on the endpoint"),
+                     side(at->b, "on the kernel"));
+}
+
 // Both worlds with this seed. `why_not`: they were not.
 Result<std::vector<VariantComparison>> compare_one(const ScenarioFile& file,
                                                    const CompareRequest& request,
@@ -124,9 +147,7 @@ Result<std::vector<VariantComparison>> compare_one(const ScenarioFile& file,
       one.detail = diff_text(apart, "endpoint", "kernel", 120);
       if (one.likeness == Likeness::Match) {
         one.likeness = Likeness::Permitted;
-        if (apart.first)
-          one.reason = fmt::format("{}, at {}: {}", apart.first->connection, apart.first->host,
-                                   to_string(apart.first->kind));
+        if (apart.first) one.reason = divergence_words(*apart.first);
       }
     }
     if (one.likeness == Likeness::Match || one.likeness == Likeness::Permitted) {

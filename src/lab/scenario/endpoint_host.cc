@@ -149,6 +149,12 @@ IpAddress LabHost::address(std::optional<IpAddress> like) const {
   return spec_.addresses.front();
 }
 
+IpAddress LabHost::any() const {
+  const bool v6 = std::any_of(spec_.addresses.begin(), spec_.addresses.end(),
+                              [](const IpAddress& address) { return !address.is_v4(); });
+  return v6 ? IpAddress::v6({}) : IpAddress::v4(0);
+}
+
 std::unique_ptr<LabHost> make_endpoint_host(const HostSpec& spec, VirtualNetwork& network,
                                             std::uint64_t seed, HostObserver* observer) {
   return std::make_unique<EndpointHost>(spec, network, seed, observer);

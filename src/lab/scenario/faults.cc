@@ -9,6 +9,27 @@ FourTuple turned(const FourTuple& tuple) {
   return {tuple.remote, tuple.local};
 }
 
+// Destination unreachable, with the code that says why (RFC 792, RFC 1812, RFC 4443).
+void reject(Passage& passage, FaultSpec::Icmp why, bool v4) {
+  using Icmp = FaultSpec::Icmp;
+  std::uint8_t code = 0;
+  switch (why) {
+    case Icmp::Prohibited:
+      code = v4 ? 13 : 1;
+      break;
+    case Icmp::Port:
+      code = v4 ? 3 : 4;
+      break;
+    case Icmp::Host:
+      code = v4 ? 1 : 3;
+      break;
+    case Icmp::Net:
+      code = 0;
+      break;
+  }
+  passage.reject(v4 ? 3 : 1, code);
+}
+
 }  // namespace
 
 Faults::Faults(const std::vector<FaultSpec>& specs, Instant began,
@@ -103,12 +124,7 @@ void Faults::look_at(Passage& passage) {
         passage.bytes().back() ^= std::byte{1};
         break;
       case FaultSpec::Deed::Reject:
-        // Administratively prohibited: of both families the one that a firewall sends.
-        if (segment->tuple.local.address.is_v4()) {
-          passage.reject(3, 13);
-        } else {
-          passage.reject(1, 1);
-        }
+        reject(passage, spec.icmp, segment->tuple.local.address.is_v4());
         break;
     }
   }

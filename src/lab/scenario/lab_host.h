@@ -60,6 +60,9 @@ class LabHost {
   // The first of the family of `like`, or the first.
   IpAddress address(std::optional<IpAddress> like = {}) const;
 
+  // What a listener without an address is bound to: every address, of both families where the host has both.
+  IpAddress any() const;
+
   virtual Outcome<Sock> open(bool v6, SocketUser& user) = 0;
   virtual Outcome<void> bind(Sock socket, const Endpoint& local) = 0;
   virtual Outcome<void> listen(Sock socket, int backlog) = 0;

@@ -25,6 +25,7 @@ const Words& of_host() {
     for (const TcpState state : kAllTcpStates) {
       all.push_back(fmt::format("states.{}", to_string(state)));
       all.push_back(fmt::format("left.{}", to_string(state)));
+      if (state != TcpState::Closed) all.push_back(fmt::format("most.{}", to_string(state)));
     }
     for (const auto& counter : counter_table())
       all.push_back(fmt::format("counters.{}", counter.name));
@@ -37,8 +38,7 @@ const Words& of_host() {
     return all;
   }();
   static const Words words = [] {
-    Words all{"most.TIME_WAIT", "most.descriptors", "ports_exhausted",
-              "descriptors",    "problems",         "warnings"};
+    Words all{"most.descriptors", "ports_exhausted", "descriptors", "problems", "warnings"};
     all.insert(all.end(), made.begin(), made.end());
     return all;
   }();
@@ -84,6 +84,12 @@ std::vector<Placeholder> placeholders(std::string_view text) {
     at = close + 1;
   }
   return all;
+}
+
+bool is_most_of_state(std::string_view of_host) {
+  if (!of_host.starts_with("most.")) return false;
+  const auto state = parse_tcp_state(of_host.substr(5));
+  return state && *state != TcpState::TimeWait && *state != TcpState::Closed;
 }
 
 std::string wrong_word(std::string_view name, std::string_view word) {
@@ -146,6 +152,11 @@ std::string wrong_measure(const Scenario& scenario, std::string_view name) {
   }
   const std::string_view what = dot == std::string_view::npos ? "" : name.substr(dot + 1);
   if (is_among(what, *found->second)) return "";
+  if (what == "most.CLOSED" && found->second == &of_host())
+    return fmt::format(
+        "{} has no measure \"most.CLOSED\": what is closed is no socket that could be counted, in no "
+        "world; ask for the state before, such as most.LAST_ACK, or for descriptors",
+        thing);
   return fmt::format("{} has no measure \"{}\"{}", thing, printable(what),
                      hint(what, *found->second));
 }

@@ -16,6 +16,9 @@ struct Placeholder {
 };
 std::vector<Placeholder> placeholders(std::string_view text);
 
+// "most.SYN_SENT": counted only where somebody asks for it. TIME_WAIT always is.
+bool is_most_of_state(std::string_view of_host);
+
 // What is wrong with comparing a measure with a word, or with a number (no word); empty: nothing.
 std::string wrong_word(std::string_view name, std::string_view word);
 

@@ -20,7 +20,7 @@ constexpr std::array kOfClients{
     Words{"begun", "connections begun"},
     Words{"connected", "connections that came about"},
     Words{"answered", "requests answered", Better::More},
-    Words{"done", "connections that did their part"},
+    Words{"done", "connections that did all of their part", Better::More},
     Words{"open", "connections open at the end"},
     Words{"served", "share that was served", Better::More},
     Words{"failed", "connections that failed", Better::Less},
@@ -46,7 +46,6 @@ constexpr std::array kOfServer{
     Words{"failed", "connections that failed", Better::Less},
 };
 constexpr std::array kOfHost{
-    Words{"most.TIME_WAIT", "most records in TIME_WAIT at a time"},
     Words{"most.descriptors", "most descriptors in use at a time"},
     Words{"descriptors", "descriptors in use at the end"},
     Words{"ports_exhausted", "connect() without a free port", Better::Less},
@@ -121,7 +120,7 @@ Found look_up(const Scenario& scenario, std::string_view name) {
   const auto of = [&](std::string_view who, const Words* known) -> Found {
     if (known != nullptr) return {fmt::format("{}: {}", who, known->words), known->better};
     if (what.starts_with("failed."))
-      return {fmt::format("{}: failed with {}", who, what.substr(7)), Better::Less};
+      return {fmt::format("{}: failed, {}", who, failure_words(what.substr(7))), Better::Less};
     if (what.starts_with("accept_failed."))
       return {fmt::format("{}: accept() failed with {}", who, what.substr(14)), Better::Less};
     if (const std::string words = latency_words(what); !words.empty())
@@ -142,6 +141,10 @@ Found look_up(const Scenario& scenario, std::string_view name) {
       return {fmt::format("{}: in {} at the end", thing, what.substr(7))};
     if (what.starts_with("left."))
       return {fmt::format("{}: longest time left in {}", thing, what.substr(5))};
+    if (what == "most.TIME_WAIT")
+      return {fmt::format("{}: most records in TIME_WAIT at a time", thing)};
+    if (what.starts_with("most.") && parse_tcp_state(what.substr(5)))
+      return {fmt::format("{}: most in {} at a time", thing, what.substr(5))};
     if (what.starts_with("counters."))
       return {fmt::format("{}: counter {}", thing, what.substr(9))};
     if (what.starts_with("findings."))
@@ -154,6 +157,16 @@ Found look_up(const Scenario& scenario, std::string_view name) {
 }
 
 }  // namespace
+
+std::string failure_words(std::string_view why) {
+  if (why == "gave_up") return "no answer in time";
+  if (why == "no_answer") return "closed by the other side before an answer";
+  if (why == "waited") return "no free connection in time";
+  if (why == "read") return "no answer in time";
+  constexpr std::string_view kConnect = "connect_";
+  if (why.starts_with(kConnect)) return fmt::format("connect(): {}", why.substr(kConnect.size()));
+  return std::string(why);
+}
 
 std::string step_words(const StepSpec& step) {
   if (step.deed == StepSpec::Deed::Until) return "wait for a condition";

@@ -13,6 +13,9 @@ namespace lastack::lab {
 // known stays as it is.
 std::string measure_words(const Scenario& scenario, std::string_view name);
 
+// Why connections or requests failed, where it is no error by its name: "no_answer" is "closed before an answer".
+std::string failure_words(std::string_view why);
+
 // "connect", "wait for a condition".
 std::string step_words(const StepSpec& step);
 

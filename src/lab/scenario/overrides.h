@@ -1,5 +1,5 @@
 // Other values for what a scenario file says, by their keys: "host.client.settings.tcp_tw_reuse". Lists by the name of what
-// is in them, or by its number from 0.
+// is in them (name_in_list()).
 #pragma once
 
 #include <string>

@@ -123,6 +123,7 @@ class Play final : public Stage {
     if (capture_) capture_->finish(now());
     if (marks_) result_.marks = marks_->all();
     measure();
+    if (steps_) result_.notes = steps_->notes();
     if (real_) result_.programs = real_->end();
     result_.took = now() - began_;
     return std::move(result_);
@@ -428,7 +429,14 @@ class Play final : public Stage {
     for (std::size_t i = 0; i < in_order_.size(); ++i) {
       Sample s{Instant(now() - began_), in_order_[i]->time_waits(), in_order_[i]->descriptors(),
                std::nullopt};
-      if (options_.for_page && in_order_[i]->is_kernel()) s.states = in_order_[i]->counts().states;
+      const bool counted = scenario_.counted.contains(in_order_[i]->name());
+      const bool drawn = options_.for_page && in_order_[i]->is_kernel();
+      if (counted || drawn) {
+        const StateCounts states = in_order_[i]->counts().states;
+        if (drawn) s.states = states;
+        for (const TcpState state : kAllTcpStates)
+          most_[i].states[state] = std::max(most_[i].states[state], states[state]);
+      }
       most_[i].time_waits = std::max(most_[i].time_waits, s.time_waits);
       most_[i].descriptors = std::max(most_[i].descriptors, s.descriptors);
       result_.series[i].samples.push_back(s);
@@ -452,6 +460,18 @@ class Play final : public Stage {
     put_settings(host.name(), all, into);
   }
 
+  void measure_most(std::size_t host, Measures& into) const {
+    const std::string prefix = in_order_[host]->name() + ".most.";
+    into[prefix + "TIME_WAIT"] = static_cast<double>(most_[host].time_waits);
+    into[prefix + "descriptors"] = static_cast<double>(most_[host].descriptors);
+    if (!scenario_.counted.contains(in_order_[host]->name())) return;
+    for (const TcpState state : kAllTcpStates) {
+      if (state == TcpState::TimeWait || state == TcpState::Closed) continue;
+      into[fmt::format("{}{}", prefix, to_string(state))] =
+          static_cast<double>(most_[host].states[state]);
+    }
+  }
+
   // For `until`: whatever is measured so far.
   const Measure* measure_now(std::string_view name) {
     const std::size_t dot = name.find('.');
@@ -459,6 +479,9 @@ class Play final : public Stage {
     if (const auto host = hosts_.find(std::string(name.substr(0, dot))); host != hosts_.end()) {
       if (name.substr(dot + 1).starts_with("settings.")) {
         measure_settings(*host->second, now_);
+      } else if (name.substr(dot + 1).starts_with("most.")) {
+        const auto at = std::find(in_order_.begin(), in_order_.end(), host->second.get());
+        measure_most(static_cast<std::size_t>(at - in_order_.begin()), now_);
       } else if (!put_count(host->first, name.substr(dot + 1), counts_now(*host->second),
                             before_[host->first], now_)) {
         return nullptr;
@@ -512,8 +535,7 @@ class Play final : public Stage {
       const HostCounts& before = before_[host.name()];
       put_counts(host.name(), now, before, all);
       measure_settings(host, all);
-      all[host.name() + ".most.TIME_WAIT"] = static_cast<double>(most_[i].time_waits);
-      all[host.name() + ".most.descriptors"] = static_cast<double>(most_[i].descriptors);
+      measure_most(i, all);
     }
     all["run.took"] = seconds(now() - began_);
     for (LabHost* host : in_order_) {
@@ -545,7 +567,11 @@ class Play final : public Stage {
   std::map<std::string, HostCounts> before_;
   std::map<const LabHost*, Settings> settings_;
   std::map<const LabHost*, HostCounts> looked_;  // by the condition that is asked now
-  std::vector<Sample> most_;
+  struct Most {
+    std::uint64_t time_waits = 0, descriptors = 0;
+    StateCounts states;
+  };
+  std::vector<Most> most_;  // at any sample, of each host
   Measures now_;
   bool in_vain_ = false;  // PlayOptions::in_vain
   PlayResult result_;

@@ -70,6 +70,8 @@ struct ProgramOutcome {
 
 struct PlayResult {
   Measures measures;
+  // Why a measure is what it is, where that is another's fault: "again.result": "c is not open: first came to ECONNREFUSED".
+  std::map<std::string, std::string> notes;
   std::vector<HostSeries> series;
   std::vector<TallySeries> tallies;
   std::vector<Mark> marks;  // of PlayOptions::for_page

@@ -149,6 +149,14 @@ Change of_program(const std::string& kind, const std::string& name, const std::s
   return c;
 }
 
+// "step restart", and of one that has only a number "step5".
+std::string step_name(const std::string& name) {
+  const bool plain =
+      name.starts_with("step") && name.size() > 4 &&
+      std::all_of(name.begin() + 4, name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return plain ? name : "step " + name;
+}
+
 }  // namespace
 
 std::string setting_command(const std::string& name, const std::string& value) {
@@ -175,12 +183,12 @@ std::vector<Change> changes(const std::vector<Difference>& differences, const Sc
     } else if (program && p.size() == 4 && p[2] == "options") {
       c = of_option(fmt::format("{} {}", p[0], p[1]), p[3], d);
     } else if (p.size() == 5 && p[0] == "script" && p[3] == "options") {
-      c = of_option("step " + p[2], p[4], d);
+      c = of_option(step_name(p[2]), p[4], d);
     } else if (program && p.size() == 3) {
       c = of_program(p[0], p[1], p[2], d, played);
     } else {
       const std::string what =
-          p.size() == 4 && p[0] == "script" ? fmt::format("step {}: {}", p[2], p[3]) : d.key;
+          p.size() == 4 && p[0] == "script" ? fmt::format("{}: {}", step_name(p[2]), p[3]) : d.key;
       c.words = d.after.empty() ? fmt::format("{}: none, in place of {}", what, d.before)
                                 : fmt::format("{}: {}{}", what, d.after, in_place_of(d.before));
     }

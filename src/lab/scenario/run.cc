@@ -105,6 +105,7 @@ std::string written(const Played& played) {
         measures[name] = std::get<std::string>(value);
       }
     }
+    json["notes"] = played.result->notes;
     Json& series = json["series"] = Json::array();
     for (const HostSeries& host : played.result->series) {
       Json samples = Json::array();
@@ -166,6 +167,8 @@ Played parsed(const std::string& text) {
       result.measures[name] = value.get<std::string>();
     }
   }
+  for (const auto& [name, note] : json["notes"].items())
+    result.notes[name] = note.get<std::string>();
   for (const Json& host : json["series"]) {
     HostSeries series{host.value("host", ""), {}};
     for (const Json& s : host["samples"]) {
@@ -400,6 +403,55 @@ std::vector<std::pair<std::string, bool>> filled_pieces(const std::string& text,
   return all;
 }
 
+namespace {
+
+const VariantRun* run_of(const RunReport& report, const std::string& variant) {
+  for (const VariantRun& v : report.variants) {
+    if (v.result && (variant.empty() || v.variant == variant)) return &v;
+  }
+  return nullptr;
+}
+
+// "requests failed: EADDRNOTAVAIL 30, gave_up 2"
+std::string failures_of(const Measures& measures, const std::string& program,
+                        std::string_view kind) {
+  const std::string prefix = fmt::format("{}.{}.", program, kind);
+  std::string all;
+  for (auto at = measures.lower_bound(prefix);
+       at != measures.end() && at->first.starts_with(prefix); ++at) {
+    all += fmt::format("{}{} {}", all.empty() ? "" : ", ", at->first.substr(prefix.size()),
+                       show_measure(at->first, at->second));
+  }
+  const std::string_view what = kind == "failed" ? "failed" : "accept() failed";
+  return all.empty() ? fmt::format("{}: nothing {}", program, what)
+                     : fmt::format("{}: what {}: {}", program, what, all);
+}
+
+// What is said beside a condition that does not hold: which failures there were in place of one that there was not, and
+// whose fault it is that a step failed.
+void explain(const RunReport& report, const std::string& variant,
+             const std::vector<std::pair<std::string, std::string>>& names,
+             std::vector<std::string>& wrong) {
+  for (const auto& [of, name] : names) {
+    const std::string& where = of.empty() ? variant : of;
+    const VariantRun* run = run_of(report, where);
+    if (run == nullptr) continue;
+    const std::string before = of.empty() ? "" : of + ": ";
+    std::string more;
+    for (const std::string_view kind : {"failed", "accept_failed"}) {
+      const std::size_t at = name.find(fmt::format(".{}.", kind));
+      if (at != std::string::npos && !run->result->measures.contains(name))
+        more = failures_of(run->result->measures, name.substr(0, at), kind);
+    }
+    if (const auto note = run->result->notes.find(name); note != run->result->notes.end())
+      more = fmt::format("{}: {}", name, note->second);
+    if (!more.empty() && std::find(wrong.begin(), wrong.end(), before + more) == wrong.end())
+      wrong.push_back(before + more);
+  }
+}
+
+}  // namespace
+
 void judge(const ScenarioFile& file, RunReport& report) {
   for (const CheckSpec& spec : file.checks()) {
     if (spec.only_on && *spec.only_on != report.where) continue;
@@ -410,6 +462,7 @@ void judge(const ScenarioFile& file, RunReport& report) {
       auto answer = spec.check.ask([&](std::string_view v, std::string_view name) {
         return report.find(v.empty() ? std::string_view(variant) : v, name);
       });
+      if (answer.verdict != Check::Verdict::Holds) explain(report, variant, names, answer.wrong);
       report.checks.push_back({across ? "" : variant, spec.check.text(), spec.why, answer.verdict,
                                std::move(answer.seen), std::move(answer.wrong)});
     };

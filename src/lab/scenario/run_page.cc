@@ -454,7 +454,7 @@ class Charts {
     for (const auto& [name, value] : result_.measures) {
       if (!name.starts_with(prefix)) continue;
       const std::string why = name.substr(prefix.size());
-      all += (all.empty() ? "" : ", ") + (why == "gave_up" ? "no answer in time" : why);
+      all += fmt::format("{}{}", all.empty() ? "" : ", ", failure_words(why));
     }
     return all.empty() ? "" : " (" + all + ")";
   }

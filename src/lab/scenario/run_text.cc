@@ -90,8 +90,11 @@ std::string run_text(const ScenarioFile& file, const RunReport& report,
       if (failed || options.measures) out += output_of(p);
     }
     if (options.measures) {
-      for (const auto& [name, value] : v.result->measures)
-        out += fmt::format("  {:<44} {}\n", name, show_measure(name, value));
+      for (const auto& [name, value] : v.result->measures) {
+        const auto note = v.result->notes.find(name);
+        out += fmt::format("  {:<44} {}{}\n", name, show_measure(name, value),
+                           note == v.result->notes.end() ? "" : "   " + printable(note->second));
+      }
     }
   }
   bool head = false;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,8 @@ struct FaultSpec {
   std::uint64_t first = 1, last = 1;          // the n-th such segments, from 1
   std::string after;                          // counts only once this step has ended
   Duration begins{}, ends = Duration::max();  // counts only then, from the start
+  // Reject: which ICMP error comes back.
+  enum class Icmp : std::uint8_t { Prohibited, Port, Host, Net } icmp = Icmp::Prohibited;
   Duration by{};  // Delay: so long; Duplicate: the copy comes so much later
 };
 
@@ -234,6 +237,9 @@ struct Scenario {
   std::vector<PoolSpec> pools;
   std::vector<ProgramSpec> programs;
   std::vector<StepSpec> steps;
+  // Hosts of which somebody asks for the most that there was in a state (HOST.most.SYN_SENT): at each sample their sockets
+  // are counted.
+  std::set<std::string> counted;
   Duration sample{};  // how often hosts are looked at; zero: a two hundredth of `duration`
 };
 

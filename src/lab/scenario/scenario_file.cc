@@ -77,6 +77,39 @@ std::vector<std::string> changed_keys(const toml::table& variant, const std::str
   return keys;
 }
 
+// TOML has no times with a unit: "delay = 100 ms" is a mistake that its words do not explain. What is said beside them.
+std::string unquoted_time(std::string_view text, const toml::source_position& at) {
+  for (toml::source_index line = 1; line < at.line; ++line) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return "";
+    text.remove_prefix(end + 1);
+  }
+  text = text.substr(0, text.find('\n'));
+  // The number nearest before the place, and the letters after it.
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || c == '.'; };
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  std::string found;
+  for (std::size_t i = 0; i < text.size() && i < at.column + 1;) {
+    if (!is_digit(text[i])) {
+      ++i;
+      continue;
+    }
+    const std::size_t begin = i;
+    while (i < text.size() && is_digit(text[i])) ++i;
+    std::size_t unit = i;
+    while (unit < text.size() && text[unit] == ' ') ++unit;
+    const std::size_t first = unit;
+    while (unit < text.size() && is_letter(text[unit])) ++unit;
+    const std::string_view whole = text.substr(begin, unit - begin);
+    const bool value = begin > 0 && (text[begin - 1] == ' ' || text[begin - 1] == '=');
+    if (unit > first && value && parse_duration(whole)) found = whole;
+  }
+  return found.empty()
+             ? ""
+             : fmt::format("; a time with a unit is a text and has to be in quotes: \"{}\"",
+                           printable(found));
+}
+
 }  // namespace
 
 std::string_view to_string(Where where) {
@@ -157,6 +190,30 @@ struct ScenarioFile::Impl {
                    fmt::format("names no other variant: \"{}\"{}", printable(v), hint(v, known)));
       }
     }
+  }
+
+  // Whose sockets have to be counted all the time, for conditions and verdicts to be answered.
+  void ask_for_counts(Scenario& scenario) const {
+    const auto ask = [&](std::string_view measure) {
+      const std::size_t dot = measure.find('.');
+      const std::string host(measure.substr(0, dot));
+      if (dot == std::string_view::npos || !is_most_of_state(measure.substr(dot + 1))) return;
+      const auto named = [&](const HostSpec& h) { return h.name == host; };
+      if (std::any_of(scenario.hosts.begin(), scenario.hosts.end(), named))
+        scenario.counted.insert(host);
+    };
+    for (const CheckSpec& c : checks) {
+      for (const auto& [variant, measure] : c.check.names()) ask(measure);
+    }
+    for (const VerdictSpec& v : verdicts) {
+      for (const Placeholder& p : placeholders(v.because)) ask(p.name);
+    }
+    for (const StepSpec& step : scenario.steps) {
+      if (!step.until) continue;
+      for (const auto& [variant, measure] : step.until->names()) ask(measure);
+    }
+    if (!proof) return;
+    for (const ProofSpec::Column& column : proof->shows) ask(column.measure);
   }
 
   bool alone = false;
@@ -288,11 +345,18 @@ void ScenarioFile::Impl::check_names(const std::vector<Scenario>& played) {
   }
   auto script = t.table("script");
   if (!script) return;
-  number = 0;
-  for (TomlTable& step : script->tables("steps")) {
-    if (const auto& until = played.front().steps[number++].until) {
-      for (const auto& [variant, measure] : until->names()) check(step, "holds", measure);
-      check_words(step, "holds", *until);
+  std::vector<TomlTable> steps = script->tables("steps");
+  for (const Scenario& one : played) {
+    for (std::size_t i = 0; i < one.steps.size(); ++i) {
+      const auto& until = one.steps[i].until;
+      if (!until) continue;
+      // A variant may have more steps, and then says so itself.
+      TomlTable& in = i < steps.size() ? steps[i] : *script;
+      for (const auto& [variant, measure] : until->names()) {
+        if (const std::string wrong = wrong_measure(one, measure); !wrong.empty())
+          in.wrong("holds", wrong);
+      }
+      check_words(in, "holds", *until);
     }
   }
 }
@@ -332,8 +396,9 @@ Result<ScenarioFile> ScenarioFile::parse(std::string_view text, std::string plac
     return file;
   } catch (const toml::parse_error& e) {
     return tl::unexpected(
-        Error{EINVAL, fmt::format("{}:{}:{}: {}", called, e.source().begin.line,
-                                  e.source().begin.column, printable(e.description()))});
+        Error{EINVAL,
+              fmt::format("{}:{}:{}: {}{}", called, e.source().begin.line, e.source().begin.column,
+                          printable(e.description()), unquoted_time(text, e.source().begin))});
   } catch (const Misread& m) {
     return tl::unexpected(m.error);
   } catch (const std::logic_error& e) {
@@ -450,7 +515,9 @@ Result<Scenario> ScenarioFile::scenario(std::string_view variant, Where where,
         put_all(root, *mine, source, fmt::format("on.{}", to_string(where)));
     }
     for (const Override& o : overrides) put_text(root, o, source);
-    return read_scenario(root, source);
+    Scenario scenario = read_scenario(root, source);
+    impl_->ask_for_counts(scenario);
+    return scenario;
   } catch (const Misread& m) {
     return tl::unexpected(m.error);
   }

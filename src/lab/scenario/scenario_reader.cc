@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, 8> kSegments{"any", "SYN",  "SYN+ACK", "F
                                                     "RST", "data", "ACK",     "last ACK"};
 constexpr std::array<std::string_view, 5> kFaults{"drop", "delay", "duplicate", "corrupt",
                                                   "reject"};
+constexpr std::array<std::string_view, 4> kIcmp{"prohibited", "port", "host", "net"};
 constexpr std::array<std::string_view, 4> kClosings{"first", "after", "never", "reset"};
 constexpr std::array<std::string_view, 13> kDeeds{
     "listen", "connect", "accept", "read",  "write", "shutdown", "close",
@@ -216,6 +217,10 @@ FaultSpec read_fault(TomlTable& t, const Names& names, std::size_t number) {
   read_times(t, f.begins, f.ends);
   const auto by = t.duration("by");
   if (by) f.by = *by;
+  if (const auto v = t.word("icmp", kIcmp)) {
+    if (f.deed != FaultSpec::Deed::Reject) t.wrong("icmp", "belongs to reject");
+    f.icmp = static_cast<FaultSpec::Icmp>(*v);
+  }
   const bool timed = f.deed == FaultSpec::Deed::Delay || f.deed == FaultSpec::Deed::Duplicate;
   if (timed && !by) t.wrong("by", "is missing: how much later?");
   if (!timed && by) t.wrong("by", "belongs to delay and duplicate");

@@ -271,6 +271,8 @@ std::string segment_words(SegmentKind kind, bool several) {
 }
 
 std::string fault_words(const FaultSpec& f) {
+  static constexpr std::array<std::string_view, 4> kIcmp{
+      "administratively prohibited", "port unreachable", "host unreachable", "net unreachable"};
   std::string which;
   if (f.last == UINT64_MAX) {
     which = "all " + segment_words(f.segment, true);
@@ -301,7 +303,8 @@ std::string fault_words(const FaultSpec& f) {
       deed = fmt::format("corrupts {}{}", which, way);
       break;
     case FaultSpec::Deed::Reject:
-      deed = fmt::format("rejects {}{}: it is lost, and an ICMP error comes back", which, way);
+      deed = fmt::format("rejects {}{}: it is lost, and an ICMP error comes back, {}", which, way,
+                         kIcmp[static_cast<std::size_t>(f.icmp)]);
       break;
   }
   Parts p;

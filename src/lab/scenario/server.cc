@@ -53,16 +53,11 @@ class Server final : public Program {
   LabHost& host() { return host_; }
 
   void begin() {
-    const IpAddress address = spec_.address.value_or(IpAddress{});
-    const bool v6 = spec_.address ? !spec_.address->is_v4() : !host().address().is_v4();
-    const auto socket = host().open(v6, listening_);
+    const Endpoint at{spec_.address.value_or(host().any()), spec_.port};
+    const auto socket = host().open(!at.address.is_v4(), listening_);
     if (!socket) return fail_accept(socket.error());
     listener_ = *socket;
     (void)host().set_option(listener_, Option::reuse_address, 1);
-    const Endpoint at{spec_.address ? address
-                      : v6          ? IpAddress::v6({})
-                                    : IpAddress::v4(0),
-                      spec_.port};
     if (const auto bound = host().bind(listener_, at); !bound) return fail_accept(bound.error());
     if (const auto listens = host().listen(listener_, spec_.backlog); !listens)
       return fail_accept(listens.error());

@@ -4,6 +4,7 @@
 
 #include "lab/clock.h"
 #include "lab/scenario/exchange.h"
+#include "lab/scenario/scenario_reader.h"  // to_string(StepSpec::Deed)
 
 namespace lastack::lab {
 namespace {
@@ -134,6 +135,7 @@ void Steps::look() {
 void Steps::end(std::list<Active>::iterator active, const std::string& result) {
   const StepSpec& spec = *active->spec;
   measured_[spec.name + ".result"] = result;
+  tell_fate(spec, result);
   measured_[spec.name + ".took"] = seconds(stage_.now() - active->begun);
   measured_[spec.name + ".at"] = seconds(stage_.now() - stage_.began());
   if (is_weighed(spec.deed)) {
@@ -156,6 +158,31 @@ void Steps::end(std::list<Active>::iterator active, const std::string& result) {
   if (foreground_ == &*active) foreground_ = nullptr;
   active_.erase(active);
   ended_(spec.name);
+}
+
+void Steps::tell_fate(const StepSpec& spec, const std::string& result) {
+  const bool good = result == "ok" || result == "end";
+  const std::string& used = spec.deed == Deed::Accept ? spec.of : spec.socket;
+  const bool opens = spec.deed == Deed::Listen || spec.deed == Deed::Connect;
+  if (!good && !opens && !used.empty()) {
+    const auto socket = sockets_.find(used);
+    // One that is open, and that nothing has befallen, fails for a reason of its own.
+    if (socket == sockets_.end()) {
+      notes_[spec.name + ".result"] = fmt::format("{} was never opened", used);
+    } else if (!socket->second.fate.empty()) {
+      notes_[spec.name + ".result"] =
+          fmt::format("it follows {}, so {} is {}", socket->second.fate, used,
+                      socket->second.open ? "no connection" : "not open");
+    }
+  }
+  if (spec.socket.empty()) return;
+  Socket& socket = sockets_.try_emplace(spec.socket, *this).first->second;
+  const auto deed = to_string(spec.deed);
+  if (opens || spec.deed == Deed::Accept) {
+    socket.fate = good ? "" : fmt::format("{} ({}), which came to {}", spec.name, deed, result);
+  } else if (good && (spec.deed == Deed::Close || spec.deed == Deed::Abort)) {
+    socket.fate = fmt::format("{} ({})", spec.name, deed);
+  }
 }
 
 std::optional<std::string> Steps::attempt(Active& active) {
@@ -207,7 +234,9 @@ std::optional<std::string> Steps::attempt(Active& active) {
     case Deed::Crash: {
       LabHost& host = stage_.host(spec.host);
       for (auto& [name, one] : sockets_) {
-        if (one.host == &host) one.open = false;
+        if (one.host != &host) continue;
+        one.open = false;
+        one.fate = fmt::format("{} (crash)", spec.name);
       }
       return stage_.crash(spec.host, spec.quiet) ? "ok" : "cannot";
     }
@@ -218,17 +247,15 @@ std::optional<std::string> Steps::attempt(Active& active) {
 std::string Steps::listen(const StepSpec& spec) {
   LabHost& host = stage_.host(spec.host);
   Socket& socket = socket_of(spec.socket, host);
-  const bool v6 = spec.from_address ? !spec.from_address->is_v4() : !host.address().is_v4();
-  const auto sock = host.open(v6, socket);
+  const IpAddress address = spec.from_address.value_or(host.any());
+  const auto sock = host.open(!address.is_v4(), socket);
   if (!sock) return word(sock.error());
   socket.sock = *sock;
   socket.open = true;
   for (const auto& [option, value] : spec.options) {
     if (const auto set = host.set_option(socket.sock, option, value); !set) return word(set);
   }
-  const IpAddress any = v6 ? IpAddress::v6({}) : IpAddress::v4(0);
-  if (const auto bound = host.bind(socket.sock, {spec.from_address.value_or(any), spec.port});
-      !bound) {
+  if (const auto bound = host.bind(socket.sock, {address, spec.port}); !bound) {
     return word(bound);
   }
   return word(host.listen(socket.sock, spec.backlog));

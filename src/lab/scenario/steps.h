@@ -24,6 +24,8 @@ class Steps {
   void happened();
   bool over() const { return next_ >= specs_.size() && active_.empty(); }
   void measure(Measures& into) const;
+  // By the measure, "again.result": which step's failure it follows.
+  const std::map<std::string, std::string>& notes() const { return notes_; }
 
  private:
   struct Socket final : SocketUser {
@@ -33,6 +35,8 @@ class Steps {
     LabHost* host = nullptr;
     Sock sock{};
     bool open = false;
+    std::string
+        fate;  // why it is not there, or not what it was to be: "first came to ECONNREFUSED"
   };
   struct Active {
     const StepSpec* spec;
@@ -55,6 +59,8 @@ class Steps {
   std::string listen(const StepSpec& spec);
   std::optional<std::string> accept(const StepSpec& spec);
   void end(std::list<Active>::iterator active, const std::string& result);
+  // What there is to say of the socket of a step that has come to an end.
+  void tell_fate(const StepSpec& spec, const std::string& result);
   Socket& socket_of(const std::string& name, LabHost& host);
   std::list<Active>::iterator find(std::uint64_t turn);
   // It gives up then.
@@ -77,6 +83,7 @@ class Steps {
   Instant looked_{};                    // when at conditions last
   bool look_due_ = false;               // it is on the agenda
   Measures measured_;
+  std::map<std::string, std::string> notes_;
 };
 
 }  // namespace lastack::lab

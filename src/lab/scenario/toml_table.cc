@@ -82,7 +82,19 @@ std::optional<Duration> parse_duration(std::string_view text) {
 }
 
 std::string TomlTable::name_of(std::string_view key) const {
+  return called_.empty() ? std::string(key) : fmt::format("{}.{}", called_, key);
+}
+std::string TomlTable::path_of(std::string_view key) const {
   return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
+}
+
+std::string name_in_list(std::string_view list, const toml::node& one, std::size_t n) {
+  const toml::table* table = one.as_table();
+  if (table != nullptr && table->get_as<std::string>("name") != nullptr) {
+    const std::string& name = **table->get_as<std::string>("name");
+    if (!name.empty()) return printable(name);
+  }
+  return fmt::format("{}{}", list == "steps" ? "step" : list, n + 1);
 }
 
 std::string TomlSource::place(const toml::source_position& at) const {
@@ -127,7 +139,7 @@ std::string TomlTable::place(const toml::node* at) const {
     const toml::array* list = value.as_array();
     const bool in_list = list != nullptr && std::any_of(list->begin(), list->end(),
                                                         [&](auto& one) { return &one == at; });
-    if (&value == at || in_list) return source_.place(name_of(key.str()));
+    if (&value == at || in_list) return source_.place(path_of(key.str()));
   }
   return source_.place(path_);
 }
@@ -279,7 +291,7 @@ std::optional<TomlTable> TomlTable::table(std::string_view key) {
   const toml::table* inner = n->as_table();
   if (inner == nullptr)
     wrong(n, fmt::format("{} has to be a table, [{}]", name_of(key), name_of(key)));
-  return TomlTable(*inner, name_of(key), source_);
+  return TomlTable(*inner, path_of(key), name_of(key), source_);
 }
 
 std::vector<TomlTable> TomlTable::tables(std::string_view key) {
@@ -293,7 +305,10 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) {
   for (const toml::node& one : *list) {
     const toml::table* inner = one.as_table();
     if (inner == nullptr) wrong(&one, fmt::format("{} has to be a list of tables", name_of(key)));
-    all.emplace_back(*inner, fmt::format("{}[{}]", name_of(key), number++), source_);
+    all.push_back(TomlTable(*inner, fmt::format("{}[{}]", path_of(key), number),
+                            fmt::format("{}.{}", name_of(key), name_in_list(key, one, number)),
+                            source_));
+    ++number;
   }
   return all;
 }
@@ -316,7 +331,7 @@ void TomlTable::finish() const {
     const toml::source_position here = key.source().begin;
     throw Misread{{EINVAL, fmt::format("{}{} is not known{}",
                                        here.line > 0 ? source_.place(here)
-                                                     : source_.place(name_of(key.str())),
+                                                     : source_.place(path_of(key.str())),
                                        name_of(printable(key.str())), hint(key.str(), known))}};
   }
 }

@@ -48,7 +48,7 @@ class TomlTable {
  public:
   // `path`: how the table is called, "host.client".
   TomlTable(const toml::table& table, std::string path, const TomlSource& source)
-      : table_(table), path_(std::move(path)), source_(source) {}
+      : TomlTable(table, path, path, source) {}
 
   bool has(std::string_view key) const { return table_.contains(key); }
 
@@ -77,20 +77,29 @@ class TomlTable {
   void finish() const;
   [[noreturn]] void wrong(const toml::node* at, std::string_view what) const;
   [[noreturn]] void wrong(std::string_view key, std::string_view what);
+  // As a variant and --set name it: "script.steps.step5.within".
   std::string name_of(std::string_view key) const;
   // "x.toml:3:4: ", or what has put it there; nothing: of the table itself.
   std::string place(const toml::node* at) const;
   const toml::table& raw() const { return table_; }
 
  private:
+  TomlTable(const toml::table& table, std::string path, std::string called,
+            const TomlSource& source)
+      : table_(table), path_(std::move(path)), called_(std::move(called)), source_(source) {}
+  std::string path_of(std::string_view key) const;
+
   const toml::table& table_;
-  std::string path_;
+  std::string path_;    // of TomlSource: "script.steps[4]"
+  std::string called_;  // "script.steps.step5"
   const TomlSource& source_;
   mutable std::vector<std::string> asked_;
 };
 
 // Names are put together with dots and colons, and so have neither: letters, digits, '-' and '_', a letter first.
 std::string plain_name(TomlTable& table, std::string_view key, const std::string& name);
+// What the n-th of a list is called, from 0: by its name, or by the list and its number from 1, "step5", "clients2".
+std::string name_in_list(std::string_view list, const toml::node& one, std::size_t n);
 // The keys in the order of the file; a table of toml++ is in that of its keys.
 std::vector<std::string> in_file_order(const toml::table& table);
 // "the nearest is ..." or all there are, where they are few.

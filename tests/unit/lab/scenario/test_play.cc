@@ -64,6 +64,107 @@ steps = [
             1);  // the acknowledgement is delayed, as Linux delays it
 }
 
+// Each of its results says which earlier step's failure it follows.
+TEST(Play, AStepThatFailsSinceAnotherDid) {
+  const auto r = played(kHosts + R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { name = "none", do = "accept", of = "l", socket = "s", within = "5 ms" },
+  { name = "heard", do = "read", socket = "s" },
+  { name = "refused", do = "connect", host = "client", socket = "c", to = "server:81" },
+  { name = "told", do = "write", socket = "c", bytes = 1 },
+  { do = "close", socket = "l" },
+  { name = "late", do = "accept", of = "l", socket = "t" },
+  { do = "listen", host = "server", socket = "m", port = 82 },
+  { name = "own", do = "connect", host = "client", socket = "d", to = "server:82" },
+  { do = "crash", host = "client" },
+  { name = "lost", do = "close", socket = "d" },
+]
+)");
+  const auto note = [&](const std::string& step) {
+    const auto found = r.notes.find(step + ".result");
+    return found == r.notes.end() ? "" : found->second;
+  };
+  EXPECT_EQ(word(r, "none.result"), "timeout");
+  EXPECT_EQ(note("none"), "") << "its own fault";
+  EXPECT_EQ(word(r, "heard.result"), "EBADF");
+  EXPECT_EQ(note("heard"), "it follows none (accept), which came to timeout, so s is not open");
+  EXPECT_NE(word(r, "told.result"), "ok");
+  EXPECT_EQ(note("told"),
+            "it follows refused (connect), which came to ECONNREFUSED, so c is no connection");
+  EXPECT_EQ(word(r, "late.result"), "EBADF");
+  EXPECT_EQ(note("late"), "it follows step6 (close), so l is not open");
+  EXPECT_EQ(note("own"), "");
+  EXPECT_EQ(note("lost"), "it follows step10 (crash), so d is not open");
+  EXPECT_EQ(r.notes.size(), 4u);
+}
+
+// What listens without an address listens on the families that its host has.
+TEST(Play, AListenerOfBothFamilies) {
+  const std::string text =
+      "scenario = \"x\"\n"
+      "[host.client]\naddress = [\"10.0.0.1\", \"fd00::1\"]\n"
+      "[host.server]\naddress = [\"10.0.0.2\", \"fd00::2\"]\n"
+      "[host.old]\naddress = \"10.0.0.3\"\n"
+      "[[server]]\nname = \"service\"\nhost = \"server\"\n"
+      R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 81 },
+  { name = "four", do = "connect", host = "client", socket = "a", to = "server:81" },
+  { name = "six", do = "connect", host = "client", socket = "b", to = "server:81", from_address = "fd00::1" },
+  { name = "from_old", do = "connect", host = "old", socket = "c", to = "server:81" },
+  { do = "listen", host = "server", socket = "v4", port = 82, address = "10.0.0.2" },
+  { name = "four_only", do = "connect", host = "client", socket = "d", to = "server:82", from_address = "fd00::1" },
+  { name = "four_served", do = "connect", host = "client", socket = "e", to = "server:80" },
+  { name = "six_served", do = "connect", host = "client", socket = "f", to = "[fd00::2]:80" },
+]
+)";
+  const auto r = played(text);
+  for (const char* step : {"four", "six", "from_old", "four_served", "six_served"})
+    EXPECT_EQ(word(r, std::string(step) + ".result"), "ok") << step;
+  EXPECT_EQ(word(r, "four_only.result"), "ECONNREFUSED");
+}
+
+TEST(Play, TheMostInAState) {
+  const std::string text = kHosts + R"([[fault]]
+do = "drop"
+segment = "SYN"
+[script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80", background = true },
+  { name = "seen", do = "until", holds = "client.most.SYN_SENT == 1", within = "3 s" },
+  { name = "open", do = "until", holds = "client.states.ESTABLISHED == 1", within = "3 s" },
+]
+)";
+  const auto r = played(text);
+  EXPECT_EQ(word(r, "seen.result"), "ok");
+  EXPECT_EQ(number(r, "client.states.SYN_SENT"), 0);
+  EXPECT_EQ(number(r, "client.most.SYN_SENT"), 1);
+  EXPECT_EQ(number(r, "server.most.SYN_SENT"), -1) << "nobody asks for it";
+}
+
+TEST(Play, WhatComesBackOfARejectedSegment) {
+  const auto result = [](const std::string& icmp, bool v6) {
+    const std::string hosts =
+        v6 ? "scenario = \"x\"\n[host.client]\naddress = \"fd00::1\"\n[host.server]\naddress = "
+             "\"fd00::2\"\n"
+           : kHosts;
+    return word(played(hosts + "[[fault]]\ndo = \"reject\"\nsegment = \"SYN\"\nwhich = \"all\"\n" +
+                       icmp + R"([script]
+steps = [ { name = "open", do = "connect", host = "client", socket = "c", to = "server:80", within = "500 ms" } ]
+)"),
+                "open.result");
+  };
+  for (const bool v6 : {false, true}) {
+    EXPECT_EQ(result("", v6), v6 ? "EACCES" : "EHOSTUNREACH");
+    EXPECT_EQ(result("icmp = \"prohibited\"\n", v6), result("", v6));
+    EXPECT_EQ(result("icmp = \"port\"\n", v6), "ECONNREFUSED");
+    EXPECT_EQ(result("icmp = \"host\"\n", v6), "EHOSTUNREACH");
+    EXPECT_EQ(result("icmp = \"net\"\n", v6), "ENETUNREACH");
+  }
+}
+
 TEST(Play, AFaultStrikesWhatItNames) {
   const std::string script = R"([script]
 steps = [
