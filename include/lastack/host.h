@@ -43,7 +43,7 @@ struct HostAudit;  // looks inside, in tests
 // What a call can answer, by the numbers of POSIX.
 enum class Err : int {
   none = 0,
-  access_denied = EACCES,
+  access_denied = EACCES,  // also ICMPv6: administratively prohibited
   address_in_use = EADDRINUSE,
   address_not_available =
       EADDRNOTAVAIL,   // connect(): no local port is left, or the address is not ours
@@ -56,6 +56,8 @@ enum class Err : int {
   connection_reset = ECONNRESET,
   destination_required = EDESTADDRREQ,
   family_not_supported = EAFNOSUPPORT,
+  host_down = EHOSTDOWN,   // ICMP: destination host unknown
+  host_isolated = ENONET,  // ICMP: source host isolated
   host_unreachable = EHOSTUNREACH,
   in_progress = EINPROGRESS,  // connect() has begun
   invalid = EINVAL,

@@ -21,9 +21,22 @@ bool is_unicast(const IpAddress& address) {
   return address.bytes()[0] != 0xff;
 }
 
-bool says_unreachable(IcmpKind kind) {
-  return kind == IcmpKind::NetworkUnreachable || kind == IcmpKind::HostUnreachable ||
-         kind == IcmpKind::TimeExceeded || kind == IcmpKind::ParameterProblem;
+// An attempt at a listener has no user who could be told. Which errors end it: those that say that the client cannot
+// be reached; of IPv6 those that are for good (Linux: tcp_req_err, told apart by tcp_v4_err and icmpv6_err_convert).
+bool ends_attempt(IcmpKind kind, bool v4) {
+  switch (kind) {
+    case IcmpKind::NetworkUnreachable:
+    case IcmpKind::HostUnreachable:
+    case IcmpKind::TimeExceeded:
+      return v4;
+    case IcmpKind::ParameterProblem:
+      return true;
+    case IcmpKind::PortUnreachable:
+    case IcmpKind::Prohibited:
+      return !v4;
+    default:
+      return false;
+  }
 }
 
 SegmentSummary summary_of(const TcpSegment& segment) {
@@ -115,15 +128,13 @@ void Host::Impl::on_icmp_message(std::span<const std::byte> payload, const IpHea
       c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening;
   if (!attempt) {
     on_icmp(c, context(), **error);
-  } else if (!says_unreachable((*error)->kind)) {
-    // An attempt at a listener has no user who could be told; only what says that the client cannot be reached ends
-    // it (Linux: tcp_req_err, and 7 kinds tried on the running kernel).
+  } else if (!ends_attempt((*error)->kind, c.tuple.local.address.is_v4())) {
     return;
   } else if ((*error)->seq != c.iss) {
     ++counters.OutOfWindowIcmps;
   } else {
     ++counters.ListenDrops;
-    finish(c, context(), TcpError::None);
+    finish(c, context(), TcpError::None, By::User);  // AttemptFails does not count it
   }
   settle(index);
 }

@@ -31,6 +31,10 @@ std::string_view to_string(Err error) {
       return "EDESTADDRREQ";
     case Err::family_not_supported:
       return "EAFNOSUPPORT";
+    case Err::host_down:
+      return "EHOSTDOWN";
+    case Err::host_isolated:
+      return "ENONET";
     case Err::host_unreachable:
       return "EHOSTUNREACH";
     case Err::in_progress:

@@ -26,15 +26,16 @@ Host::Impl::Impl(HostOptions chosen)
       address_set(8, AddressHash{random.key()}) {
   tcp.gso_max_size = options.gso_max_size;
   const ProfileRules profile = profile_rules(options.profile);
+  isn_tick = profile.isn_tick;
   tcp.window_scaling = profile.window_scaling;
   tcp.sack = profile.sack;
   challenges.random = random.next();
   resolve_settings();
 }
 
-// RFC 6528: a clock of 4 microseconds and a keyed hash of the four-tuple (MUST-8, 9).
+// RFC 6528: a clock and a keyed hash of the four-tuple (MUST-8, 9).
 SeqNum Host::Impl::choose_isn(const FourTuple& tuple) {
-  const auto clock = static_cast<std::uint32_t>(now.time_since_epoch() / 4us);
+  const auto clock = static_cast<std::uint32_t>(now.time_since_epoch() / isn_tick);
   return SeqNum(static_cast<std::uint32_t>(hash_tuple(isn_key, tuple)) + clock);
 }
 

@@ -72,6 +72,7 @@ class Host::Impl final : public TimeWaitObserver {
   // --- parts
   HostOptions options;
   TcpSettings tcp;
+  Duration isn_tick{};  // initial sequence numbers go on by one in each
   Settings settings;
   Counters counters;
   SeededRandom random;

@@ -58,6 +58,11 @@ constexpr ProfileRow kRows[] = {
     {"maximum segment lifetime, MSL; TIME_WAIT is twice as long (`HostOptions::msl`)",
      "RFC 9293, 3.4.2; Linux: TCP_TIMEWAIT_LEN",
      [](const ProfileRules& r) { return in_seconds(r.msl); }},
+    {"initial sequence numbers go on by one every", "RFC 9293, 3.4.1; Linux: seq_scale",
+     [](const ProfileRules& r) -> std::string {
+       return r.isn_tick < 1us ? std::to_string(r.isn_tick / 1ns) + " ns"
+                               : std::to_string(r.isn_tick / 1us) + " us";
+     }},
     {"a RST in the window that is not exactly the next number", "RFC 5961, 3; RFC 793, 3.4",
      [](const ProfileRules& r) -> std::string {
        return r.tcp.rfc5961 ? "a challenge ACK" : "ends the connection";
@@ -128,6 +133,7 @@ ProfileRules profile_rules(Profile profile) {
       r.tcp.quick_syn_again = false;
       r.time_wait = timewait::Profile::Rfc9293;
       r.msl = 120s;
+      r.isn_tick = 4us;
       r.syn_retries = 8;  // with the four linear ones: 373 s
       r.synack_retries = 7;
       break;
@@ -144,6 +150,7 @@ ProfileRules profile_rules(Profile profile) {
                .quick_syn_again = false};
       r.time_wait = timewait::Profile::Rfc793;
       r.msl = 120s;
+      r.isn_tick = 4us;
       r.timestamps = r.window_scaling = r.sack = false;
       break;
   }

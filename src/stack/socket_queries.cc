@@ -74,7 +74,7 @@ Readiness Host::readiness(SocketId id) const {
   }
   const Connection& c = impl_->connections[socket->connection];
   const bool over = c.state == TcpState::Closed;
-  ready.error = c.error != TcpError::None;
+  ready.error = c.error != TcpError::None || c.error_queued;
   ready.read_hung_up = c.fin_received || c.read_shutdown || (over && socket->was_connected);
   ready.hung_up = over || (c.fin_received && c.fin_queued) || (c.read_shutdown && c.fin_queued);
   // The urgent byte alone is nothing to read.

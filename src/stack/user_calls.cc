@@ -32,7 +32,11 @@ Err err_of(TcpError error) {
       return Err::network_unreachable;
     case TcpError::HostUnreachable:
       return Err::host_unreachable;
-    case TcpError::AccessDenied:
+    case TcpError::HostDown:
+      return Err::host_down;
+    case TcpError::HostIsolated:
+      return Err::host_isolated;
+    case TcpError::Prohibited:
       return Err::access_denied;
     case TcpError::ProtocolUnreachable:
       return Err::protocol_unreachable;

@@ -23,10 +23,10 @@ void queue_fin(Connection& c, TcpContext& x) {
   c.nonagle_push = false;
 }
 
-// Of a prohibition Linux makes EHOSTUNREACH for IPv4, EACCES for IPv6.
-TcpError error_of(IcmpKind kind, bool v4) {
+TcpError error_of(IcmpKind kind) {
   switch (kind) {
     case IcmpKind::NetworkUnreachable:
+    case IcmpKind::NetworkRefused:
       return TcpError::NetworkUnreachable;
     case IcmpKind::ProtocolUnreachable:
       return TcpError::ProtocolUnreachable;
@@ -35,12 +35,18 @@ TcpError error_of(IcmpKind kind, bool v4) {
     case IcmpKind::PacketTooBig:
       return TcpError::MessageTooBig;
     case IcmpKind::ParameterProblem:
+    case IcmpKind::Unknown:
       return TcpError::Protocol;
     case IcmpKind::SourceRouteFailed:
       return TcpError::NotSupported;
+    case IcmpKind::HostUnknown:
+      return TcpError::HostDown;
+    case IcmpKind::HostIsolated:
+      return TcpError::HostIsolated;
     case IcmpKind::Prohibited:
-      return v4 ? TcpError::HostUnreachable : TcpError::AccessDenied;
+      return TcpError::Prohibited;
     case IcmpKind::HostUnreachable:
+    case IcmpKind::HostRefused:
     case IcmpKind::TimeExceeded:
     case IcmpKind::SourceQuench:
       return TcpError::HostUnreachable;
@@ -322,13 +328,14 @@ void on_icmp(Connection& c, TcpContext& x, const IcmpError& error) {
     shrink_path(c, x, error.mtu != 0 ? error.mtu : c.path_mtu / 2U);
     return;
   }
-  const TcpError what = error_of(error.kind, error.tuple.local.address.is_v4());
+  const TcpError what = error_of(error.kind);
   const bool opening = c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
   const bool hard =
       error.kind == IcmpKind::ProtocolUnreachable || error.kind == IcmpKind::PortUnreachable;
   const TcpRules& rules = x.settings.rules;
   const bool over = opening ? hard || rules.icmp_soft_ends_opening : hard && rules.icmp_hard_aborts;
   if (over) {
+    c.error_queued = opening && c.tuple.local.address.is_v4();
     finish(c, x, what);
     return;
   }

@@ -64,9 +64,11 @@ enum class TcpError : std::uint8_t {
   BrokenPipe,          // written after shutdown or after the end
   NetworkUnreachable,  // ICMP
   HostUnreachable,
+  HostDown,
+  HostIsolated,
+  Prohibited,
   ProtocolUnreachable,
   PortUnreachable,
-  AccessDenied,  // ICMPv6: an administrator prohibits it
   MessageTooBig,
   Protocol,      // ICMP: parameter problem
   NotSupported,  // ICMP: a source route failed
@@ -333,6 +335,8 @@ struct ControlBlock {
   UserOptions options;
   bool orphan = false;  // the user has closed it
   bool read_shutdown = false;
+  bool error_queued =
+      false;  // an ICMP error of the opening, where nobody reads (Linux: tcp_v4_err)
 
   // --- The stack's
   std::uint32_t tuple_hash = 0;                              // while it can be found by its tuple

@@ -223,8 +223,6 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (c.fin_sent || (c.unsent.empty() && !c.fin_queued)) break;
     if (c.packets_out > 0 && write_queue_too_big(c, x)) break;
     std::uint32_t quota = c.congestion.cwnd > c.in_flight() ? c.congestion.cwnd - c.in_flight() : 0;
-    // A lone FIN goes even so (Linux: tcp_cwnd_test).
-    if (quota == 0 && c.unsent.empty()) quota = 1;
     if (quota == 0) {
       if (how != Push::LossProbe) {
         cwnd_limited = true;

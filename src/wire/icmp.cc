@@ -15,9 +15,9 @@ std::optional<IcmpKind> kind_v4(std::uint8_t type, std::uint8_t code) {
     case 3:
       switch (code) {
         case 0:
-        case 6:
-        case 11:
           return IcmpKind::NetworkUnreachable;
+        case 1:
+          return IcmpKind::HostUnreachable;
         case 2:
           return IcmpKind::ProtocolUnreachable;
         case 3:
@@ -26,16 +26,28 @@ std::optional<IcmpKind> kind_v4(std::uint8_t type, std::uint8_t code) {
           return IcmpKind::PacketTooBig;
         case 5:
           return IcmpKind::SourceRouteFailed;
+        case 6:
         case 9:
+        case 11:
+          return IcmpKind::NetworkRefused;
+        case 7:
+          return IcmpKind::HostUnknown;
+        case 8:
+          return IcmpKind::HostIsolated;
         case 10:
+        case 12:
         case 13:
-          return IcmpKind::Prohibited;
+        case 14:
+        case 15:
+          return IcmpKind::HostRefused;
         default:
-          return IcmpKind::HostUnreachable;
+          return std::nullopt;  // no such code
       }
     case 4:
       return IcmpKind::SourceQuench;
     case 11:
+      // 1: of putting fragments together, which says nothing of the way (Linux: icmp_unreach).
+      if (code == 1) return std::nullopt;
       return IcmpKind::TimeExceeded;
     case 12:
       return IcmpKind::ParameterProblem;
@@ -43,6 +55,8 @@ std::optional<IcmpKind> kind_v4(std::uint8_t type, std::uint8_t code) {
       return std::nullopt;
   }
 }
+
+constexpr std::uint8_t kFirstInformational = 128;  // type of ICMPv6
 
 std::optional<IcmpKind> kind_v6(std::uint8_t type, std::uint8_t code) {
   switch (type) {
@@ -56,8 +70,11 @@ std::optional<IcmpKind> kind_v6(std::uint8_t type, std::uint8_t code) {
         case 5:
         case 6:
           return IcmpKind::Prohibited;
-        default:
+        case 2:
+        case 3:
           return IcmpKind::HostUnreachable;
+        default:
+          return IcmpKind::ParameterProblem;  // such as 7, of a source route
       }
     case 2:
       return IcmpKind::PacketTooBig;
@@ -66,6 +83,8 @@ std::optional<IcmpKind> kind_v6(std::uint8_t type, std::uint8_t code) {
     case 4:
       return IcmpKind::ParameterProblem;
     default:
+      // Errors that are not known are for the layer above to judge (RFC 4443, 2.4 (a)).
+      if (type < kFirstInformational) return IcmpKind::Unknown;
       return std::nullopt;
   }
 }

@@ -15,15 +15,20 @@
 namespace lastack {
 
 enum class IcmpKind : std::uint8_t {
-  NetworkUnreachable,
+  NetworkUnreachable,  // and nothing else said of it; likewise of the host
   HostUnreachable,
   ProtocolUnreachable,
   PortUnreachable,
   PacketTooBig,  // fragmentation needed and DF set
   SourceRouteFailed,
-  Prohibited,  // by an administrator
+  NetworkRefused,  // unknown, prohibited, or not for this service
+  HostRefused,
+  HostUnknown,
+  HostIsolated,
+  Prohibited,  // IPv6: by an administrator, by policy, or by a route that rejects
   TimeExceeded,
   ParameterProblem,
+  Unknown,       // IPv6: an error of a type that nobody has told us of
   SourceQuench,  // to be ignored (MUST-55)
 };
 

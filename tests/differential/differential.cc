@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "lab/clock.h"
+#include "wire/icmp_error.h"
 #include "wire/ip_packet.h"
 
 namespace lastack::differential {
@@ -61,7 +62,8 @@ Differential::Differential(World& kernel, World& endpoint)
     : sides_{Side{&kernel, {}, kernel.counters(), {}, 0},
              Side{&endpoint, {}, endpoint.counters(), {}, 0}},
       now_(monotonic_now()) {
-  // Both with the same settings, whatever those of this machine are.
+  // Both with the same settings, whatever those of this machine are; but for one that the endpoint may not have.
+  (void)kernel.set("tcp_congestion_control", "cubic");
   std::vector<std::string> names = {
       "tcp_rmem",           "tcp_wmem",           "tcp_ecn",
       "tcp_sack",           "tcp_window_scaling", "tcp_congestion_control",
@@ -268,6 +270,7 @@ Differential::Seen Differential::describe(std::size_t side, const Bytes& packet)
   }
   if (p == nullptr) return {fmt::format("< {} {}", name, flags_text(s.flags)), 0, 0};
   PeerSide& mine = p->sides[side];
+  mine.last = packet;
   std::string begins;
   if (s.syn() && !s.rst()) {
     const bool repeated = mine.iss && s.seq == *mine.iss;
@@ -499,9 +502,9 @@ void Differential::error(Sock socket) {
        [&](std::size_t side) { return answer(sides_[side].world->take_error(socket)); });
 }
 
-Peer Differential::connect(Sock socket, Port to) {
+Peer Differential::connect(Sock socket, Port to, bool v6) {
   PeerState p;
-  p.remote = {kThere, to};
+  p.remote = {v6 ? kThereV6 : kThere, to};
   p.iss = p.next = SeqNum(kPeerIss);
   p.clock = kPeerClock;
   const std::size_t number = peers_.size();
@@ -680,6 +683,19 @@ void Differential::send(PeerState& p, std::uint16_t flags, const With& with) {
 
 Peer& Peer::in(std::uint16_t flags, const With& with) {
   d_->send(d_->peers_.at(number_), flags, with);
+  return *this;
+}
+Peer& Peer::icmp(std::uint8_t type, std::uint8_t code) {
+  if (d_->over()) return *this;
+  const Differential::PeerState& p = d_->peers_.at(number_);
+  const std::string what = fmt::format("p{} > ICMP {}/{}", number_ + 1, type, code);
+  d_->step(what, [&](std::size_t side) -> Differential::Seen {
+    std::array<std::byte, kMostIcmpError> error;
+    const std::size_t n =
+        write_icmp_error(error.data(), p.sides[side].last, p.remote.address, type, code, 0);
+    d_->sides_[side].world->receive(std::span(error).first(n), d_->now_);
+    return {};
+  });
   return *this;
 }
 Peer& Peer::out(std::uint16_t flags) {

@@ -69,6 +69,8 @@ class Peer {
  public:
   // Sends a segment.
   Peer& in(std::uint16_t flags, const With& with = {});
+  // An ICMP error about the last segment that the host sent to this peer.
+  Peer& icmp(std::uint8_t type, std::uint8_t code);
   // The last line made the host send exactly one segment to this peer, with these flags (PSH apart); none.
   Peer& out(std::uint16_t flags);
   Peer& nothing();
@@ -119,7 +121,7 @@ class Differential {
   void close(Sock socket);
   void error(Sock socket);
   // The peer is played by the script.
-  Peer connect(Sock socket, Port to = 80);
+  Peer connect(Sock socket, Port to = 80, bool v6 = false);
   // To a socket of the same host; or a connect() that is to fail. Its errno.
   Err connect_to(Sock socket, const Endpoint& remote);
   // The local port that connect() or bind() chose is the worlds' own affair, but for these properties.
@@ -173,6 +175,7 @@ class Differential {
     Endpoint local;
     std::optional<SeqNum> iss;  // of the host
     SeqNum next;                // one beyond all it has sent
+    Bytes last;                 // the packet that it sent last
     std::uint32_t ts_last = 0;
     bool ts_seen = false;
     std::uint8_t scale = 0;

@@ -117,6 +117,30 @@ TEST(Differential, F03_it_lasts_60_s) {
   });
 }
 
+// Older kernels let a lone FIN go when the congestion window was used up; 6.18 does not.
+TEST(Differential, A_fin_waits_for_the_congestion_window) {
+  differential([](Differential& d) {
+    const Sock listener = d.listen_at(80);
+    auto [s, p] = d.established(listener);
+    for (int i = 0; i < 10; ++i) d.write(s, 1448);
+    d.shutdown(s);
+    p.nothing().in(ACK, {.ack = -9 * 1448}).out(FIN | ACK).in(ACK);
+    d.close(s);
+  });
+}
+
+TEST(Differential, A_fin_waits_for_data_in_back_off) {
+  differential([](Differential& d) {
+    const Sock listener = d.listen_at(80);
+    auto [s, p] = d.established(listener);
+    d.write(s, 1);
+    d.wait(1s);  // again and again
+    d.shutdown(s);
+    p.nothing().in(ACK).out(FIN | ACK).in(ACK);
+    d.close(s);
+  });
+}
+
 TEST(Differential, F04_fin_wait_2_of_a_closed_socket_is_a_small_record) {
   for (const int timeout : {1, 3, 4, 5, 30}) {
     differential([&](Differential& d) {

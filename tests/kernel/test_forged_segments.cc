@@ -10,6 +10,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "attack/forger.h"
@@ -239,6 +240,38 @@ TEST_F(ForgedSegments, SourcesThatCannotBe) {
             << source << " to port " << port;
       }
     }
+  });
+}
+
+// How fast initial sequence numbers go on: those of two connections, one after the other, of one four-tuple.
+TEST_F(ForgedSegments, TheClockOfInitialSequenceNumbers) {
+  RUN_IN_PRIVATE_NAMESPACE({}, [] {
+    const Endpoint self{kSelf, kPort}, peer{kPeer, 5000};
+    const auto open = [&](Side& side) {
+      side.send(forged(peer, self, with(kSyn, SeqNum(1000))));
+      const auto answer = side.answers(kPeer);
+      EXPECT_EQ(answer.size(), 1U);
+      side.send(forged(peer, self, with(kRst, SeqNum(1001))));
+      return answer.empty() ? SeqNum{} : answer[0].seq;
+    };
+    const auto now = [] { return std::chrono::steady_clock::now(); };
+    Kernel kernel;
+    kernel.listen();
+    const auto t1 = now();
+    const SeqNum first = open(kernel);
+    const auto t2 = now();
+    std::this_thread::sleep_for(50ms);
+    const auto t3 = now();
+    const SeqNum second = open(kernel);
+    const auto t4 = now();
+    const Duration told = (second - first) * 64ns;
+    EXPECT_GE(told, t3 - t2);
+    EXPECT_LE(told, t4 - t1 + 64ns);
+
+    Ours ours;
+    ours.listen();
+    const SeqNum before = open(ours);
+    EXPECT_EQ((open(ours) - before) * 64ns, 2ms) << "a millisecond for each packet sent";
   });
 }
 

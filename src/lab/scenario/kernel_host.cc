@@ -436,6 +436,8 @@ Result<std::unique_ptr<KernelHost>> KernelHost::make(const HostSpec& spec, Virtu
     if (auto all = links->add_route(IpAddress::v6({}), 0, "wire"); !all)
       return unexpected(all.error());
   }
+  // As the endpoint, whatever this machine has; a kernel without it keeps its own.
+  (void)write_sysctl({path_of("tcp_congestion_control"), "cubic"});
   for (const auto& [name, value] : spec.settings) {
     if (auto set = write_sysctl({path_of(name), value}); !set) return unexpected(set.error());
   }
