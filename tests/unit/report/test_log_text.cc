@@ -81,7 +81,7 @@ TEST(SequenceDiagram, ThePortIsUsedAgainInLastAck) {
 3,958.000     2  * time-out: retransmission         |
 3,958.000     2  |-- SYN 0 ------------------------>|  SYN_SENT | SYN_RECEIVED  again; RFC9293:3.10.7.2, third
 3,963.000     2  |<----------------- SYN 0, ACK 1 --|  ESTABLISHED | SYN_RECEIVED
-                 |                                  |    use 2: its SYN is 739498 above the end of use 1;
+                 |                                  |    use 2: its SYN is 46218748 above the end of use 1;
                  |                                  |    RFC9293:3.10.7.3, fourth
 3,968.000     2  |-- ACK 1 ------------------------>|  ESTABLISHED | ESTABLISHED    RFC9293:3.10.7.4, fifth
 5,960.000     2  * abort()                          |
