@@ -15,7 +15,7 @@ namespace lastack {
 struct ProfileRules {
   TcpRules tcp;
   timewait::Profile time_wait = timewait::Profile::Linux;
-  Duration msl = 30s;  // TIME_WAIT lasts twice as long
+  Duration msl = 30s;        // TIME_WAIT lasts twice as long
   Duration isn_tick = 64ns;  // initial sequence numbers go on by one in each
   // Of settings that were not given a value.
   int syn_retries = 6;

@@ -52,9 +52,8 @@ TEST(Icmp, TellsWhatItIsAbout) {
         Case{true, 3, 2, IcmpKind::ProtocolUnreachable},
         Case{true, 3, 3, IcmpKind::PortUnreachable}, Case{true, 3, 13, IcmpKind::HostRefused},
         Case{true, 3, 7, IcmpKind::HostUnknown}, Case{true, 3, 8, IcmpKind::HostIsolated},
-        Case{true, 3, 9, IcmpKind::NetworkRefused},
-        Case{true, 4, 0, IcmpKind::SourceQuench}, Case{true, 11, 0, IcmpKind::TimeExceeded},
-        Case{true, 12, 0, IcmpKind::ParameterProblem},
+        Case{true, 3, 9, IcmpKind::NetworkRefused}, Case{true, 4, 0, IcmpKind::SourceQuench},
+        Case{true, 11, 0, IcmpKind::TimeExceeded}, Case{true, 12, 0, IcmpKind::ParameterProblem},
         Case{false, 1, 0, IcmpKind::NetworkUnreachable},
         Case{false, 1, 4, IcmpKind::PortUnreachable}, Case{false, 1, 1, IcmpKind::Prohibited},
         Case{false, 3, 0, IcmpKind::TimeExceeded}, Case{false, 4, 1, IcmpKind::ParameterProblem}}) {
