@@ -147,8 +147,10 @@ void add_lab_command(CLI::App& app, Run& run) {
       ->allow_extra_args(false)
       ->needs(pcap);
   play->add_flag("--diagram", a.diagram, "draw what was sent and what states there were");
-  play->add_option("--html", a.html,
-                   "write a page: verdict, evidence, sequence diagram, what there was over time")
+  play->add_option(
+          "--html", a.html,
+          "write a page: verdict, evidence, sequence diagram, what there was over time; of several variants, "
+          "FILE leads to FILE-VARIANT of each")
       ->type_name("FILE")
       ->check(not_empty());
   play->add_flag("--full", a.full, "also what takes minutes on a real kernel");

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "bundle/whole_file.h"
 #include "cli/exit_codes.h"
@@ -37,18 +38,27 @@ std::string replay_line(const LabArguments& arguments, std::uint64_t seed,
 
 int write_page(const LabArguments& arguments, const ScenarioFile& file,
                const std::vector<lab::Override>& overrides, const lab::RunReport& report,
-               const lab::VariantRun& v, const LogTrace& trace) {
+               const lab::VariantRun& v, const LogTrace& trace, bool overview) {
   const auto scenario = file.scenario(v.variant, report.where, overrides);
   if (!scenario) {
     complain(kLab, scenario.error().message);
     return exit_code::kInternal;
   }
-  lab::PageOf page{file, report, v, *scenario, overrides, {}};
+  lab::PageOf page{file, report, v, *scenario, overrides, report.overview, {}};
+  const std::string all =
+      replay_line(arguments, v.seed, arguments.variants) + " --html " + shell_word(arguments.html);
+  if (overview) {
+    page.replay.emplace_back("These pages:", all);
+    const std::string text = overview_html(lab::overview_text(page));
+    if (const auto written = write_whole_file(report.overview, text, 0666); !written) {
+      complain(kLab, written.error().message);
+      return exit_code::kCannotWrite;
+    }
+    return 0;
+  }
   // Of one variant alone there is nothing to compare.
   if (report.variants.size() > 1) {
-    page.replay.emplace_back("What this page shows, and its numbers before and after:",
-                             replay_line(arguments, v.seed, arguments.variants) + " --html " +
-                                 shell_word(arguments.html));
+    page.replay.emplace_back("What this page shows, and its numbers before and after:", all);
     page.replay.emplace_back("This run alone:", replay_line(arguments, v.seed, {v.variant}));
   } else {
     page.replay.emplace_back("This run:", replay_line(arguments, v.seed, arguments.variants) +
@@ -73,6 +83,9 @@ int draw(const LabArguments& arguments, const ScenarioFile& file,
     if (v.result && !v.log.empty() && !arguments.html.empty())
       v.page = lab::file_of_variant(arguments.html, v.variant, report.variants.size() > 1);
   }
+  // With several variants the file that was named leads to that of each.
+  bool told = report.variants.size() < 2;
+  if (!told && !arguments.html.empty()) report.overview = arguments.html;
   for (const lab::VariantRun& v : report.variants) {
     if (!v.result || v.log.empty()) continue;
     const auto trace = lab::read_trace(v.log);
@@ -88,8 +101,12 @@ int draw(const LabArguments& arguments, const ScenarioFile& file,
       if (!print(kLab, text)) return exit_code::kCannotWrite;
     }
     if (v.page.empty()) continue;
-    if (const int code = write_page(arguments, file, overrides, report, v, *trace); code != 0)
-      return code;
+    for (const bool overview : {false, true}) {
+      if (overview && std::exchange(told, true)) continue;
+      if (const int code = write_page(arguments, file, overrides, report, v, *trace, overview);
+          code != 0)
+        return code;
+    }
   }
   return 0;
 }
@@ -116,6 +133,8 @@ int run_lab_run(const LabArguments& arguments) {
   request.log = arguments.log;
   request.capture = arguments.pcap;
   request.for_page = !arguments.html.empty();
+  request.keep_looks =
+      request.for_page && file->proof().has_value();  // for what the doctor advises
   request.capture_at = arguments.pcap_at;
   if (!known_places(*file, arguments)) return exit_code::kUsage;
   std::optional<TemporaryFolder> folder;

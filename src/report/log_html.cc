@@ -103,6 +103,23 @@ int kind_of(Happening what) {
   return 7;
 }
 
+std::string head_html(const std::string& title, const std::string& part) {
+  std::string out;
+  out +=
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
+  // Nothing is fetched, whatever the log says.
+  out +=
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+      "'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n"
+      "<link rel=\"icon\" href=\"data:,\">\n";
+  out += "<title>" + escaped_html(part.empty() ? title : part + ": " + title) + "</title>\n";
+  out += "<style>\n";
+  out += kLogPageStyle;
+  out += "</style>\n</head>\n<body>\n";
+  return out;
+}
+
 class Page {
  public:
   Page(const LogTrace& trace, const ReportText& text, const ReportCharts& charts,
@@ -129,23 +146,7 @@ class Page {
 
   std::string title() const { return text_.title.empty() ? "A lifecycle log" : text_.title; }
 
-  void head() {
-    line("<!DOCTYPE html>");
-    line("<html lang=\"en\">");
-    line("<head>");
-    line("<meta charset=\"utf-8\">");
-    line("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-    // Nothing is fetched, whatever the log says.
-    line(
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-        "'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">");
-    line("<link rel=\"icon\" href=\"data:,\">");
-    line("<title>" + escaped_html(text_.part.empty() ? title() : text_.part + ": " + title()) +
-         "</title>");
-    out_ += "<style>\n";
-    out_ += kLogPageStyle;
-    line("</style>\n</head>\n<body>");
-  }
+  void head() { out_ += head_html(title(), text_.part); }
 
   std::string about() const {
     const LifecycleHeader& h = trace_.header();
@@ -492,6 +493,22 @@ std::string escaped_html(std::string_view text) {
     if (end < text.size()) out += '\n';
     start = end + 1;
   }
+  return out;
+}
+
+std::string overview_html(const ReportText& text) {
+  std::string out = head_html(text.title, text.part);
+  out += "<header><h1>" + escaped_html(text.title) + "</h1>\n<p class=\"meta\">" +
+         escaped_html(text.run) + "</p></header>\n";
+  out += summary_html(text);
+  out += appendix_html(text);
+  // It is as light or dark as the reader's other windows.
+  out +=
+      "<script>\n(() => {\n"
+      "  const dark = window.matchMedia(\"(prefers-color-scheme: dark)\");\n"
+      "  const paint = () => document.documentElement.setAttribute(\"data-theme\", dark.matches ? "
+      "\"dark\" : \"light\");\n"
+      "  dark.addEventListener(\"change\", paint);\n  paint();\n})();\n</script>\n</body>\n</html>\n";
   return out;
 }
 

@@ -51,15 +51,19 @@ struct ReportText {
     std::string words;
     std::string command, undo;  // as it is typed
     std::string call;           // in a program
+    std::string check;          // shows what the reader's own host has
+    std::string keep;           // for good
   };
   struct Remedy {
     std::string name;  // the variant that shows it
     std::string text;  // in words
     std::vector<Step> steps;
     std::string caution;
-    std::string gain;  // what came of it, measured
-    std::string note;  // why there is nothing measured
-    std::string file;  // its own page; empty: there is none
+    std::string check;  // what shows that it worked
+    std::string gain;   // what came of it, measured
+    std::string price;  // and what got worse by it
+    std::string note;   // why there is nothing measured
+    std::string file;   // its own page; empty: there is none
     bool helps = true;
     bool here = false;  // this page shows it
   };
@@ -71,6 +75,7 @@ struct ReportText {
   struct Cell {
     std::string text;
     Mark mark = Mark::None;
+    std::string more{};  // below it
   };
   struct ProofRow {
     std::string name;
@@ -149,6 +154,8 @@ std::string log_html(const LogTrace& trace, const ReportText& text, const Report
 std::string escaped_html(std::string_view text);
 // Paragraphs, *stress* and `code` of a text, and nothing else of it, as markup.
 std::string marked_html(std::string_view text);
+// Of several runs: all that their pages say above and below the drawings, and where these are.
+std::string overview_html(const ReportText& text);
 // The part of the page above the charts: what happened, why, what to change, the proof.
 std::string summary_html(const ReportText& text);
 // And that below: what was checked, how to run it again.

@@ -602,7 +602,9 @@
   const band_entries = () => [...by_label].slice(0, 12).map(([label, [kind, count]]) =>
     legend_entry(little(svg("rect", {class: "band" + kind, x: 4, y: 1, width: 16, height: 10})),
                  band_name(label, kind) + (count > 1 ? ", " + group(String(count)) + " times" : "")));
-  $("bands").replaceChildren(...band_entries());
+  // What every chart has: the part of the time that the diagram shows.
+  const seen_entry = () => el("span", {}, el("i", {class: "seen-key"}), "what the diagram below shows of the time");
+  $("bands").replaceChildren(...band_entries(), ...(charts.length ? [seen_entry()] : []));
   {
     const kinds = new Set(events.map((e) => e[KIND])), whats = new Set(events.map((e) => text[e[WHAT]]));
     const line = (bad, y2) => svg("line", {class: "arrow" + (bad ? " bad" : ""), x1: 2, x2: 24, y1: 4, y2});
@@ -632,7 +634,8 @@
       ...(log.moments.some((m) => m[1].includes("first failure")) ? [] : first("first connect() that fails", (e) => text[e[WHAT]] === "connect() fails")),
       ...first("first lost segment", (e) => e[KIND] === LOST),
       ...first("first RST", (e) => e[KIND] === SENT && text[e[WORDS]].startsWith("RST")),
-      ...first("first retransmission", (e) => e[KIND] === TIMER && text[e[WHAT]].includes("retransmission")),
+      ...first("first loss probe", (e) => e[KIND] === TIMER && text[e[WHAT]].includes("loss probe")),
+      ...first("first retransmission time-out", (e) => e[KIND] === TIMER && text[e[WHAT]].includes("retransmission")),
       ...log.bands.some((b) => b[3] === 3) ? [] : first("crash", (e) => text[e[WHAT]].startsWith("crash"))];
     all.sort((a, b) => a[0] - b[0]);
     const last = events.length ? events[events.length - 1][T] : 0;

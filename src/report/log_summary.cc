@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <vector>
 
 #include "report/log_html.h"
 
@@ -79,6 +80,7 @@ void row_html(std::string& out, std::string_view head, const std::string& code,
 
 void steps_html(std::string& out, const ReportText::Remedy& r) {
   std::string changed, table;
+  std::vector<std::string> checks;  // each once
   for (const ReportText::Step& s : r.steps) {
     // What does not help is not to be typed.
     if (!r.helps || (s.command.empty() && s.call.empty())) {
@@ -89,11 +91,22 @@ void steps_html(std::string& out, const ReportText::Remedy& r) {
     if (!s.command.empty())
       row_html(table, s.place.empty() ? "do" : "on " + s.place, s.command, s.words);
     if (!s.undo.empty()) row_html(table, "undo", s.undo, "");
+    if (!s.check.empty() && !s.command.empty())
+      row_html(table, "your value", s.check, "what your host has now");
+    if (!s.keep.empty()) row_html(table, "for good", s.keep, "");
     if (!s.call.empty()) row_html(table, "in the program", s.call, s.words);
+    if (!s.check.empty() && s.command.empty() &&
+        std::find(checks.begin(), checks.end(), s.check) == checks.end())
+      checks.push_back(s.check);
   }
+  if (!r.check.empty() && r.helps) row_html(table, "see that it worked", r.check, "");
   if (!changed.empty())
     out += fmt::format("<p class=\"changed\">{} in the run: ", r.helps ? "Changed" : "Tried") +
            changed + "</p>\n";
+  for (const std::string& check : checks) {
+    row_html(table, "your value", check,
+             "what there is of it on your host: how many connections, how fast, who closes first");
+  }
   if (!table.empty()) out += "<table class=\"steps\">\n" + table + "</table>\n";
 }
 
@@ -112,6 +125,8 @@ void remedies(std::string& out, const ReportText& text, bool helps) {
     }
     out += "</p>\n";
     if (!r.gain.empty()) out += "<p class=\"gain\">" + escaped_html(r.gain) + "</p>\n";
+    if (!r.price.empty())
+      out += "<p class=\"price\">At the price of " + escaped_html(r.price) + "</p>\n";
     if (!r.note.empty()) out += "<p class=\"meta\">" + escaped_html(r.note) + "</p>\n";
     steps_html(out, r);
     if (!r.caution.empty())
@@ -134,8 +149,12 @@ void change(std::string& out, const ReportText& text) {
       });
   if (typed) {
     out +=
-        "<p>Values and undo lines are those of this run, at its size: note what your host has "
-        "(<code>sysctl NAME</code>) before you change it, and choose its values.</p>\n";
+        "<p>Values and undo lines are those of this run, at its size: choose those of your host; \"your value\" shows "
+        "what it has. What sysctl sets lasts until the machine restarts, a file in <code>/etc/sysctl.d</code> for "
+        "good (<code>sysctl --system</code> reads it at once). A container has settings of its own: give them when it is "
+        "made (<code>docker run --sysctl NAME=VALUE</code>; Kubernetes: <code>securityContext.sysctls</code> of the "
+        "pod), or, as root of the machine, to one that runs: <code>nsenter -t PID -n sysctl -w NAME=VALUE</code>, "
+        "PID being a process in it.</p>\n";
   }
   remedies(out, text, true);
   bool useless = false;
@@ -163,6 +182,7 @@ void proof(std::string& out, const ReportText& text) {
       out += escaped_html(cell.text);
       if (cell.mark != ReportText::Mark::None)
         out += better ? " <small>better</small>" : " <small>worse</small>";
+      if (!cell.more.empty()) out += " <span class=\"more\">" + escaped_html(cell.more) + "</span>";
       out += "</td>";
     }
     out += "</tr>\n";

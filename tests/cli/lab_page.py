@@ -13,7 +13,7 @@ import unittest
 
 import log_page
 
-LASTACK = ""
+LASTACK = SOURCE = ""
 EVIL = "</script><script>window.pwned = 1</script><img src=x onerror=window.pwned=1>"
 TROUBLES = """
 scenario = "troubles"
@@ -113,6 +113,11 @@ class LabPage(unittest.TestCase):
         self.assertLess(tab.run("document.getElementById('key').offsetTop"), tab.run("document.getElementById('change').offsetTop"))
         # What to change, how, how to undo it, and what came of it.
         remedies = self.words(".remedies")
+        # Its own value, and for good.
+        for said in ("sysctl net.ipv4.tcp_tw_reuse", "echo 'net.ipv4.tcp_tw_reuse = 1' > /etc/sysctl.d/90-tcp-tcp_tw_reuse.conf"):
+            self.assertIn(said, remedies)
+        self.assertIn("docker run --sysctl NAME=VALUE", self.words("body"))
+        self.assertIn("what the diagram below shows", self.words("#bands"))
         for said in ("let connect() reuse ports in TIME_WAIT", "sysctl -w net.ipv4.tcp_tw_reuse=1", "sysctl -w net.ipv4.tcp_tw_reuse=0",
                      "connections that failed: 0 in place of 20", "Caution: "):
             self.assertIn(said, remedies)
@@ -127,9 +132,61 @@ class LabPage(unittest.TestCase):
         self.assertIn("25,0", tab.text("detail"))
         self.assertIn("--variant flapping --variant reuse --html", self.words("body"))
         # The pages know each other.
-        self.assertEqual(tab.run("document.querySelector('.pages a').getAttribute('href')"), "./page-reuse.html")
+        self.assertEqual(tab.run("[...document.querySelectorAll('.pages a')].map((a) => a.getAttribute('href'))"),
+                         ["./page.html", "./page-reuse.html"])
         tab = self.show(pages[1])
         self.assertIn("reuse, shown here", self.words(".remedies"))
+
+    def test_an_overview_of_variants(self):
+        """The file that was named leads to the page of each variant, and is light or dark as they are."""
+        pages = self.play("port-exhaustion", "--set", "duration=\"65 s\"", "--variant", "flapping", "--variant", "kept-open",
+                          "--variant", "below", code=2)
+        path = os.path.join(self.folder.name, "page.html")
+        tab = self.show(path)
+        self.assertEqual(tab.run("[...document.querySelectorAll('.pages a')].map((a) => a.getAttribute('href'))"),
+                         ["./" + os.path.basename(page) for page in pages])
+        self.assertIn("3 variants", self.words(".meta"))
+        self.assertIn("flapping: more connections than ports come back", self.words("body"))
+        self.assertIn("--variant flapping --variant kept-open --variant below --html", self.words("body"))
+        self.assertIn("lastack doctor --sample 5", self.words(".remedies"))
+        self.assertNotIn("shown here", self.words("body"))
+        for scheme in ("light", "dark"):
+            tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            tab.frame()
+            self.assertEqual(tab.run("document.documentElement.getAttribute('data-theme')"), scheme)
+        # A connection that is kept is not over, and is not one that came to nothing.
+        proof = self.words(".proof")
+        self.assertRegex(proof, r"0 worse\s+and 1 still open at the end")
+        # What got worse by a remedy is said with it, as in the table.
+        self.assertRegex(self.words(".remedies"), r"At the price of requests: [^:]*: 5\d\d in place of \d")
+
+    def test_a_step_that_fails_is_not_better(self):
+        self.show(self.play("delayed-duplicate")[0])
+        row = self.tab.run("[...document.querySelectorAll('.proof tr')].find((r) => r.innerText.includes('what it came to')).innerText")
+        self.assertRegex(row, r"step second \(connect\): what it came to\s+ok\s+ok\s+ok\s+EADDRNOTAVAIL worse")
+        body = self.words("body")
+        self.assertIn("A host as Linux comes is not affected", body)
+        foreign = self.tab.run("[...document.querySelectorAll('.proof tr')].find((r) => r.innerText.includes('bytes of another')).innerText")
+        self.assertEqual(foreign.count("better"), 2, foreign)  # where there was a second connection
+
+    def test_a_proof_has_the_advice_of_the_doctor(self):
+        pages = self.play(os.path.join(SOURCE, "scenarios", "prove", "close-wait-leak.toml"))
+        for page in (os.path.join(self.folder.name, "page.html"), pages[0]):
+            self.show(page)
+            body = self.words("body")
+            self.assertIn("close the connection when read() returns 0", body)
+            self.assertIn("Will not help", body)
+            self.assertIn("tcp_keepalive_", body)
+            self.assertNotIn("None of its variants is a remedy", body)
+            self.assertIn("connections that failed: 0 in place of", self.words(".remedies"))
+        self.play(os.path.join(SOURCE, "scenarios", "prove", "ports-exhausted-time-wait.toml"), code=2)
+        self.show(os.path.join(self.folder.name, "page.html"))
+        body = self.words("body")
+        self.assertIn("sysctl -w 'net.ipv4.ip_local_port_range=1024 65535'", body)
+        self.assertRegex(body, r"undo\s+sysctl -w")
+        self.assertNotIn("lastack endpoint --set", body)
+        self.assertIn("lastack doctor --prove ports-exhausted-time-wait does", body)
+        self.assertRegex(self.words(".failed"), r"wider-range: .* \(what the doctor would set is set only by lastack doctor --prove")
 
     def test_what_it_says_runs_again(self):
         pages = self.play("delayed-duplicate", "--variant", "neither", "--seed", "3")
@@ -175,6 +232,11 @@ class LabPage(unittest.TestCase):
                          ["one", "two", "nat", "server"])
         self.assertEqual(tab.run("document.querySelectorAll('#key figure').length"), 2)
         self.assertIn("no answer in time", self.words("#key"))
+        # Each of the two has its rows, and what was still under way is told.
+        proof = self.words(".proof")
+        for client in ("of-one", "of-two"):
+            self.assertIn(client + ": connections that failed", proof)
+        self.assertRegex(proof, r"and \d+ still open at the end")
         self.assertIn("remote address when", self.words("body"))  # stressed, without its stars
         self.assertEqual(tab.run("document.querySelector('em').textContent"), "address")
 
@@ -225,6 +287,6 @@ class LabPage(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    LASTACK = sys.argv[1]
+    LASTACK, SOURCE = sys.argv[1:3]
     log_page.choose_browser(sys.argv)
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -78,11 +78,16 @@ std::string divergence_words(const LogDiff::First& first) {
                                [](const auto& row) { return row.diverges; });
   if (at == first.rows.end()) return words;
   const bool times = first.kind == LogDivergence::Time;
-  const auto side = [&](const auto& what, std::string_view world) {
-    if (!what) return fmt::format("nothing {}", world);
-    return times ? fmt::format("{} after {:.6g} ms {}", what->what,
-                               static_cast<double>(what->at) / 1e6, world)
-                 : fmt::format("{} {}", what->what, world);
+  const auto side = [&](const auto& row, std::string_view world) {
+    if (!row) return fmt::format("nothing {}", world);
+    // It stands in columns there.
+    std::string what;
+    for (const char c : row->what) {
+      if (c != ' ' || !what.ends_with(' ')) what += c;
+    }
+    return times ? fmt::format("{} after {:.6g} ms {}", what, static_cast<double>(row->at) / 1e6,
+                               world)
+                 : fmt::format("{} {}", what, world);
   };
   return fmt::format("{}: {}, {}", words, side(at->a, "on the endpoint"),
                      side(at->b, "on the kernel"));

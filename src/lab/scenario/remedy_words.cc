@@ -33,6 +33,8 @@ Change of_setting(const std::string& host, const std::string& name, const Differ
   c.words = fmt::format("{} = {}{}", name, d.after, in_place_of(d.before));
   if (name == "tcp_tw_recycle") c.words += " (Linux before 4.12; later ones have no such setting)";
   c.command = setting_command(name, d.after);
+  c.check = setting_check(name);
+  if (name != "tcp_tw_recycle" && !d.after.empty()) c.keep = setting_keep(name, d.after);
   const SettingInfo* const info = find_setting(name);
   if (d.after.empty()) {
     c.words = fmt::format("{} as the kernel has it, in place of {}", name, d.before);
@@ -159,6 +161,14 @@ std::string step_name(const std::string& name) {
 
 }  // namespace
 
+std::string setting_check(const std::string& name) {
+  return fmt::format("sysctl {}", shell_word(full_name(name)));
+}
+std::string setting_keep(const std::string& name, const std::string& value) {
+  return fmt::format("echo {} > /etc/sysctl.d/90-tcp-{}.conf",
+                     shell_word(fmt::format("{} = {}", full_name(name), value)), shell_word(name));
+}
+
 std::string setting_command(const std::string& name, const std::string& value) {
   return sysctl_command(full_name(name), value);
 }
@@ -180,12 +190,18 @@ std::vector<Change> changes(const std::vector<Difference>& differences, const Sc
       c.words =
           fmt::format("{}: a limit of {} descriptors{}", p[1], d.after, in_place_of(d.before));
       c.command = fmt::format("ulimit -n {}", d.after);
+      c.check = "grep 'open files' /proc/PID/limits; ls /proc/PID/fd | wc -l";
+      c.keep =
+          fmt::format("LimitNOFILE={} in the service's unit (systemctl edit SERVICE)", d.after);
     } else if (program && p.size() == 4 && p[2] == "options") {
       c = of_option(fmt::format("{} {}", p[0], p[1]), p[3], d);
     } else if (p.size() == 5 && p[0] == "script" && p[3] == "options") {
       c = of_option(step_name(p[2]), p[4], d);
     } else if (program && p.size() == 3) {
       c = of_program(p[0], p[1], p[2], d, played);
+      if (const bool load = p[2] == "rate" || p[2] == "at_once" || p[2] == "requests";
+          load || p[2] == "closes" || p[2] == "to" || p[2] == "source")
+        c.check = "lastack doctor --sample 5";
     } else {
       const std::string what =
           p.size() == 4 && p[0] == "script" ? fmt::format("{}: {}", step_name(p[2]), p[3]) : d.key;

@@ -14,11 +14,17 @@ struct Change {
   std::string place;    // of a command: the host
   std::string command;  // "sysctl -w net.ipv4.tcp_tw_reuse=1"; empty: it is no command
   std::string undo;     // and back; a sentence where the value before is not known
+  std::string check;    // what shows the value of one's own host
+  std::string keep;     // what makes it outlast a restart of the machine
   std::string call;     // "setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1)": in the program
 };
 
 // `played`: what the variant plays.
 std::vector<Change> changes(const std::vector<Difference>& differences, const Scenario& played);
+
+// "sysctl net.ipv4.tcp_tw_reuse"; and the line that a file in /etc/sysctl.d takes.
+std::string setting_check(const std::string& name);
+std::string setting_keep(const std::string& name, const std::string& value);
 
 // A setting as sysctl is given it: its full name and value, quoted for a shell.
 std::string setting_command(const std::string& name, const std::string& value);

@@ -72,6 +72,7 @@ struct RunReport {
       false;  // because it cannot be there, or was not asked for; not because something failed
   bool denied = false;  // this machine does not permit private namespaces
   std::vector<VariantRun> variants;
+  std::string overview;  // the page of all of them, where the caller has written one
   std::vector<CheckOutcome> checks;
   std::vector<VerdictOutcome> verdicts;
 

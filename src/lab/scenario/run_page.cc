@@ -11,6 +11,7 @@
 #include "lab/scenario/measure_names.h"
 #include "lab/scenario/measure_words.h"
 #include "lab/scenario/remedy_words.h"
+#include "lastack/doctor.h"
 
 namespace lastack::lab {
 namespace {
@@ -71,9 +72,15 @@ class Words {
   explicit Words(const PageOf& page)
       : file_(page.file), report_(page.report), variant_(page.variant), page_(page) {}
 
+  // Of all variants: where each has its page.
+  ReportText overview() {
+    overview_ = true;
+    return all();
+  }
+
   ReportText all() {
     text_.title = file_.title();
-    text_.part = variant_.variant;
+    if (!overview_) text_.part = variant_.variant;
     text_.cause = file_.about();
     text_.advice = file_.advice();
     text_.looked_for_change = true;
@@ -82,11 +89,14 @@ class Words {
     conditions();
     find_trouble();
     change();
+    doctors_advice();
     proof();
     moments();
+    if (!page_.overview.empty())
+      text_.pages.push_back({"all variants", name_of_file(page_.overview), overview_});
     for (const VariantRun& v : report_.variants) {
       if (!v.page.empty())
-        text_.pages.push_back({v.variant, name_of_file(v.page), &v == &variant_});
+        text_.pages.push_back({v.variant, name_of_file(v.page), !overview_ && &v == &variant_});
     }
     for (const auto& [what, line] : page_.replay) text_.replay.push_back({what, line});
     return std::move(text_);
@@ -94,8 +104,12 @@ class Words {
 
  private:
   void run() {
-    text_.run = fmt::format("Seen {}, seed {}, {:.6g} s", where_words(report_.where), variant_.seed,
-                            seconds(variant_.result->took));
+    text_.run = fmt::format("Seen {}, seed {}", where_words(report_.where), variant_.seed);
+    if (overview_) {
+      text_.run += fmt::format(", {} variants", report_.variants.size());
+      return;
+    }
+    text_.run += fmt::format(", {:.6g} s", seconds(variant_.result->took));
     for (const HostSpec& host : page_.scenario.hosts) {
       for (const auto& [name, value] : host.settings)
         text_.run += fmt::format(" · {} {}={}", host.name, name, value);
@@ -138,6 +152,17 @@ class Words {
     return out;
   }
 
+  // A variant of a proof whose remedy is commands of the doctor.
+  bool waits_for_commands(const std::string& variant) const {
+    if (!file_.proof()) return false;
+    const auto& parts = file_.proof()->parts;
+    return std::any_of(parts.begin(), parts.end(), [&](const ProofSpec::Part& part) {
+      return part.variant == variant && !part.remedy.empty() &&
+             file_.differences(parts.front().variant, variant, report_.where, page_.overrides)
+                 .empty();
+    });
+  }
+
   void conditions() {
     const bool several = report_.variants.size() > 1;
     for (const CheckOutcome& c : report_.checks) {
@@ -150,13 +175,17 @@ class Words {
           how += fmt::format("{}`{}`: {}", how.empty() ? "" : "; ", one.substr(0, colon),
                              colon == std::string::npos ? "" : one.substr(colon + 2));
         }
+        if (waits_for_commands(c.variant))
+          how +=
+              fmt::format(" (what the doctor would set is set only by lastack doctor --prove {})",
+                          file_.proof()->finding);
         text_.failed.push_back(
             fmt::format("{}{}{}{}", of, c.why, c.why.empty() ? "" : " - but ", how));
       }
-      if (!c.variant.empty() && c.variant != variant_.variant) continue;
+      if (!overview_ && !c.variant.empty() && c.variant != variant_.variant) continue;
       const auto check = Check::parse(c.text);
-      text_.conditions.push_back(
-          {c.why, check ? measured_of(*check, c.variant) : c.seen, c.text, holds});
+      text_.conditions.push_back({(overview_ ? of : "") + c.why,
+                                  check ? measured_of(*check, c.variant) : c.seen, c.text, holds});
     }
     for (const VariantRun& v : report_.variants) {
       if (!v.result && !v.skipped)
@@ -197,10 +226,18 @@ class Words {
   ReportText::Mark mark(const std::string& name, const Measure& before, const Measure& after,
                         const std::string& remedy) const {
     using Mark = ReportText::Mark;
+    // What a program or a step comes to: what fails is no better for being other.
+    if (name.ends_with(".result")) {
+      const auto good = [](const Measure& m) { return m == Measure("ok") || m == Measure("end"); };
+      if (good(before) == good(after)) return Mark::None;
+      return good(after) ? Mark::Better : Mark::Worse;
+    }
     const double* x = std::get_if<double>(&before);
     const double* y = std::get_if<double>(&after);
     if (x == nullptr || y == nullptr || *x == *y) return Mark::None;
     const Better known = better(page_.scenario, name);
+    // A step that failed did nothing harmful, nor quickly: it did nothing.
+    if (known != Better::Unknown && failed_where_it_had_not(name, remedy)) return Mark::None;
     if (known == Better::Less) return *y < *x ? Mark::Better : Mark::Worse;
     if (known == Better::More) return *y > *x ? Mark::Better : Mark::Worse;
     // What the remedy is asked to keep below, and what was above without it.
@@ -213,6 +250,33 @@ class Words {
       }
     }
     return Mark::None;
+  }
+
+  // The measure is a step's, which came to something in the run with the trouble, and to an error in this.
+  bool failed_where_it_had_not(const std::string& name, const std::string& variant) const {
+    const VariantRun* before = run_of(report_, before_);
+    const VariantRun* after = run_of(report_, variant);
+    if (before == nullptr || after == nullptr) return false;
+    const std::string result = name.substr(0, name.find('.')) + ".result";
+    const Measure* x = measure_of(*before, result);
+    const Measure* y = measure_of(*after, result);
+    // What was waited for too long was done in part.
+    const auto error = [](const Measure& m) {
+      return m != Measure("ok") && m != Measure("end") && m != Measure("timeout");
+    };
+    return x != nullptr && y != nullptr && !error(*x) && error(*y);
+  }
+
+  // What is not over when a run ends has neither done its part nor failed.
+  std::string still_open(const VariantRun& run, const std::string& name) const {
+    const std::string program = name.substr(0, name.find('.'));
+    const auto is = [&](const ClientsSpec& c) { return c.name == program; };
+    if (!name.ends_with(".done") ||
+        std::none_of(page_.scenario.clients.begin(), page_.scenario.clients.end(), is))
+      return "";
+    const Measure* open = measure_of(run, program + ".open");
+    if (open == nullptr || *open == Measure(0.0)) return "";
+    return fmt::format("and {} still open at the end", show_measure(name, *open));
   }
 
   // Of what conditions and verdicts look at, what is better or worse first.
@@ -243,7 +307,20 @@ class Words {
         return (x == nullptr) != (y == nullptr) || (x != nullptr && *x != *y);
       });
     };
-    std::erase_if(names, [&](const std::string& name) { return !changes(name); });
+    // What changes for one of several clients is said of all of them.
+    const auto changes_for_another = [&](const std::string& name) {
+      const std::size_t dot = name.find('.');
+      return std::any_of(
+          page_.scenario.clients.begin(), page_.scenario.clients.end(), [&](const ClientsSpec& c) {
+            const auto mine = [&](const ClientsSpec& d) { return d.name == name.substr(0, dot); };
+            return std::any_of(page_.scenario.clients.begin(), page_.scenario.clients.end(),
+                               mine) &&
+                   changes(c.name + name.substr(dot));
+          });
+    };
+    std::erase_if(names, [&](const std::string& name) {
+      return !changes(name) && !changes_for_another(name);
+    });
     std::stable_partition(names.begin(), names.end(), [&](const std::string& name) {
       return better(page_.scenario, name) != Better::Unknown;
     });
@@ -265,6 +342,22 @@ class Words {
     return "";
   }
 
+  // All that is known to be worse by it.
+  std::string price(const VariantRun& before, const VariantRun& after) const {
+    std::string all;
+    for (const std::string& name : rows()) {
+      const Measure* x = measure_of(before, name);
+      const Measure* y = measure_of(after, name);
+      if (x == nullptr || y == nullptr) continue;
+      if (mark(name, *x, *y, after.variant) != ReportText::Mark::Worse) continue;
+      const std::string open = still_open(after, name);
+      all += fmt::format("{}{}: {} in place of {}{}", all.empty() ? "" : "; ",
+                         measure_words(page_.scenario, name), show_measure(name, *y),
+                         show_measure(name, *x), open.empty() ? "" : ", " + open);
+    }
+    return all;
+  }
+
   void change() {
     const VariantRun* before = run_of(report_, before_);
     for (const AdviceSpec& a : file_.remedies()) {
@@ -278,14 +371,15 @@ class Words {
       r.text = a.text;
       r.caution = a.caution;
       r.helps = a.helps;
-      r.here = a.variant == variant_.variant;
+      r.here = !overview_ && a.variant == variant_.variant;
       const auto differences =
           file_.differences(before_, a.variant, report_.where, page_.overrides);
       const bool alike = differences.empty();
       if (const auto played = file_.scenario(a.variant, report_.where, page_.overrides)) {
         for (Change& c : changes(differences, *played))
           r.steps.push_back({std::move(c.place), std::move(c.words), std::move(c.command),
-                             std::move(c.undo), std::move(c.call)});
+                             std::move(c.undo), std::move(c.call), std::move(c.check),
+                             std::move(c.keep)});
       }
       const VariantRun* after = run_of(report_, a.variant);
       if (after == nullptr) {
@@ -296,11 +390,80 @@ class Words {
                         there == report_.variants.end() ? "it was not asked for" : there->why_not);
       } else {
         r.file = name_of_file(after->page);
-        if (before != nullptr && a.helps) r.gain = gain(*before, *after);
+        if (before != nullptr && a.helps) {
+          r.gain = gain(*before, *after);
+          r.price = price(*before, *after);
+        }
         if (alike) r.note = "Played alike in this run: it shows nothing of it.";
       }
       text_.change.push_back(std::move(r));
     }
+  }
+
+  // What the doctor advises where the trouble is, word for word, and the variant that plays it.
+  void doctors_advice() {
+    if (!file_.proof() || !text_.change.empty()) return;
+    const ProofSpec& proof = *file_.proof();
+    before_ = proof.parts.front().variant;
+    const VariantRun* const first = run_of(report_, before_);
+    if (first == nullptr) return;
+    const auto look = first->result->looks.find(proof.host);
+    if (look == first->result->looks.end()) return;
+    // Whoever reads it has a Linux host, on whichever the run was.
+    HostSnapshot host = look->second;
+    host.is_endpoint = false;
+    const Diagnosis diagnosis = diagnose({std::nullopt, host});
+    const auto found = std::find_if(diagnosis.findings.begin(), diagnosis.findings.end(),
+                                    [&](const Finding& f) { return f.id == proof.finding; });
+    if (found == diagnosis.findings.end()) return;
+    if (text_.advice.empty()) text_.advice = found->sentence + ". " + found->why;
+    for (const lastack::Remedy& remedy : found->remedies) {
+      ReportText::Remedy r;
+      r.text = remedy.text;
+      r.caution = remedy.caution;
+      r.check = remedy.check;
+      for (const std::string& command : remedy.commands) {
+        r.steps.emplace_back();
+        r.steps.back().command = command;
+      }
+      if (!remedy.undo.empty() && !r.steps.empty()) r.steps.back().undo = remedy.undo;
+      for (const ProofSpec::Part& part : proof.parts) {
+        if (part.remedy == to_string(remedy.layer) &&
+            remedy.text.find(part.told) != std::string::npos)
+          play_of(r, part.variant, !remedy.commands.empty());
+      }
+      text_.change.push_back(std::move(r));
+    }
+    for (const std::string& words : found->will_not_help) {
+      ReportText::Remedy r;
+      r.text = words;
+      r.helps = false;
+      for (const ProofSpec::Part& part : proof.parts) {
+        if (!part.no_help.empty() && words.find(part.no_help) != std::string::npos)
+          play_of(r, part.variant, false);
+      }
+      text_.change.push_back(std::move(r));
+    }
+  }
+  void play_of(ReportText::Remedy& r, const std::string& variant, bool commands) {
+    if (!r.name.empty()) return;
+    r.name = variant;
+    r.here = !overview_ && variant == variant_.variant;
+    const VariantRun* before = run_of(report_, before_);
+    const VariantRun* after = run_of(report_, variant);
+    if (after == nullptr || before == nullptr) return;
+    r.file = name_of_file(after->page);
+    // The first variant plays the commands only where the proof is asked for.
+    if (commands && file_.differences(before_, variant, report_.where, page_.overrides).empty()) {
+      r.note = fmt::format(
+          "Its commands are not given in this run: lastack doctor --prove {} does, on this kernel",
+          file_.proof()->finding);
+      return;
+    }
+    columns_.push_back(after);
+    if (!r.helps) return;
+    r.gain = gain(*before, *after);
+    r.price = price(*before, *after);
   }
 
   void proof() {
@@ -318,7 +481,8 @@ class Words {
     for (const std::string& name : rows()) {
       ReportText::ProofRow row{measure_words(page_.scenario, name), {}};
       const Measure* x = measure_of(*before, name);
-      row.cells.push_back({shown_or_none(*before, name), ReportText::Mark::None});
+      row.cells.push_back(
+          {shown_or_none(*before, name), ReportText::Mark::None, still_open(*before, name)});
       for (const VariantRun* v : columns_) {
         const Measure* y = measure_of(*v, name);
         auto mark_here = ReportText::Mark::None;
@@ -328,7 +492,7 @@ class Words {
           if (y != nullptr) mark_here = mark(name, *x, *y, v->variant);
           if (gone) mark_here = ReportText::Mark::Better;
         }
-        row.cells.push_back({shown_or_none(*v, name), mark_here});
+        row.cells.push_back({shown_or_none(*v, name), mark_here, still_open(*v, name)});
       }
       text_.proof.push_back(std::move(row));
     }
@@ -364,6 +528,7 @@ class Words {
   const VariantRun& variant_;
   const PageOf& page_;
   ReportText text_;
+  bool overview_ = false;                   // of all variants
   std::string before_;                      // the variant that shows the trouble
   std::vector<const VariantRun*> columns_;  // beside it
 };
@@ -416,7 +581,10 @@ class Charts {
     ReportStack stack;
     stack.name =
         fmt::format("{}: {} over time ({})", one.program, pool ? "requests" : "connects", one.host);
-    stack.unit = pool ? "requests a second" : "connects a second";
+    // Few are counted by the minute: "0.3 a second" is no number of connections.
+    const bool few = static_cast<double>(last.succeeded + last.failed) < seconds(result_.took);
+    stack.unit = fmt::format("{} a {}", pool ? "requests" : "connects", few ? "minute" : "second");
+    const double unit = few ? 60 : 1;
     stack.key = true;
     const auto part = [&](std::string_view words, std::uint64_t count, const char* color) {
       stack.parts.push_back({fmt::format("{}: {} in all", words, grouped(count)), color});
@@ -436,7 +604,7 @@ class Charts {
       const double span = seconds(to - from);
       if (span <= 0 || span < seconds(least) / 2) continue;
       const auto rate = [&](std::uint64_t b, std::uint64_t a) {
-        return static_cast<double>(b - a) / span;
+        return static_cast<double>(b - a) / span * unit;
       };
       ReportStack::Point point{
           at(from), {rate(now.succeeded, before.succeeded), rate(now.failed, before.failed)}};
@@ -555,6 +723,10 @@ class Charts {
 
 ReportText page_text(const PageOf& page) {
   return Words(page).all();
+}
+
+ReportText overview_text(const PageOf& page) {
+  return Words(page).overview();
 }
 
 ReportCharts page_charts(const PageOf& page, const LogTrace& trace, Instant zero) {

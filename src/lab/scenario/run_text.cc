@@ -105,6 +105,8 @@ std::string run_text(const ScenarioFile& file, const RunReport& report,
     head = true;
     out += check_text(c);
   }
+  if (!report.overview.empty())
+    out += fmt::format("\npage of all variants: {}\n", printable(report.overview));
   if (!report.verdicts.empty()) out += "\n";
   for (const VerdictOutcome& v : report.verdicts) {
     out += fmt::format("{:<4} {}: {}\n", v.claim,
@@ -155,6 +157,7 @@ std::string run_json(const ScenarioFile& file, const RunReport& report, const st
     }
     json["variants"].push_back(std::move(one));
   }
+  if (!report.overview.empty()) json["page"] = report.overview;
   json["checks"] = Json::array();
   for (const CheckOutcome& c : report.checks) {
     json["checks"].push_back({{"variant", c.variant},
