@@ -153,6 +153,10 @@ Result<std::vector<VariantComparison>> compare_one(const ScenarioFile& file,
       if (one.likeness == Likeness::Match) {
         one.likeness = Likeness::Permitted;
         if (apart.first) one.reason = divergence_words(*apart.first);
+        // A program that is still at work is cut off in the middle of something, here or there.
+        const std::string ends =
+            end_states_apart(*scenario, e.result->measures, k->result->measures);
+        if (!ends.empty()) one.reason += (one.reason.empty() ? "" : "; ") + ends;
       }
     }
     if (one.likeness == Likeness::Match || one.likeness == Likeness::Permitted) {
@@ -178,6 +182,22 @@ std::string_view to_string(Likeness likeness) {
       return "DIFFERENT";
   }
   return "";
+}
+
+std::string end_states_apart(const Scenario& scenario, const Measures& endpoint,
+                             const Measures& kernel) {
+  std::string apart;
+  for (const HostSpec& host : scenario.hosts) {
+    for (const TcpState state : kAllTcpStates) {
+      const std::string name = fmt::format("{}.states.{}", host.name, to_string(state));
+      const auto e = endpoint.find(name), k = kernel.find(name);
+      if (e == endpoint.end() || k == kernel.end() || e->second == k->second) continue;
+      apart += fmt::format("{}{} ends with {} in {} on the endpoint, {} on the kernel",
+                           apart.empty() ? "" : "; ", host.name, show_measure(name, e->second),
+                           to_string(state), show_measure(name, k->second));
+    }
+  }
+  return apart;
 }
 
 bool Comparison::agrees() const {

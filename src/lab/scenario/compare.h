@@ -43,6 +43,11 @@ struct CompareRequest {
   std::function<void(double share)> progress;
 };
 
+// In which states hosts of this scenario have not as many connections at the end in one world as in the other: "client
+// ends with 0 in FIN_WAIT_1 on the endpoint, 8 on the kernel". Empty: the same.
+std::string end_states_apart(const Scenario& scenario, const Measures& endpoint,
+                             const Measures& kernel);
+
 Result<Comparison> compare(const ScenarioFile& file, const CompareRequest& request);
 std::string comparison_text(const ScenarioFile& file, const Comparison& comparison);
 
