@@ -104,8 +104,11 @@ void steps_html(std::string& out, const ReportText::Remedy& r) {
     out += fmt::format("<p class=\"changed\">{} in the run: ", r.helps ? "Changed" : "Tried") +
            changed + "</p>\n";
   for (const std::string& check : checks) {
-    row_html(table, "your value", check,
-             "what there is of it on your host: how many connections, how fast, who closes first");
+    row_html(
+        table, "your value", check,
+        check.starts_with("sysctl ")
+            ? "what your host has now"
+            : "what there is of it on your host: how many connections, how fast, who closes first");
   }
   if (!table.empty()) out += "<table class=\"steps\">\n" + table + "</table>\n";
 }

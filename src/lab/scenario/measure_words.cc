@@ -20,7 +20,7 @@ constexpr std::array kOfClients{
     Words{"begun", "connections begun"},
     Words{"connected", "connections that came about"},
     Words{"answered", "requests answered", Better::More},
-    Words{"done", "connections that did all of their part", Better::More},
+    Words{"done", "connections that did all of their part"},
     Words{"open", "connections open at the end"},
     Words{"served", "share that was served", Better::More},
     Words{"failed", "connections that failed", Better::Less},

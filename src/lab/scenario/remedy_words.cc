@@ -46,6 +46,8 @@ Change of_setting(const std::string& host, const std::string& name, const Differ
   if (!d.before.empty()) {
     c.undo = setting_command(name, d.before);
     const bool other = info != nullptr && info->usual && std::to_string(*info->usual) != d.before;
+    if (info == nullptr || !info->usual)
+      c.undo += "   # as it was here; note first what your host has";
     if (other) c.undo += fmt::format("   # as it was here; the default is {}", *info->usual);
   } else if (info != nullptr && info->usual) {
     c.undo = setting_command(name, std::to_string(*info->usual)) + "   # the default";
@@ -164,9 +166,15 @@ std::string step_name(const std::string& name) {
 std::string setting_check(const std::string& name) {
   return fmt::format("sysctl {}", shell_word(full_name(name)));
 }
+// A switch is what it is on any host; numbers of a run are of its size.
 std::string setting_keep(const std::string& name, const std::string& value) {
+  const bool is_switch = value.size() == 1;
+  const std::string put = is_switch                              ? value
+                          : value.find(' ') == std::string::npos ? "VALUE"
+                          : name == "ip_local_port_range"        ? "FIRST LAST"
+                                                                 : "VALUES";
   return fmt::format("echo {} > /etc/sysctl.d/90-tcp-{}.conf",
-                     shell_word(fmt::format("{} = {}", full_name(name), value)), shell_word(name));
+                     shell_word(fmt::format("{} = {}", full_name(name), put)), shell_word(name));
 }
 
 std::string setting_command(const std::string& name, const std::string& value) {

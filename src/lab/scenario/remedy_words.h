@@ -22,7 +22,8 @@ struct Change {
 // `played`: what the variant plays.
 std::vector<Change> changes(const std::vector<Difference>& differences, const Scenario& played);
 
-// "sysctl net.ipv4.tcp_tw_reuse"; and the line that a file in /etc/sysctl.d takes.
+// "sysctl net.ipv4.tcp_tw_reuse"; and the line for a file in /etc/sysctl.d, in which numbers
+// that are of the size of a run are left to the reader.
 std::string setting_check(const std::string& name);
 std::string setting_keep(const std::string& name, const std::string& value);
 

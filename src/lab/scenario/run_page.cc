@@ -134,8 +134,18 @@ class Words {
       text_.claims.push_back(std::move(claim));
     }
     if (!text_.claims.empty()) return;
+    const bool only_commands =
+        std::all_of(report_.checks.begin(), report_.checks.end(), [&](const CheckOutcome& c) {
+          return c.verdict == Check::Verdict::Holds || waits_for_commands(c.variant);
+        });
     text_.verdict =
-        report_.failures() == 0 ? "Every condition holds." : "What was to be shown was not shown.";
+        report_.failures() == 0 ? "Every condition holds."
+        : only_commands && file_.proof()
+            ? fmt::format(
+                  "Shown is the trouble, and what programs do about it; what is set about "
+                  "it is shown by lastack doctor --prove {}.",
+                  file_.proof()->finding)
+            : "What was to be shown was not shown.";
   }
 
   // "requests: connections that failed 701"
@@ -184,7 +194,7 @@ class Words {
       }
       if (!overview_ && !c.variant.empty() && c.variant != variant_.variant) continue;
       const auto check = Check::parse(c.text);
-      text_.conditions.push_back({(overview_ ? of : "") + c.why,
+      text_.conditions.push_back({overview_ ? (c.why.empty() ? c.variant : of + c.why) : c.why,
                                   check ? measured_of(*check, c.variant) : c.seen, c.text, holds});
     }
     for (const VariantRun& v : report_.variants) {
@@ -237,7 +247,7 @@ class Words {
     if (x == nullptr || y == nullptr || *x == *y) return Mark::None;
     const Better known = better(page_.scenario, name);
     // A step that failed did nothing harmful, nor quickly: it did nothing.
-    if (known != Better::Unknown && failed_where_it_had_not(name, remedy)) return Mark::None;
+    if (failed_where_it_had_not(name, remedy)) return Mark::None;
     if (known == Better::Less) return *y < *x ? Mark::Better : Mark::Worse;
     if (known == Better::More) return *y > *x ? Mark::Better : Mark::Worse;
     // What the remedy is asked to keep below, and what was above without it.
@@ -358,6 +368,18 @@ class Words {
     return all;
   }
 
+  // The same on several hosts is said once.
+  static void add_step(ReportText::Remedy& r, Change c) {
+    for (ReportText::Step& known : r.steps) {
+      if (c.command.empty() || known.command != c.command || known.undo != c.undo) continue;
+      known.place += ", " + c.place;
+      return;
+    }
+    r.steps.push_back({std::move(c.place), std::move(c.words), std::move(c.command),
+                       std::move(c.undo), std::move(c.call), std::move(c.check),
+                       std::move(c.keep)});
+  }
+
   void change() {
     const VariantRun* before = run_of(report_, before_);
     for (const AdviceSpec& a : file_.remedies()) {
@@ -376,10 +398,7 @@ class Words {
           file_.differences(before_, a.variant, report_.where, page_.overrides);
       const bool alike = differences.empty();
       if (const auto played = file_.scenario(a.variant, report_.where, page_.overrides)) {
-        for (Change& c : changes(differences, *played))
-          r.steps.push_back({std::move(c.place), std::move(c.words), std::move(c.command),
-                             std::move(c.undo), std::move(c.call), std::move(c.check),
-                             std::move(c.keep)});
+        for (Change& c : changes(differences, *played)) add_step(r, std::move(c));
       }
       const VariantRun* after = run_of(report_, a.variant);
       if (after == nullptr) {
@@ -416,7 +435,7 @@ class Words {
     const auto found = std::find_if(diagnosis.findings.begin(), diagnosis.findings.end(),
                                     [&](const Finding& f) { return f.id == proof.finding; });
     if (found == diagnosis.findings.end()) return;
-    if (text_.advice.empty()) text_.advice = found->sentence + ". " + found->why;
+    if (text_.advice.empty()) text_.advice = fmt::format("{}. {}.", found->sentence, found->why);
     for (const lastack::Remedy& remedy : found->remedies) {
       ReportText::Remedy r;
       r.text = remedy.text;
