@@ -68,7 +68,8 @@ std::size_t Bindings::Hash::operator()(const PortHolder& h) const {
 }
 
 std::uint32_t Bindings::find_number(const PortHolder& holder) const {
-  std::uint32_t& last = last_terms_[holder.time_wait ? 1 : 0];
+  std::uint32_t& last =
+      lately_[holder.address.bytes()[15] % kLately * 2 + (holder.time_wait ? 1 : 0)];
   if (last != kNone && terms_[last].holder == holder) return last;
   const auto at = numbers_.find(holder);
   return at == numbers_.end() ? kNone : last = at->second;
@@ -77,7 +78,7 @@ std::uint32_t Bindings::find_number(const PortHolder& holder) const {
 // Terms on which nobody holds anything any more: most will be asked for again, so they are forgotten only
 // when there are many.
 void Bindings::forget_unused_terms() {
-  last_terms_.fill(kNone);
+  lately_ = none_lately();
   for (std::uint32_t n = 0; n < terms_.size(); ++n) {
     const auto at = numbers_.find(terms_[n].holder);
     if (terms_[n].entries > 0 || at == numbers_.end() || at->second != n) continue;
@@ -106,25 +107,29 @@ std::uint32_t Bindings::number_of(const PortHolder& holder) {
 auto Bindings::add(Port port, const PortHolder& holder) -> Terms {
   const std::uint32_t terms = number_of(holder);
   auto& page = pages_[port / kPagePorts];
-  if (page == nullptr) {
-    page = std::make_unique<Page>();
-    page->fill(kNone);
-  }
-  std::uint32_t& head = (*page)[port % kPagePorts];
-  if (head == kNone) ++held_ports_;
-  for (std::uint32_t e = head; e != kNone; e = entries_[e].next) {
-    if (entries_[e].terms != terms) continue;
-    ++entries_[e].count;
+  if (page == nullptr) page = std::make_unique<Page>();
+  Entry& first = (*page)[port % kPagePorts];
+  if (first.count == 0) {
+    ++held_ports_;
+    ++terms_[terms].entries;
+    first = {terms, 1, kNone};
     return Terms{terms};
   }
+  for (Entry* e = &first;; e = &entries_[e->next]) {
+    if (e->terms == terms) {
+      ++e->count;
+      return Terms{terms};
+    }
+    if (e->next == kNone) break;
+  }
   ++terms_[terms].entries;
-  const Entry fresh{terms, 1, head};
+  const Entry fresh{terms, 1, first.next};
   if (free_entry_ != kNone) {
-    head = free_entry_;
-    free_entry_ = entries_[head].next;
-    entries_[head] = fresh;
+    first.next = free_entry_;
+    free_entry_ = entries_[first.next].next;
+    entries_[first.next] = fresh;
   } else {
-    head = static_cast<std::uint32_t>(entries_.size());
+    first.next = static_cast<std::uint32_t>(entries_.size());
     entries_.push_back(fresh);
   }
   return Terms{terms};
@@ -137,17 +142,30 @@ void Bindings::remove(Port port, const PortHolder& holder) {
 
 void Bindings::remove(Port port, Terms which) {
   const auto terms = static_cast<std::uint32_t>(which);
-  auto& page = pages_[port / kPagePorts];
+  const auto& page = pages_[port / kPagePorts];
   if (page == nullptr) return;
-  std::uint32_t* link = &(*page)[port % kPagePorts];
-  while (*link != kNone && entries_[*link].terms != terms) link = &entries_[*link].next;
-  if (*link == kNone) return;
-  const std::uint32_t e = *link;
-  if (--entries_[e].count > 0) return;
-  *link = entries_[e].next;
-  entries_[e].next = free_entry_;
-  free_entry_ = e;
-  if ((*page)[port % kPagePorts] == kNone) --held_ports_;
+  Entry& first = (*page)[port % kPagePorts];
+  if (first.count == 0) return;
+  std::uint32_t gone = kNone;  // the place in entries_ that is free now
+  if (first.terms == terms) {
+    if (--first.count > 0) return;
+    gone = first.next;
+    if (gone == kNone) {
+      --held_ports_;
+    } else {
+      first = entries_[gone];
+    }
+  } else {
+    std::uint32_t* link = &first.next;
+    while (*link != kNone && entries_[*link].terms != terms) link = &entries_[*link].next;
+    if (*link == kNone || --entries_[*link].count > 0) return;
+    gone = *link;
+    *link = entries_[gone].next;
+  }
+  if (gone != kNone) {
+    entries_[gone].next = free_entry_;
+    free_entry_ = gone;
+  }
   --terms_[terms].entries;
 }
 

@@ -70,6 +70,14 @@ class Bindings {
   void remove(Port port, Terms terms);
   const PortHolder& holder(Terms terms) const { return terms_[std::size_t(terms)].holder; }
 
+  // add() or remove() will be asked for this port before long: memory is asked for. Where ports are many and chosen at
+  // random, each is in a line of its own that nobody has touched for a long time.
+  void expect(Port port) const {
+    if (const auto& page = pages_[port / kPagePorts]) {
+      __builtin_prefetch(&(*page)[port % kPagePorts], 1);
+    }
+  }
+
   std::size_t held_ports() const { return held_ports_; }
   std::uint64_t holders(Port port) const;
   std::size_t bytes() const;
@@ -78,11 +86,11 @@ class Bindings {
   static constexpr std::uint32_t kNone = 0xffffffff;
   static constexpr std::size_t kPagePorts = 256;
 
-  // Some hold this port on these terms, and the next ones on others.
+  // So many hold this port on these terms, and the next ones on others.
   struct Entry {
-    std::uint32_t terms;
-    std::uint32_t count;
-    std::uint32_t next;
+    std::uint32_t terms = 0;
+    std::uint32_t count = 0;
+    std::uint32_t next = kNone;
   };
   static_assert(sizeof(Entry) == 12);
   struct KnownTerms {
@@ -92,21 +100,23 @@ class Bindings {
   struct Hash {
     std::size_t operator()(const PortHolder& holder) const;
   };
-  using Page = std::array<std::uint32_t, kPagePorts>;  // the first entry of each port
+  // The first entry of each port, whose count is 0 where nobody holds it. The others are in entries_, where those that
+  // come and go are the same few: so a port costs one line of memory that is not at hand.
+  using Page = std::array<Entry, kPagePorts>;
 
-  std::uint32_t first(Port port) const {
-    const auto& page = pages_[port / kPagePorts];
-    return page == nullptr ? kNone : (*page)[port % kPagePorts];
-  }
   std::uint32_t find_number(const PortHolder& holder) const;
   std::uint32_t number_of(const PortHolder& holder);
   void forget_unused_terms();
   template <class Is>
   bool any_of(Port port, Is&& is) const {
-    for (std::uint32_t e = first(port); e != kNone; e = entries_[e].next) {
-      if (is(terms_[entries_[e].terms].holder, entries_[e].count)) return true;
+    const auto& page = pages_[port / kPagePorts];
+    if (page == nullptr) return false;
+    const Entry* e = &(*page)[port % kPagePorts];
+    if (e->count == 0) return false;
+    for (;; e = &entries_[e->next]) {
+      if (is(terms_[e->terms].holder, e->count)) return true;
+      if (e->next == kNone) return false;
     }
-    return false;
   }
 
   std::array<std::unique_ptr<Page>, 65536 / kPagePorts> pages_;
@@ -116,8 +126,14 @@ class Bindings {
   std::vector<std::uint32_t> free_terms_;
   std::unordered_map<PortHolder, std::uint32_t, Hash>
       numbers_;  // our own terms: nobody else's choice
-  // Asked for last, and most likely again: a socket's, and a record's.
-  mutable std::array<std::uint32_t, 2> last_terms_{kNone, kNone};
+  // Asked for lately, and most likely again: a socket's and a record's, of addresses that end alike.
+  static constexpr std::size_t kLately = 32;
+  mutable std::array<std::uint32_t, 2 * kLately> lately_ = none_lately();
+  static constexpr std::array<std::uint32_t, 2 * kLately> none_lately() {
+    std::array<std::uint32_t, 2 * kLately> none{};
+    none.fill(kNone);
+    return none;
+  }
   std::size_t most_terms_ = 64;  // before it is looked whether all are needed
   std::size_t held_ports_ = 0;
 };

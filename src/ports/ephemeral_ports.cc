@@ -78,7 +78,7 @@ void EphemeralPorts::Taken::erase(Port port) {
 
 void EphemeralPorts::Taken::set_reusable(Port port, bool reusable) {
   if (many_) {
-    if (!many_->contains(port)) return;
+    if (!many_->contains(port) || (!reusable && !reusable_)) return;
     if (!reusable_) reusable_ = std::make_unique<PortBitmap>();
     reusable ? reusable_->insert(port) : reusable_->erase(port);
     return;
@@ -169,16 +169,23 @@ auto EphemeralPorts::find(const IpAddress& source, const Endpoint& destination) 
 void EphemeralPorts::take(const FourTuple& tuple) {
   Taken* taken = find(tuple.local.address, tuple.remote);
   if (taken == nullptr) taken = &destinations_[{tuple.local.address, tuple.remote}];
+  if (taken == idle_) idle_ = nullptr;
   taken->insert(tuple.local.port);
 }
 
 void EphemeralPorts::release(const FourTuple& tuple) {
   Taken* const taken = find(tuple.local.address, tuple.remote);
-  if (taken == nullptr) return;
+  if (taken == nullptr || taken == idle_) return;
   taken->erase(tuple.local.port);
   if (!taken->empty()) return;
-  last_ = nullptr;
-  destinations_.erase({tuple.local.address, tuple.remote});
+  if (taken->has_bitmap()) {
+    last_ = nullptr;
+    destinations_.erase({tuple.local.address, tuple.remote});
+    return;
+  }
+  if (idle_ != nullptr) destinations_.erase(idle_key_);
+  idle_ = taken;
+  idle_key_ = last_key_;  // find() has set it
 }
 
 void EphemeralPorts::set_reusable(const FourTuple& tuple, bool reusable) {

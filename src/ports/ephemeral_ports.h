@@ -63,7 +63,8 @@ class EphemeralPorts {
   // How often choose() found nothing. The kernel counts nothing of the kind (linux-facts 20).
   std::uint64_t exhausted() const { return exhausted_; }
 
-  std::size_t destinations() const { return destinations_.size(); }
+  // Those to which a port is taken.
+  std::size_t destinations() const { return destinations_.size() - (idle_ == nullptr ? 0 : 1); }
   std::size_t bytes() const;
 
  private:
@@ -80,6 +81,7 @@ class EphemeralPorts {
   class Taken {
    public:
     bool empty() const { return few_.empty() && (!many_ || many_->size() == 0); }
+    bool has_bitmap() const { return many_ != nullptr; }
     bool contains(Port port) const;
     bool is_reusable(Port port) const;
     void insert(Port port);
@@ -103,7 +105,7 @@ class EphemeralPorts {
   };
 
   bool is_excluded(Port port) const { return excluded_.contains(port); }
-  // Null when nothing is taken there.
+  // Null when nothing is taken there, or has been.
   Taken* find(const IpAddress& source, const Endpoint& destination);
   std::optional<Port> draw_free(const Taken& taken, PortRange range, std::uint64_t& random) const;
   std::optional<Port> draw_reusable(const Taken& taken, PortRange range,
@@ -122,6 +124,10 @@ class EphemeralPorts {
   // The destination asked for last: connect() chooses, and then takes.
   Key last_key_;
   Taken* last_ = nullptr;
+  // To which no port is taken any more, and which stays until there is another of its kind: where connections to one
+  // destination come one after the other, each would make it anew.
+  Key idle_key_;
+  Taken* idle_ = nullptr;
   Taken none_;
   std::uint64_t exhausted_ = 0;
 };

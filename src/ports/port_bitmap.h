@@ -40,7 +40,7 @@ class PortBitmap {
   Port select(std::uint32_t k) const;
   void count(Port port, int by);
 
-  Words words_{};
+  alignas(64) Words words_{};                      // a group is a cache line
   std::array<std::uint16_t, kGroups + 1> tree_{};  // tree_[i]: the groups (i - lowest bit of i, i]
   std::uint32_t size_ = 0;
 };

@@ -60,13 +60,12 @@ void Host::Impl::receive(std::span<const std::byte> packet, Instant at, bool che
   see(at);
   const Checksum checksum = checksum_checked ? Checksum::Trust : Checksum::Verify;
   // Nearly every packet looks like this, and is for a connection that is there: then its addresses are in order.
-  IpHeader header;
+  FourTuple tuple;
   TcpSegment plain;
-  if (read_plain(packet, checksum, header, plain) && !is_quiet()) {
-    const FourTuple tuple{{header.destination, plain.destination}, {header.source, plain.source}};
+  if (read_plain(packet, checksum, tuple, plain) && !is_quiet()) {
     if (const ConnectionIndex index = connections.find(tuple); index != kNoConnection) {
       ++counters.InSegs;
-      on_connection(index, plain, header);
+      on_connection(index, plain, tuple);
       return;
     }
   }
@@ -100,9 +99,9 @@ void Host::Impl::receive_any(std::span<const std::byte> packet, Checksum checksu
       const FourTuple tuple{{ip->header.destination, segment->destination},
                             {ip->header.source, segment->source}};
       if (const ConnectionIndex index = connections.find(tuple); index != kNoConnection) {
-        on_connection(index, *segment, ip->header);
+        on_connection(index, *segment, tuple);
       } else {
-        on_stray(tuple, *segment, ip->header);
+        on_stray(tuple, *segment);
       }
       return;
     }
@@ -140,13 +139,13 @@ void Host::Impl::on_icmp_message(std::span<const std::byte> payload, const IpHea
 }
 
 void Host::Impl::on_connection(ConnectionIndex index, const TcpSegment& segment,
-                               const IpHeader& ip) {
+                               const FourTuple& tuple) {
   Connection& c = connections[index];
   if (options.observer != nullptr) saw_segment(c.tuple, segment);
-  if (c.state == TcpState::SynReceived && c.listener != 0 && on_half_open(index, segment, ip)) {
+  if (c.state == TcpState::SynReceived && c.listener != 0 && on_half_open(index, segment)) {
     return;
   }
-  if (on_segment(c, context(), segment) == Reply::Reset) reply_reset(segment, ip);
+  if (on_segment(c, context(), segment) == Reply::Reset) reply_reset(segment, tuple);
   settle(index);
 }
 
@@ -156,7 +155,7 @@ void Host::Impl::saw_segment(const FourTuple& tuple, const TcpSegment& segment) 
 }
 
 // A segment that belongs to no connection: to a small record, to a listener, or to nobody.
-void Host::Impl::on_stray(const FourTuple& tuple, const TcpSegment& segment, const IpHeader& ip) {
+void Host::Impl::on_stray(const FourTuple& tuple, const TcpSegment& segment) {
   if (options.observer != nullptr) saw_segment(tuple, segment);
 
   std::optional<SeqNum> reopen;
@@ -188,7 +187,7 @@ void Host::Impl::on_stray(const FourTuple& tuple, const TcpSegment& segment, con
         answer();
         return;
       case Action::RstAndRemoved:
-        reply_reset(segment, ip);
+        reply_reset(segment, tuple);
         return;
       case Action::Reopen:
         if (listener_for(tuple.local, tuple) == nullptr) {
@@ -202,10 +201,10 @@ void Host::Impl::on_stray(const FourTuple& tuple, const TcpSegment& segment, con
 
   Listener* listener = listener_for(tuple.local, tuple);
   if (listener == nullptr) {
-    reply_reset(segment, ip);  // U9
+    reply_reset(segment, tuple);  // U9
     return;
   }
-  on_listener(*listener, listener->number, segment, ip, tuple, reopen);
+  on_listener(*listener, listener->number, segment, tuple, reopen);
 }
 
 // An accepted connection holds the listener's port as long as it lives, as its bind() did.
@@ -220,8 +219,7 @@ void Host::Impl::hold_as_child(ConnectionIndex index, const Listener& listener) 
 
 // 3.10.7.2
 void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const TcpSegment& segment,
-                             const IpHeader& ip, const FourTuple& tuple,
-                             std::optional<SeqNum> reopen_isn) {
+                             const FourTuple& tuple, std::optional<SeqNum> reopen_isn) {
   // First a RST, then an ACK, then a SYN.
   if (segment.rst()) return;
   if (segment.syn() && !segment.ack_flag() &&
@@ -234,12 +232,13 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
       if (!child) return;  // the queue is full: the client has to repeat it
       if (*child != kNoConnection) {
         TcpContext& x = context();
-        if (on_segment(connections[*child], x, segment) == Reply::Reset) reply_reset(segment, ip);
+        if (on_segment(connections[*child], x, segment) == Reply::Reset)
+          reply_reset(segment, tuple);
         settle(*child);
         return;
       }
     }
-    reply_reset(segment, ip);
+    reply_reset(segment, tuple);
     return;
   }
   if (!segment.syn() || segment.fin()) return;
@@ -316,8 +315,7 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
 }
 
 // The rules of Linux's tcp_check_req(), in its order.
-bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
-                              const IpHeader& ip) {
+bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment) {
   Connection& c = connections[index];
   Listener* listener = listener_at(c.listener);
   if (listener == nullptr) return false;
@@ -348,7 +346,7 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
     return true;
   }
   if (segment.ack_flag() && segment.ack != c.snd_nxt && !segment.rst()) {
-    reply_reset(segment, ip);
+    reply_reset(segment, c.tuple);
     return true;
   }
   const std::uint32_t window = std::min(c.rcv_wnd, 65535U);
@@ -375,7 +373,7 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
   if (segment.rst() || (segment.syn() && segment.seq != c.irs)) {
     // Back to LISTEN (MUST-11). RFC 793: a SYN in the window is an error, and here nothing is lost yet.
     ++counters.EmbryonicRsts;
-    reply_reset(segment, ip);
+    reply_reset(segment, c.tuple);
     finish(c, x, TcpError::None);
     settle(index);
     return true;
@@ -391,7 +389,7 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment,
     ++listener->overflows;
     if (settings.tcp_abort_on_overflow.value_or(0) != 0) {
       ++counters.EmbryonicRsts;
-      reply_reset(segment, ip);
+      reply_reset(segment, c.tuple);
       finish(c, x, TcpError::None, By::User);  // it had not failed
       settle(index);
     }

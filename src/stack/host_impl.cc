@@ -318,92 +318,94 @@ void Host::Impl::count_memory(Connection& c) {
 
 bool Host::Impl::settle_news(ConnectionIndex index, Connection& c) {
   const std::uint16_t told = std::exchange(c.news, std::uint16_t{0});
-  constexpr std::uint16_t kTurn =
-      news::kConnected | news::kTimeWait | news::kFinWait2 | news::kClosed | news::kState;
+  constexpr std::uint16_t kEnd = news::kTimeWait | news::kFinWait2 | news::kClosed;
+  constexpr std::uint16_t kTurn = news::kConnected | news::kState | kEnd;
   if ((told & (news::kBuffers | news::kClosed)) != 0) count_memory(c);
-  if ((told & kTurn) != 0 && !settle_turn(index, c, told)) return false;
+  if ((told & kTurn) != 0) {
+    if ((told & news::kConnected) != 0) {
+      if (!reopened.empty()) reopened.erase(index);
+      ++counters.CurrEstab;
+      c.counted_established = true;
+    }
+    if (c.counted_established && c.state != TcpState::Established &&
+        c.state != TcpState::CloseWait) {
+      --counters.CurrEstab;
+      c.counted_established = false;
+    }
+    if ((told & kEnd) != 0) {
+      settle_end(index, c, told);
+      return false;
+    }
+    if ((told & news::kConnected) != 0 && c.listener != 0 && !c.in_accept_queue && c.user == 0) {
+      if (Listener* listener = listener_at(c.listener)) {
+        if (c.half_open_counted) end_half_open(*listener, c);
+        c.in_accept_queue = true;
+        listener->ready.push_back(index);
+        announce_user_of(connections[listener->socket]);
+      }
+    }
+  }
   constexpr std::uint16_t kForUser = news::kReadable | news::kWritable | news::kConnected |
                                      news::kPeerClosed | news::kUrgent | news::kState;
   if ((told & kForUser) != 0) announce_user_of(c);
   return true;
 }
 
-bool Host::Impl::settle_turn(ConnectionIndex index, Connection& c, std::uint16_t told) {
-  if ((told & news::kConnected) != 0) {
-    if (!reopened.empty()) reopened.erase(index);
-    ++counters.CurrEstab;
-    c.counted_established = true;
+void Host::Impl::settle_end(ConnectionIndex index, Connection& c, std::uint16_t told) {
+  if (c.hashed) {
+    connections.erase(index);
+    c.hashed = false;
   }
-  if (c.counted_established && c.state != TcpState::Established && c.state != TcpState::CloseWait) {
-    --counters.CurrEstab;
-    c.counted_established = false;
+  if ((told & (news::kTimeWait | news::kFinWait2)) != 0) {
+    leave_record(index, (told & news::kTimeWait) == 0);
+  } else if (const auto old = reopened.find(index); old != reopened.end()) {
+    // The SYN was an old duplicate after all: back to TIME-WAIT with what is left of it (MAY-2).
+    const TimeWaitRecord record = old->second;
+    reopened.erase(old);
+    if (waits.restore(record, now)) {
+      ports.hold(record.tuple.local.port, holder_of(record));
+    } else {
+      saw_state(record.tuple, TcpState::TimeWait, TcpState::Closed);
+    }
   }
-  if ((told & (news::kTimeWait | news::kFinWait2 | news::kClosed)) != 0) {
-    if (c.hashed) {
-      connections.erase(index);
-      c.hashed = false;
-    }
-    if ((told & (news::kTimeWait | news::kFinWait2)) != 0) {
-      leave_record(index, (told & news::kTimeWait) == 0);
-    } else if (const auto old = reopened.find(index); old != reopened.end()) {
-      // The SYN was an old duplicate after all: back to TIME-WAIT with what is left of it (MAY-2).
-      const TimeWaitRecord record = old->second;
-      reopened.erase(old);
-      if (waits.restore(record, now)) {
-        ports.hold(record.tuple.local.port, holder_of(record));
-      } else {
-        saw_state(record.tuple, TcpState::TimeWait, TcpState::Closed);
-      }
-    }
-    stop_send_timer(c);
-    c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
-    if (c.listener != 0) {
-      if (Listener* listener = listener_at(c.listener)) {
-        if (c.in_accept_queue) {
-          // It stays for accept(), which will read its end.
-          if (c.user == 0 && !c.orphan) {
-            timers.clear(index);
-            announce_user_of(connections[listener->socket]);
-            return false;
-          }
-        } else if (c.half_open_counted) {
-          end_half_open(*listener, c);
-        }
-      }
-    }
-    if (c.user == 0) {
-      forget(index);
-      return false;
-    }
-    // The port is free for others once the connection is gone, though the socket is still there.
-    if (c.port_taken) {
-      ports.release(c.tuple);
-      c.port_taken = false;
-    }
-    if (c.bound_port == 0) let_go(index);
-    timers.clear(index);
-    announce_user_of(c);
-    return false;
-  }
-  if ((told & news::kConnected) != 0 && c.listener != 0 && !c.in_accept_queue && c.user == 0) {
+  stop_send_timer(c);
+  c.ack_timer = c.keep_timer = c.trim_timer = Instant::max();
+  if (c.listener != 0) {
     if (Listener* listener = listener_at(c.listener)) {
-      if (c.half_open_counted) end_half_open(*listener, c);
-      c.in_accept_queue = true;
-      listener->ready.push_back(index);
-      announce_user_of(connections[listener->socket]);
+      if (c.in_accept_queue) {
+        // It stays for accept(), which will read its end.
+        if (c.user == 0 && !c.orphan) {
+          timers.clear(index);
+          announce_user_of(connections[listener->socket]);
+          return;
+        }
+      } else if (c.half_open_counted) {
+        end_half_open(*listener, c);
+      }
     }
   }
-  return true;
+  if (c.user == 0) {
+    forget(index);
+    return;
+  }
+  // The port is free for others once the connection is gone, though the socket is still there.
+  if (c.port_taken) {
+    ports.release(c.tuple);
+    c.port_taken = false;
+  }
+  if (c.bound_port == 0) let_go(index);
+  timers.clear(index);
+  announce_user_of(c);
 }
 
 // --- Packets that no connection sends
 
 // RFC 9293, 3.10.7.1.
-void Host::Impl::reply_reset(const TcpSegment& segment, const IpHeader& ip) {
+void Host::Impl::reply_reset(const TcpSegment& segment, const FourTuple& tuple) {
   if (segment.rst()) return;
   TcpSegment reset;
-  reset.source = segment.destination;
-  reset.destination = segment.source;
+  reset.source = tuple.local.port;
+  reset.destination = tuple.remote.port;
   reset.flags = tcp_flag::kRst;
   if (segment.ack_flag()) {
     reset.seq = segment.ack;
@@ -411,22 +413,20 @@ void Host::Impl::reply_reset(const TcpSegment& segment, const IpHeader& ip) {
     reset.flags |= tcp_flag::kAck;
     reset.ack = segment.end();
   }
-  const std::size_t ip_length = ip_header_length(ip.destination);
+  const std::size_t ip_length = ip_header_length(tuple.local.address);
   const std::size_t tcp_length = header_length(reset.options);
   std::byte* packet = out.reserve(ip_length + tcp_length);
   if (packet == nullptr) return;
-  write_ip(packet, {.source = ip.destination, .destination = ip.source}, tcp_length);
+  write_ip(packet, {.source = tuple.local.address, .destination = tuple.remote.address},
+           tcp_length);
   write_tcp_header(packet + ip_length, reset);
   if (!options.checksum_offload) {
-    write_tcp_checksum({packet + ip_length, tcp_length}, ip.destination, ip.source);
+    write_tcp_checksum({packet + ip_length, tcp_length}, tuple.local.address, tuple.remote.address);
   }
   out.commit();
   ++counters.OutSegs;
   ++counters.OutRsts;
-  if (options.observer != nullptr) {
-    options.observer->sent(
-        now, {{ip.destination, segment.destination}, {ip.source, segment.source}}, seen(reset, 0));
-  }
+  if (options.observer != nullptr) options.observer->sent(now, tuple, seen(reset, 0));
 }
 
 void Host::Impl::send_plain_ack(const FourTuple& tuple, SeqNum seq, SeqNum ack,

@@ -18,6 +18,7 @@
 #include "stack/timer_wheel.h"
 #include "tcp/context.h"
 #include "tcp/timers.h"
+#include "timewait/fold_hash.h"
 #include "timewait/time_waits.h"
 #include "wire/icmp.h"
 #include "wire/packet_queue.h"
@@ -27,9 +28,8 @@ namespace lastack {
 struct AddressHash {
   SecretKey key;
   std::size_t operator()(const IpAddress& address) const {
-    SecretHash hash(key);
-    hash.add(address);
-    return hash.finish();
+    const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(address.bytes());
+    return FoldHash(key).add(words[0], words[1]).finish();
   }
 };
 
@@ -139,8 +139,7 @@ class Host::Impl final : public TimeWaitObserver {
     return std::clamp(at, Instant{}, kEnd);
   }
   void see(Instant at) {
-    at = within_time(at);
-    if (at > now) now = at;
+    if (at > now) now = within_time(at);
   }
   // None is looked for unless one has been sent lately: else a flood of ACKs, each a guess at a cookie, would
   // meet a target all the time (Linux: tcp_synq_no_recent_overflow).
@@ -166,8 +165,8 @@ class Host::Impl final : public TimeWaitObserver {
   }
   // False if there is no more to settle.
   bool settle_news(ConnectionIndex index, Connection& c);
-  // The part for a change of state. The same.
-  bool settle_turn(ConnectionIndex index, Connection& c, std::uint16_t told);
+  // The part for one that is over, or a record from here on.
+  void settle_end(ConnectionIndex index, Connection& c, std::uint16_t told);
   void count_memory(Connection& c);
   void forget(ConnectionIndex index);
   // A connection has become one of the small records, or nothing at all.
@@ -175,15 +174,20 @@ class Host::Impl final : public TimeWaitObserver {
   void hold(ConnectionIndex index, Port port, const PortHolder& holder);
   void let_go(ConnectionIndex index);
   // --- TimeWaitObserver
-  void rested(const FourTuple& tuple) override { ports.set_reusable(tuple, true); }
+  // Where it may not be used again, whatever its age, nobody asks: resolve_settings() tells all that have rested when
+  // that changes.
+  void rested(const FourTuple& tuple) override {
+    if (waits.may_reuse(tuple)) ports.set_reusable(tuple, true);
+  }
   void stirred(const FourTuple& tuple) override { ports.set_reusable(tuple, false); }
+  void ends_next(Port local_port) override { ports.expect(local_port); }
   void ended(const TimeWaitRecord& record, TimeWaitEnd how) override;
   void saw_end(const TimeWaitRecord& record, TimeWaitEnd how);
   void announce(std::uint32_t socket);
   void announce_user_of(const Connection& c) {
     if (c.user != 0) announce(c.user - 1);
   }
-  void reply_reset(const TcpSegment& segment, const IpHeader& ip);
+  void reply_reset(const TcpSegment& segment, const FourTuple& tuple);
   void send_plain_ack(const FourTuple& tuple, SeqNum seq, SeqNum ack, std::uint16_t window,
                       std::optional<Timestamps> timestamps);
   bool choose_port(const UserOptions& of, FourTuple& tuple,
@@ -244,14 +248,14 @@ class Host::Impl final : public TimeWaitObserver {
   // Whatever it is, errors included.
   void receive_any(std::span<const std::byte> packet, Checksum checksum);
   void on_icmp_message(std::span<const std::byte> payload, const IpHeader& ip);
-  void on_connection(ConnectionIndex index, const TcpSegment& segment, const IpHeader& ip);
-  void on_stray(const FourTuple& tuple, const TcpSegment& segment, const IpHeader& ip);
+  void on_connection(ConnectionIndex index, const TcpSegment& segment, const FourTuple& tuple);
+  void on_stray(const FourTuple& tuple, const TcpSegment& segment);
   void saw_segment(const FourTuple& tuple, const TcpSegment& segment);
   void on_listener(Listener& listener, std::uint32_t number, const TcpSegment& segment,
-                   const IpHeader& ip, const FourTuple& tuple, std::optional<SeqNum> reopen_isn);
+                   const FourTuple& tuple, std::optional<SeqNum> reopen_isn);
   // SYN_RECEIVED after a passive open: the rules of Linux's request sockets. Whether the segment was dealt
   // with.
-  bool on_half_open(ConnectionIndex index, const TcpSegment& segment, const IpHeader& ip);
+  bool on_half_open(ConnectionIndex index, const TcpSegment& segment);
   void hold_as_child(ConnectionIndex index, const Listener& listener);
   // Nothing: a cookie of ours, and no room for what it stands for. kNoConnection: none of ours.
   std::optional<ConnectionIndex> accept_cookie(Listener& listener, std::uint32_t number,

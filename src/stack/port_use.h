@@ -23,6 +23,8 @@ class LocalPorts {
   Bindings::Terms hold(Port port, const PortHolder& holder);
   void let_go(Port port, const PortHolder& holder);
   void let_go(Port port, Bindings::Terms terms);
+  // One of both will be asked of this port before long.
+  void expect(Port port) const { bindings_.expect(port); }
   // A four-tuple that connect() made takes its port for that destination, be it open or in TIME_WAIT.
   void take(const FourTuple& tuple) { flat_.take(tuple); }
   void release(const FourTuple& tuple) { flat_.release(tuple); }

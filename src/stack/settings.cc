@@ -138,7 +138,9 @@ void Host::Impl::resolve_settings() {
   kept.rules.profile = profile.time_wait;
   kept.rules.timestamps = profile.timestamps;
   if (options.time_wait_length) kept.length = *options.time_wait_length;
+  const bool other_reuse = kept.reuse != waits.settings().reuse;
   waits.configure(kept, now);
+  if (other_reuse) waits.tell_rested();
   ports.set_rules(LocalPortRules::from(settings));
   tcp.timestamps = settings.tcp_timestamps ? settings.timestamps_on() : profile.timestamps;
   tcp.syn_retries = value(settings.tcp_syn_retries, profile.syn_retries, 1, 127);

@@ -125,8 +125,10 @@ bool Host::Impl::choose_port(const UserOptions& of, FourTuple& tuple,
     tuple.local.port = choice->port;
     // One that is free has neither connection nor record: what connect() has made takes its port, and where others
     // hold a port none is chosen.
-    if (!choice->reuse) return true;
-    if (take_over(tuple)) return true;
+    if (!choice->reuse || take_over(tuple)) {
+      ports.expect(choice->port);
+      return true;
+    }
   }
   return false;
 }
@@ -314,13 +316,6 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
     c.ts_recent_valid = true;
   }
   c.tuple = tuple;
-  if (!chosen) {
-    PortHolder holder = holder_of(c);
-    holder.by_connect = true;
-    h.hold(index, tuple.local.port, holder);
-  }
-  h.ports.take(tuple);
-  c.port_taken = true;
   c.hashed = true;
   h.connections.insert(index);
   h.saw_call(c, SeenCall::Connect);
@@ -330,6 +325,14 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
                .ts_offset = h.timestamp_offset(tuple),
                .mtu = h.options.mtu,
                .not_before = h.quiet_until()});
+  // Only now, since what says who holds the port has to come from memory where ports are many.
+  if (!chosen) {
+    PortHolder holder = holder_of(c);
+    holder.by_connect = true;
+    h.hold(index, tuple.local.port, holder);
+  }
+  h.ports.take(tuple);
+  c.port_taken = true;
   socket->connecting = true;
   socket->was_connected = true;
   h.settle(index);

@@ -35,8 +35,9 @@ void set_usual_options(const Connection& c, const TcpContext& x, TcpOptions& opt
 
 // Writes one packet: headers, and `length` bytes of the send buffer from `seq` on. What is sent `again` does not
 // count as sent (Linux: __tcp_transmit_skb).
-bool emit(Connection& c, TcpContext& x, TcpSegment& segment, std::uint32_t length,
-          std::uint16_t segment_size = 0, bool again = false) {
+[[gnu::always_inline]] inline bool emit(Connection& c, TcpContext& x, TcpSegment& segment,
+                                        std::uint32_t length, std::uint16_t segment_size = 0,
+                                        bool again = false) {
   segment.source = c.tuple.local.port;
   segment.destination = c.tuple.remote.port;
   const bool plain = is_plain(segment, c.tuple);
@@ -87,15 +88,29 @@ void note_ack_sent(Connection& c) {
   c.out_of_order.has_duplicate = false;
 }
 
-TcpSegment with_ack(Connection& c, TcpContext& x, std::uint16_t flags) {
+// A segment with an ACK, which nearly all are.
+struct Outgoing {
+  SeqNum seq;
+  std::uint16_t flags = 0;  // besides ACK, and ECE
+  std::uint16_t urgent = 0;
+  std::uint8_t ecn = 0;
+  std::uint32_t length = 0;        // of the send buffer
+  std::uint16_t segment_size = 0;  // as emit() has it
+  bool again = false;
+};
+
+// In one piece with emit(), so that nobody asks what a segment is that was made a moment ago.
+[[gnu::noinline]] void emit_with_ack(Connection& c, TcpContext& x, const Outgoing& what) {
   TcpSegment segment;
-  segment.seq = c.snd_nxt;
+  segment.seq = what.seq;
   segment.ack = c.rcv_nxt;
-  segment.flags = flags | tcp_flag::kAck;
+  segment.flags = what.flags | tcp_flag::kAck;
   if (c.congestion_seen) segment.flags |= tcp_flag::kEce;
   segment.window = choose_window(c, x);
+  segment.urgent = what.urgent;
+  segment.ecn = what.ecn;
   set_usual_options(c, x, segment.options);
-  return segment;
+  emit(c, x, segment, what.length, what.segment_size, what.again);
 }
 
 }  // namespace
@@ -105,8 +120,7 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
   const bool fin = (flags & SentSegment::kFin) != 0;
   const std::uint32_t bytes = length - (fin ? 1 : 0);
   const auto one = [&](SeqNum from, std::uint32_t n, bool last, std::uint16_t segment_size) {
-    TcpSegment segment = with_ack(c, x, 0);
-    segment.seq = from;
+    Outgoing segment{.seq = from, .length = n, .segment_size = segment_size, .again = !fresh};
     // A super-segment always says PSH, on its last piece: the peer that puts it together again (GRO) need not
     // wait for more (Linux: __tcp_transmit_skb).
     if (last && ((flags & SentSegment::kPush) != 0 || segment_size != 0)) {
@@ -126,7 +140,7 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
         segment.urgent = static_cast<std::uint16_t>(distance);
       }
     }
-    emit(c, x, segment, n, segment_size, !fresh);
+    emit_with_ack(c, x, segment);
     note_ack_sent(c);
   };
   if (bytes <= mss || x.settings.gso_max_size != 0) {
@@ -387,8 +401,7 @@ void push_window_probe(Connection& c, TcpContext& x) {
 
 void send_ack(Connection& c, TcpContext& x) {
   if (c.state == TcpState::Closed) return;
-  TcpSegment segment = with_ack(c, x, 0);
-  emit(c, x, segment, 0);
+  emit_with_ack(c, x, {.seq = c.snd_nxt});
   note_ack_sent(c);
 }
 
@@ -422,8 +435,7 @@ void send_challenge_ack(Connection& c, TcpContext& x) {
 }
 
 void send_reset(Connection& c, TcpContext& x) {
-  TcpSegment segment = with_ack(c, x, tcp_flag::kRst);
-  emit(c, x, segment, 0);
+  emit_with_ack(c, x, {.seq = c.snd_nxt, .flags = tcp_flag::kRst});
 }
 
 void send_probe(Connection& c, TcpContext& x) {
@@ -431,14 +443,12 @@ void send_probe(Connection& c, TcpContext& x) {
   // data the peer is told in one of its own, to which it need not answer.
   const bool urgent = c.urgent_pending && c.snd_up > c.snd_una && c.snd_up <= c.snd_una + 0xffff;
   if (urgent) {
-    TcpSegment segment = with_ack(c, x, tcp_flag::kUrg);
-    segment.seq = c.snd_una;
-    segment.urgent = static_cast<std::uint16_t>(c.snd_up - c.snd_una);
-    emit(c, x, segment, 0);
+    emit_with_ack(c, x,
+                  {.seq = c.snd_una,
+                   .flags = tcp_flag::kUrg,
+                   .urgent = static_cast<std::uint16_t>(c.snd_up - c.snd_una)});
   }
-  TcpSegment segment = with_ack(c, x, 0);
-  segment.seq = c.snd_una - 1;
-  emit(c, x, segment, 0);
+  emit_with_ack(c, x, {.seq = c.snd_una - 1});
   note_ack_sent(c);
 }
 

@@ -86,6 +86,7 @@ struct TimeWaits::Local final : timewait::TableListener<Address> {
   void stirred(const Record& r) override {
     owner.observer_.stirred(timewait::tuple_of(r, address));
   }
+  void ends_next(const Record& r) override { owner.observer_.ends_next(r.key.local_port); }
   void ended(const Record& r, timewait::Millis armed) override {
     --owner.time_wait_;
     owner.observer_.ended(timewait::unpacked(r, armed, address), TimeWaitEnd::Over);

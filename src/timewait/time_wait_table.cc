@@ -198,7 +198,10 @@ void TimeWaitTable<Address>::end_run(Millis not_after) {
     for (std::size_t i = 0; i < n; ++i) SlotIndex::touch(batch[i].lines);
     for (std::size_t i = 0; i < n; ++i) end(batch[i].place, batch[i].hash);
     // The next one's are sent for long before it ends, where they end one by one.
-    if (n == 1 && settle_cursor()) SlotIndex::send_for(index_.lines_of(hash(ring_[due_].key)));
+    if (n == 1 && settle_cursor()) {
+      send_for(ring_[due_].key);
+      listener_.ends_next(ring_[due_]);
+    }
   }
 }
 

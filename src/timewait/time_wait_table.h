@@ -32,6 +32,7 @@ class TableListener {
   virtual void rested(const Packed<Address>& record) = 0;   // its port may be used again
   virtual void stirred(const Packed<Address>& record) = 0;  // and now it may not, for a while
   virtual void ended(const Packed<Address>& record, Millis armed) = 0;  // its stay was over
+  virtual void ends_next(const Packed<Address>&) {}  // before long, if it is not touched
 
  protected:
   ~TableListener() = default;
@@ -71,6 +72,8 @@ class TimeWaitTable final : private IndexedRecords {
   void erase(const Found& found);
   // Makes ready for insert() or find() of these, where a burst of them is known to come.
   void expect(std::span<const RecordKey> keys) const;
+  // The same for one of them, where there is time until then: nothing waits.
+  void send_for(const RecordKey& key) const { SlotIndex::send_for(index_.lines_of(hash(key))); }
 
   // Ends what is as old as `stay`, in the order of age.
   void end_due(Millis now, Millis stay);

@@ -122,7 +122,7 @@ void TimeWaits::insert(const TimeWaitRecord& record, Millis armed, Instant now) 
 
 void TimeWaits::expect(const FourTuple& tuple) const {
   if (time_wait_ < 10'000) return;  // all of it is at hand
-  with_table(tuple, [](const auto& local, const auto& key) { local.table.expect({&key, 1}); });
+  with_table(tuple, [](const auto& local, const auto& key) { local.table.send_for(key); });
 }
 
 auto TimeWaits::enter(const ClosedConnection& c, Instant now, Counters& counters) -> Entered {

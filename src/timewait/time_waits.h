@@ -52,6 +52,8 @@ class TimeWaitObserver {
   // back. Whether tcp_tw_reuse wants it is asked when a port is chosen.
   virtual void rested(const FourTuple& tuple) = 0;
   virtual void stirred(const FourTuple& tuple) = 0;
+  // This port's record is the next to end as others come, if it is not touched before: memory may be asked for.
+  virtual void ends_next(Port) {}
   // However it ended; a record in FIN_WAIT_2 is given as one without a time.
   virtual void ended(const TimeWaitRecord& record, TimeWaitEnd how) = 0;
 
@@ -138,6 +140,11 @@ class TimeWaits {
   // ABORT in TIME-WAIT (U7), SOCK_DESTROY. False if there is no record.
   bool abort(const FourTuple& tuple, Instant now);
 
+  // Whether tcp_tw_reuse lets connect() choose the port of such a record, once that has rested.
+  bool may_reuse(const FourTuple& tuple) const;
+  // Tells the observer again of every record that has rested.
+  void tell_rested() const;
+
   void advance(Instant now);
   // Call advance() then. There may be nothing to do yet.
   std::optional<Instant> next_expiry();
@@ -180,7 +187,6 @@ class TimeWaits {
   void end_fin_wait_2(timewait::FinWait2Records::Slot slot, TimeWaitEnd how);
   TimeWaitVerdict on_segment(timewait::FinWait2Records::Slot slot, const SegmentSummary& segment,
                              Instant now, Counters& counters);
-  bool may_reuse(const FourTuple& tuple) const;
 
   SipKey key_;
   TimeWaitSettings settings_;

@@ -60,6 +60,14 @@ bool TimeWaits::may_reuse(const FourTuple& tuple) const {
   return false;
 }
 
+void TimeWaits::tell_rested() const {
+  each_local([](auto& local) {
+    local.table.for_each([&](const auto& r, Millis) {
+      if (r.has(kRested)) local.rested(r);
+    });
+  });
+}
+
 auto TimeWaits::try_reuse(const FourTuple& tuple, PortIs port, Instant now, Counters& counters)
     -> std::optional<Reuse> {
   end_due(now);

@@ -44,14 +44,16 @@ class PacketQueue {
   }
 
   OutPacket front() const {
-    const std::size_t at = begin();
-    const Header header = header_at(at);
-    return {{block_.get() + at + sizeof header, header.length}, header.segment_size};
+    const Header header = header_at(head_);
+    return {{block_.get() + head_ + sizeof header, header.length}, header.segment_size};
   }
   void pop() {
-    head_ = begin();
     head_ += footprint(header_at(head_).length);
-    if (--packets_ == 0) head_ = tail_ = 0;
+    if (--packets_ == 0) {
+      head_ = tail_ = 0;
+    } else if (capacity_ - head_ < sizeof(Header) || header_at(head_).length == kSkip) {
+      head_ = 0;  // the next one lies at the start of the block again
+    }
   }
   void clear();
 
@@ -70,10 +72,6 @@ class PacketQueue {
     Header header;
     std::memcpy(&header, block_.get() + at, sizeof header);
     return header;
-  }
-  // Of the first packet, which may lie at the start of the block again.
-  std::size_t begin() const {
-    return capacity_ - head_ < sizeof(Header) || header_at(head_).length == kSkip ? 0 : head_;
   }
   bool make_room(std::size_t needed);
 

@@ -21,8 +21,9 @@ inline constexpr std::size_t kPlainHeaders = kIpv4HeaderLength + kPlainTcpHeader
 // Two NOPs before the option keep its numbers aligned, as everyone does (RFC 7323, appendix A).
 inline constexpr std::uint32_t kTimestampsWithNops = 0x0101080a;
 
-// False for any other packet, and for one with an error: then nothing of `ip` and `segment` counts.
-inline bool read_plain(std::span<const std::byte> packet, Checksum checksum, IpHeader& ip,
+// False for any other packet, and for one with an error: then nothing of `tuple` and `segment` counts. `tuple`: as whoever
+// receives it sees it, the destination being local.
+inline bool read_plain(std::span<const std::byte> packet, Checksum checksum, FourTuple& tuple,
                        TcpSegment& segment) {
   if (packet.size() < kPlainHeaders) return false;
   const std::byte* const at = packet.data();
@@ -31,7 +32,7 @@ inline bool read_plain(std::span<const std::byte> packet, Checksum checksum, IpH
   const std::size_t total = first & 0xffff;
   const std::uint16_t fragment = load16(at + 6);
   const std::uint16_t offset_and_flags = load16(tcp + 12);
-  constexpr std::uint16_t kDontFragment = 0x4000, kMoreOrOffset = 0x3fff;
+  constexpr std::uint16_t kMoreOrOffset = 0x3fff;
   if (first >> 24 != 0x45 || total < kPlainHeaders || total > packet.size() ||
       (fragment & kMoreOrOffset) != 0 || load8(at + 9) != kProtocolTcp ||
       offset_and_flags >> 12 != kPlainTcpHeader / 4 || load32(tcp + 20) != kTimestampsWithNops) {
@@ -47,22 +48,17 @@ inline bool read_plain(std::span<const std::byte> packet, Checksum checksum, IpH
     if (total > kPlainHeaders) sum.add(packet.subspan(kPlainHeaders, total - kPlainHeaders));
     if (!sum.is_right()) return false;
   }
-  ip.source = IpAddress::v4(load32(at + 12));
-  ip.destination = IpAddress::v4(load32(at + 16));
-  ip.protocol = kProtocolTcp;
-  ip.hop_limit = load8(at + 8);
-  ip.traffic_class = static_cast<std::uint8_t>(first >> 16);
-  ip.dont_fragment = (fragment & kDontFragment) != 0;
-  ip.identification = load16(at + 4);
   segment.source = load16(tcp);
   segment.destination = load16(tcp + 2);
+  tuple = {{IpAddress::v4(load32(at + 16)), segment.destination},
+           {IpAddress::v4(load32(at + 12)), segment.source}};
   segment.seq = SeqNum(load32(tcp + 4));
   segment.ack = SeqNum(load32(tcp + 8));
   segment.flags = offset_and_flags & 0x1ff;
   segment.window = load16(tcp + 14);
   segment.urgent = load16(tcp + 18);
   segment.header_bytes = kPlainTcpHeader;
-  segment.ecn = ip.traffic_class & ecn::kMask;
+  segment.ecn = static_cast<std::uint8_t>(first >> 16) & ecn::kMask;
   segment.options.timestamps.emplace(load32(tcp + 24), load32(tcp + 28));
   segment.payload = packet.subspan(kPlainHeaders, total - kPlainHeaders);
   return true;
