@@ -158,12 +158,18 @@ std::size_t EphemeralPorts::Hash::operator()(const Key& k) const {
 
 auto EphemeralPorts::find(const IpAddress& source, const Endpoint& destination) -> Taken* {
   const Key key{source, destination};
-  if (last_ != nullptr && last_key_ == key) return last_;
+  Lately& known = lately(key);
+  if (known.taken != nullptr && known.key == key) return known.taken;
   const auto at = destinations_.find(key);
   if (at == destinations_.end()) return nullptr;
-  last_key_ = key;
-  last_ = &at->second;
-  return last_;
+  known = {key, &at->second};
+  return known.taken;
+}
+
+void EphemeralPorts::forget(const Key& key) {
+  Lately& known = lately(key);
+  if (known.key == key) known.taken = nullptr;
+  destinations_.erase(key);
 }
 
 void EphemeralPorts::take(const FourTuple& tuple) {
@@ -178,14 +184,14 @@ void EphemeralPorts::release(const FourTuple& tuple) {
   if (taken == nullptr || taken == idle_) return;
   taken->erase(tuple.local.port);
   if (!taken->empty()) return;
+  const Key key{tuple.local.address, tuple.remote};
   if (taken->has_bitmap()) {
-    last_ = nullptr;
-    destinations_.erase({tuple.local.address, tuple.remote});
+    forget(key);
     return;
   }
-  if (idle_ != nullptr) destinations_.erase(idle_key_);
+  if (idle_ != nullptr) forget(idle_key_);
   idle_ = taken;
-  idle_key_ = last_key_;  // find() has set it
+  idle_key_ = key;
 }
 
 void EphemeralPorts::set_reusable(const FourTuple& tuple, bool reusable) {

@@ -121,9 +121,18 @@ class EphemeralPorts {
   PortBitmap excluded_;  // reserved, or bound
   PortSet reserved_;
   std::unordered_map<Port, std::uint32_t> bound_;
-  // The destination asked for last: connect() chooses, and then takes.
-  Key last_key_;
-  Taken* last_ = nullptr;
+  // The destinations asked for lately, each in its place: connect() chooses, and then takes, and the next one goes to one of
+  // a few.
+  struct Lately {
+    Key key;
+    Taken* taken = nullptr;
+  };
+  std::array<Lately, 32> lately_;
+  Lately& lately(const Key& key) {
+    const unsigned ends = key.source.bytes()[15] ^ key.destination.address.bytes()[15];
+    return lately_[(ends ^ key.destination.port) % lately_.size()];
+  }
+  void forget(const Key& key);
   // To which no port is taken any more, and which stays until there is another of its kind: where connections to one
   // destination come one after the other, each would make it anew.
   Key idle_key_;

@@ -42,7 +42,8 @@ SeqNum Host::Impl::choose_isn(const FourTuple& tuple) {
 // tcp_timestamps 1: a place of its own for each pair of addresses; 2: the clock as it is.
 std::uint32_t Host::Impl::timestamp_offset(const FourTuple& tuple) {
   if (settings.tcp_timestamps.value_or(1) != 1) return 0;
-  OffsetOf& o = last_offset_;
+  const std::size_t ends = tuple.local.address.bytes()[15] ^ tuple.remote.address.bytes()[15];
+  OffsetOf& o = offsets_[ends % offsets_.size()];
   if (o.local != tuple.local.address || o.remote != tuple.remote.address) {
     SecretHash hash(offset_key);
     hash.add(tuple.local.address);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <memory>
 #include <unordered_map>
@@ -238,12 +239,12 @@ class Host::Impl final : public TimeWaitObserver {
                       .checksum_offload = options.checksum_offload,
                       .observer = options.observer};
 
-  // The one asked for last: who connects to one place asks again and again.
+  // Those asked for lately, by the ends of their addresses: who connects to a few places asks again and again.
   struct OffsetOf {
-    IpAddress local, remote;
+    IpAddress local, remote;  // of nobody: ::, and then both are
     std::uint32_t offset = 0;
   };
-  OffsetOf last_offset_;
+  std::array<OffsetOf, 32> offsets_;
 
   // Whatever it is, errors included.
   void receive_any(std::span<const std::byte> packet, Checksum checksum);

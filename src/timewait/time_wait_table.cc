@@ -196,6 +196,9 @@ void TimeWaitTable<Address>::end_run(Millis not_after) {
       batch[n++] = {due_++, h, index_.lines_of(h)};
     }
     for (std::size_t i = 0; i < n; ++i) SlotIndex::touch(batch[i].lines);
+    if (n > 1) {
+      for (std::size_t i = 0; i < n; ++i) listener_.ends_next(ring_[batch[i].place]);
+    }
     for (std::size_t i = 0; i < n; ++i) end(batch[i].place, batch[i].hash);
     // The next one's are sent for long before it ends, where they end one by one.
     if (n == 1 && settle_cursor()) {

@@ -118,32 +118,34 @@ class ChecksumSum {
 // The same over 16-bit words as numbers, for whoever has them in registers.
 class NumberSum {
  public:
-  void add(std::uint64_t four) { sum_ += (four >> 32) + (four & 0xffffffff); }
-  // A sum of few words, or of few pairs of them.
-  void add_small(std::uint64_t sum) { sum_ += sum; }
+  // What is carried out of the top comes in at the bottom: 2^64 is 1, as 2^16 is.
+  void add(std::uint64_t four) {
+    sum_ += four;
+    sum_ += sum_ < four ? 1 : 0;
+  }
   // Bytes that lie in memory, from an even place on.
   void add(const ChecksumSum& bytes) {
     const auto sum = static_cast<std::uint16_t>(~bytes.checksum());
-    sum_ += swap_to_network(sum);
+    add(swap_to_network(sum));
   }
   void add_pseudo_header(const IpAddress& source, const IpAddress& destination,
                          std::uint8_t protocol, std::size_t length) {
     if (source.is_v4()) {
-      sum_ += std::uint64_t{source.v4_value()} + destination.v4_value();
+      add(std::uint64_t{source.v4_value()} + destination.v4_value());
     } else {
       ChecksumSum addresses;
       addresses.add(std::as_bytes(std::span(source.bytes())));
       addresses.add(std::as_bytes(std::span(destination.bytes())));
       add(addresses);
     }
-    sum_ += length + protocol;
+    add(length + protocol);
   }
   std::uint64_t sum() const { return sum_; }
   // As a number, to be stored in network order.
   std::uint16_t checksum() const { return static_cast<std::uint16_t>(~fold_to_16(sum_)); }
 
  private:
-  std::uint64_t sum_ = 0;  // of at most 2^31 words
+  std::uint64_t sum_ = 0;
 };
 
 }  // namespace lastack

@@ -91,7 +91,7 @@ inline void write_tcp_words(std::byte* out, const TcpSegment& segment, Port sour
   }
   if (with_checksum) {
     NumberSum sum;
-    sum.add_small(pseudo_header + length + payload_length);
+    sum.add(pseudo_header + length + payload_length);
     sum.add(first);
     sum.add(second);
     sum.add(third);
@@ -126,7 +126,7 @@ inline void write_plain(std::byte* out, const FourTuple& tuple, const TcpSegment
   const std::uint64_t ip_second =
       std::uint64_t{hop_limit} << 56 | std::uint64_t{kProtocolTcp} << 48 | source;
   NumberSum of_ip;
-  of_ip.add_small(addresses + (ip_first >> 32) + 0x4000U + (ip_second >> 32));
+  of_ip.add(addresses + (ip_first >> 32) + 0x4000U + (ip_second >> 32));
   store64(out, ip_first);
   store64(out + 8, ip_second | std::uint64_t{of_ip.checksum()} << 32);
   store32(out + 16, destination);

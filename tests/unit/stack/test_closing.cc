@@ -197,5 +197,36 @@ TEST(Closing, APortTakenOverRestsAnew) {
   EXPECT_EQ(w.client.ports_exhausted(), 0u);
 }
 
+// Ports that have rested while nobody might use them again are to be had as soon as somebody may.
+TEST(Closing, PortsThatHaveRestedAreToBeHadOnceReuseIsAllowed) {
+  HostOptions options{.name = "client", .seed = 1};
+  options.settings.ip_local_port_range = PortRange{40000, 40009};
+  options.settings.tcp_tw_reuse = 0;
+  World w(options);
+  const SocketId at = w.listen(80);
+  const auto one_more = [&] {
+    const SocketId c = *w.client.open();
+    const auto begun = w.client.connect(c, {kServerAddress, 80}, w.now);
+    if (begun.error() != Err::in_progress) return begun.error();
+    w.run_for(10ms);
+    const SocketId s = *w.server.accept(at);
+    EXPECT_TRUE(w.client.close(c, w.now));
+    w.run_for(10ms);
+    EXPECT_TRUE(w.server.close(s, w.now));
+    w.run_for(10ms);
+    return Err::none;
+  };
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(one_more(), Err::none) << "connection " << i;
+  w.run_for(5s);
+  EXPECT_EQ(one_more(), Err::address_not_available);
+  ASSERT_TRUE(w.client.set("tcp_tw_reuse", "1"));
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(one_more(), Err::none) << "connection " << i;
+  EXPECT_EQ(w.client.counters().TWRecycled, 10u);
+  EXPECT_EQ(one_more(), Err::address_not_available) << "none has rested";
+  ASSERT_TRUE(w.client.set("tcp_tw_reuse", "0"));
+  w.run_for(5s);
+  EXPECT_EQ(one_more(), Err::address_not_available);
+}
+
 }  // namespace
 }  // namespace lastack::test
