@@ -17,64 +17,80 @@ namespace {
 constexpr std::uint32_t kTimestampOption = 12;
 constexpr std::uint32_t kMostPayload = 65535 - 60 - 60;
 
+bool tells_by_sack(const Connection& c) {
+  return c.sack && (c.out_of_order.recent_count > 0 || c.out_of_order.has_duplicate);
+}
+
+Timestamps timestamps_now(const Connection& c, const TcpContext& x) {
+  return {timestamp_clock(x.now) + c.ts_offset, c.ts_recent};
+}
+
 void set_usual_options(const Connection& c, const TcpContext& x, TcpOptions& options) {
-  if (c.timestamps) {
-    options.timestamps = Timestamps{timestamp_clock(x.now) + c.ts_offset, c.ts_recent};
-  }
+  if (c.timestamps) options.timestamps = timestamps_now(c, x);
+  if (!tells_by_sack(c)) return;
   const OutOfOrder& o = c.out_of_order;
-  if (c.sack && (o.recent_count > 0 || o.has_duplicate)) {
-    const std::size_t most = c.timestamps ? 3 : 4;
-    if (o.has_duplicate) {
-      options.sack[options.sack_count++] = {o.duplicate.left, o.duplicate.right};
-    }
-    for (std::uint8_t i = 0; i < o.recent_count && options.sack_count < most; ++i) {
-      options.sack[options.sack_count++] = {o.recent[i].left, o.recent[i].right};
-    }
+  const std::size_t most = c.timestamps ? 3 : 4;
+  if (o.has_duplicate) {
+    options.sack[options.sack_count++] = {o.duplicate.left, o.duplicate.right};
+  }
+  for (std::uint8_t i = 0; i < o.recent_count && options.sack_count < most; ++i) {
+    options.sack[options.sack_count++] = {o.recent[i].left, o.recent[i].right};
   }
 }
 
-// Writes one packet: headers, and `length` bytes of the send buffer from `seq` on. What is sent `again` does not
-// count as sent (Linux: __tcp_transmit_skb).
-[[gnu::always_inline]] inline bool emit(Connection& c, TcpContext& x, TcpSegment& segment,
-                                        std::uint32_t length, std::uint16_t segment_size = 0,
-                                        bool again = false) {
-  segment.source = c.tuple.local.port;
-  segment.destination = c.tuple.remote.port;
-  const bool plain = is_plain(segment, c.tuple);
-  const std::size_t ip_length = plain ? kIpv4HeaderLength : ip_header_length(c.tuple.local.address);
-  const std::size_t tcp_length = plain ? kPlainTcpHeader : header_length(segment.options);
-  std::byte* packet = x.out.reserve(ip_length + tcp_length + length);
+// What a packet carries beside its headers.
+struct Payload {
+  SeqNum seq;
+  std::uint32_t length = 0;        // of the send buffer, from `seq` on
+  std::uint16_t segment_size = 0;  // to be cut into pieces of that size
+  bool again = false;              // does not count as sent (Linux: __tcp_transmit_skb)
+};
+
+// Queues one packet, whose headers `write` writes where the payload lies already. False if there is no room.
+template <class Write>
+[[gnu::always_inline]] inline bool queue_packet(Connection& c, TcpContext& x,
+                                                const Payload& payload, std::uint16_t flags,
+                                                std::size_t headers, Write&& write) {
+  const std::uint32_t length = payload.length;
+  std::byte* packet = x.out.reserve(headers + length);
   if (packet == nullptr) return false;
   if (length > 0) {
     // The first byte kept is the one after what is acknowledged; a SYN that is not has none.
     const SeqNum first = max(c.snd_una, c.iss + 1);
-    c.send_buffer.peek(static_cast<std::size_t>(segment.seq - first),
-                       {packet + ip_length + tcp_length, length});
+    c.send_buffer.peek(static_cast<std::size_t>(payload.seq - first), {packet + headers, length});
   }
-  const bool with_checksum = !x.checksum_offload && segment_size == 0;
-  const auto traffic_class = static_cast<std::uint8_t>(c.options.traffic_class | segment.ecn);
-  if (plain) {
-    write_plain(packet, c.tuple, segment, c.options.hop_limit, traffic_class, length,
-                with_checksum);
-  } else {
-    const IpHeader ip{.source = c.tuple.local.address,
-                      .destination = c.tuple.remote.address,
-                      .hop_limit = c.options.hop_limit,
-                      .traffic_class = traffic_class};
-    write_ip(packet, ip, tcp_length + length);
-    write_tcp(packet + ip_length, segment, length, ip.source, ip.destination, with_checksum);
-  }
-  x.out.commit(segment_size);
-  const std::uint32_t packets = segment_size == 0 ? 1 : packets_of(length, segment_size);
+  write(packet, !x.checksum_offload && payload.segment_size == 0);
+  x.out.commit(payload.segment_size);
+  const std::uint32_t packets =
+      payload.segment_size == 0 ? 1 : packets_of(length, payload.segment_size);
   c.segments_out += packets;
   if (length > 0) {
     c.data_segments_out += packets;
     c.bytes_sent += length;
   }
-  if (!again) x.counters.OutSegs += packets;
-  if (segment.rst()) ++x.counters.OutRsts;
-  if (x.observer != nullptr) x.observer->sent(x.now, c.tuple, seen(segment, length));
+  if (!payload.again) x.counters.OutSegs += packets;
+  if ((flags & tcp_flag::kRst) != 0) ++x.counters.OutRsts;
   return true;
+}
+
+// Writes one packet of any kind.
+void emit(Connection& c, TcpContext& x, TcpSegment& segment, const Payload& payload) {
+  segment.source = c.tuple.local.port;
+  segment.destination = c.tuple.remote.port;
+  const IpHeader ip{
+      .source = c.tuple.local.address,
+      .destination = c.tuple.remote.address,
+      .hop_limit = c.options.hop_limit,
+      .traffic_class = static_cast<std::uint8_t>(c.options.traffic_class | segment.ecn)};
+  const std::size_t ip_length = ip_header_length(ip.source);
+  const std::size_t tcp_length = header_length(segment.options);
+  const auto write = [&](std::byte* packet, bool with_checksum) {
+    write_ip(packet, ip, tcp_length + payload.length);
+    write_tcp(packet + ip_length, segment, payload.length, ip.source, ip.destination,
+              with_checksum);
+  };
+  if (!queue_packet(c, x, payload, segment.flags, ip_length + tcp_length, write)) return;
+  if (x.observer != nullptr) x.observer->sent(x.now, c.tuple, seen(segment, payload.length));
 }
 
 // What every segment with an ACK does to the connection: it announces a window, and no ACK is owed any more.
@@ -90,27 +106,41 @@ void note_ack_sent(Connection& c) {
 
 // A segment with an ACK, which nearly all are.
 struct Outgoing {
-  SeqNum seq;
+  Payload payload;
   std::uint16_t flags = 0;  // besides ACK, and ECE
   std::uint16_t urgent = 0;
   std::uint8_t ecn = 0;
-  std::uint32_t length = 0;        // of the send buffer
-  std::uint16_t segment_size = 0;  // as emit() has it
-  bool again = false;
 };
 
-// In one piece with emit(), so that nobody asks what a segment is that was made a moment ago.
-[[gnu::noinline]] void emit_with_ack(Connection& c, TcpContext& x, const Outgoing& what) {
+void emit_with_ack(Connection& c, TcpContext& x, const Outgoing& what) {
+  PlainNumbers n{.seq = what.payload.seq,
+                 .ack = c.rcv_nxt,
+                 .flags = static_cast<std::uint16_t>(what.flags | tcp_flag::kAck),
+                 .window = choose_window(c, x),
+                 .urgent = what.urgent,
+                 .timestamps = {}};
+  if (c.congestion_seen) n.flags |= tcp_flag::kEce;
+  if (c.timestamps && !tells_by_sack(c) && c.tuple.local.address.is_v4()) {
+    // Nearly always.
+    n.timestamps = timestamps_now(c, x);
+    const auto write = [&](std::byte* packet, bool with_checksum) {
+      write_plain(packet, c.tuple, n, c.options.hop_limit,
+                  static_cast<std::uint8_t>(c.options.traffic_class | what.ecn),
+                  what.payload.length, with_checksum);
+    };
+    if (!queue_packet(c, x, what.payload, n.flags, kPlainHeaders, write)) return;
+    if (x.observer != nullptr) x.observer->sent(x.now, c.tuple, seen(n, what.payload.length));
+    return;
+  }
   TcpSegment segment;
-  segment.seq = what.seq;
-  segment.ack = c.rcv_nxt;
-  segment.flags = what.flags | tcp_flag::kAck;
-  if (c.congestion_seen) segment.flags |= tcp_flag::kEce;
-  segment.window = choose_window(c, x);
-  segment.urgent = what.urgent;
+  segment.seq = n.seq;
+  segment.ack = n.ack;
+  segment.flags = n.flags;
+  segment.window = n.window;
+  segment.urgent = n.urgent;
   segment.ecn = what.ecn;
   set_usual_options(c, x, segment.options);
-  emit(c, x, segment, what.length, what.segment_size, what.again);
+  emit(c, x, segment, what.payload);
 }
 
 }  // namespace
@@ -120,7 +150,8 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
   const bool fin = (flags & SentSegment::kFin) != 0;
   const std::uint32_t bytes = length - (fin ? 1 : 0);
   const auto one = [&](SeqNum from, std::uint32_t n, bool last, std::uint16_t segment_size) {
-    Outgoing segment{.seq = from, .length = n, .segment_size = segment_size, .again = !fresh};
+    Outgoing segment{
+        .payload = {.seq = from, .length = n, .segment_size = segment_size, .again = !fresh}};
     // A super-segment always says PSH, on its last piece: the peer that puts it together again (GRO) need not
     // wait for more (Linux: __tcp_transmit_skb).
     if (last && ((flags & SentSegment::kPush) != 0 || segment_size != 0)) {
@@ -401,7 +432,7 @@ void push_window_probe(Connection& c, TcpContext& x) {
 
 void send_ack(Connection& c, TcpContext& x) {
   if (c.state == TcpState::Closed) return;
-  emit_with_ack(c, x, {.seq = c.snd_nxt});
+  emit_with_ack(c, x, {.payload = {.seq = c.snd_nxt}});
   note_ack_sent(c);
 }
 
@@ -435,7 +466,7 @@ void send_challenge_ack(Connection& c, TcpContext& x) {
 }
 
 void send_reset(Connection& c, TcpContext& x) {
-  emit_with_ack(c, x, {.seq = c.snd_nxt, .flags = tcp_flag::kRst});
+  emit_with_ack(c, x, {.payload = {.seq = c.snd_nxt}, .flags = tcp_flag::kRst});
 }
 
 void send_probe(Connection& c, TcpContext& x) {
@@ -444,11 +475,11 @@ void send_probe(Connection& c, TcpContext& x) {
   const bool urgent = c.urgent_pending && c.snd_up > c.snd_una && c.snd_up <= c.snd_una + 0xffff;
   if (urgent) {
     emit_with_ack(c, x,
-                  {.seq = c.snd_una,
+                  {.payload = {.seq = c.snd_una},
                    .flags = tcp_flag::kUrg,
                    .urgent = static_cast<std::uint16_t>(c.snd_up - c.snd_una)});
   }
-  emit_with_ack(c, x, {.seq = c.snd_una - 1});
+  emit_with_ack(c, x, {.payload = {.seq = c.snd_una - 1}});
   note_ack_sent(c);
 }
 
@@ -483,7 +514,7 @@ void send_syn(Connection& c, TcpContext& x, bool again) {
   }
   c.syn_last_clock = timestamp_clock(x.now);
   if (!again && !repeats) c.syn_sent_clock = c.syn_last_clock;
-  emit(c, x, segment, 0, 0, repeats || (again && !answer));
+  emit(c, x, segment, {.seq = c.iss, .again = repeats || (again && !answer)});
   if (again) {
     ++x.counters.RetransSegs;
     ++x.counters.TCPSynRetrans;

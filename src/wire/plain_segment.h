@@ -3,6 +3,7 @@
 // third of the work; tests/unit/wire/test_plain_segment.cc holds them against each other.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -64,57 +65,51 @@ inline bool read_plain(std::span<const std::byte> packet, Checksum checksum, Fou
   return true;
 }
 
-// Whether write_plain() can write it.
-inline bool is_plain(const TcpSegment& segment, const FourTuple& tuple) {
-  const TcpOptions& o = segment.options;
-  return o.timestamps && !o.mss && !o.window_scale && !o.sack_permitted && o.sack_count == 0 &&
-         tuple.local.address.is_v4();
-}
-
-// A TCP header with timestamps or without options, before a payload that lies behind it already: in words as wide as they
-// will be read again, and summed before they are stored. `pseudo_header`: the sum of its 16-bit words, but for the length.
-inline void write_tcp_words(std::byte* out, const TcpSegment& segment, Port source,
-                            Port destination, std::uint64_t pseudo_header,
+// A TCP header of `length` bytes, given as the words of 64 bits that it will be read in again, before a payload that lies
+// behind it already. It is summed before it is stored; where the checksum goes there is 0. `pseudo_header`: the sum of its
+// 16-bit words, but for the length.
+template <std::size_t kWords>
+inline void store_tcp_words(std::byte* out, std::array<std::uint64_t, kWords> words,
+                            std::size_t length, std::uint64_t pseudo_header,
                             std::size_t payload_length, bool with_checksum) {
-  const auto& stamps = segment.options.timestamps;
-  const std::size_t length = stamps ? kPlainTcpHeader : kTcpHeaderLength;
-  const std::uint64_t first =
-      std::uint64_t{source} << 48 | std::uint64_t{destination} << 32 | segment.seq.value();
-  const std::uint64_t second = std::uint64_t{segment.ack.value()} << 32 |
-                               std::uint64_t{length / 4 << 12 | (segment.flags & 0x1ffU)} << 16 |
-                               segment.window;
-  std::uint64_t third = std::uint64_t{segment.urgent} << 32;
-  std::uint64_t fourth = 0;
-  if (stamps) {
-    third |= kTimestampsWithNops;
-    fourth = std::uint64_t{stamps->value} << 32 | stamps->echo;
-  }
   if (with_checksum) {
     NumberSum sum;
     sum.add(pseudo_header + length + payload_length);
-    sum.add(first);
-    sum.add(second);
-    sum.add(third);
-    sum.add(fourth);
+    for (const std::uint64_t word : words) sum.add(word);
     if (payload_length > 0) {
       ChecksumSum payload;
       payload.add({out + length, payload_length});
       sum.add(payload);
     }
-    third |= std::uint64_t{sum.checksum()} << 48;
+    words[2] |= std::uint64_t{sum.checksum()} << 48;
   }
-  store64(out, first);
-  store64(out + 8, second);
-  if (stamps) {
-    store64(out + 16, third);
-    store64(out + 24, fourth);
-  } else {
-    store32(out + 16, static_cast<std::uint32_t>(third >> 32));
-  }
+  const std::size_t whole = length / 8;
+  for (std::size_t i = 0; i < whole; ++i) store64(out + 8 * i, words[i]);
+  if (length % 8 != 0) store32(out + 8 * whole, static_cast<std::uint32_t>(words[whole] >> 32));
 }
 
-// The headers before a payload that lies at `out` + kPlainHeaders already; ports and addresses are the tuple's.
-inline void write_plain(std::byte* out, const FourTuple& tuple, const TcpSegment& segment,
+// The numbers of a segment that has timestamps and no other option.
+struct PlainNumbers {
+  SeqNum seq;
+  SeqNum ack;
+  std::uint16_t flags = 0;
+  std::uint16_t window = 0;
+  std::uint16_t urgent = 0;
+  Timestamps timestamps;
+};
+
+// The first two words of any header of `length` bytes.
+inline std::uint64_t first_tcp_word(Port source, Port destination, SeqNum seq) {
+  return std::uint64_t{source} << 48 | std::uint64_t{destination} << 32 | seq.value();
+}
+inline std::uint64_t second_tcp_word(SeqNum ack, std::size_t length, std::uint16_t flags,
+                                     std::uint16_t window) {
+  return std::uint64_t{ack.value()} << 32 |
+         std::uint64_t{length / 4 << 12 | (flags & 0x1ffU)} << 16 | window;
+}
+
+// The headers before a payload that lies at `out` + kPlainHeaders already; ports and addresses, of IPv4, are the tuple's.
+inline void write_plain(std::byte* out, const FourTuple& tuple, const PlainNumbers& numbers,
                         std::uint8_t hop_limit, std::uint8_t traffic_class,
                         std::size_t payload_length, bool with_checksum) {
   const std::uint32_t source = tuple.local.address.v4_value();
@@ -131,8 +126,13 @@ inline void write_plain(std::byte* out, const FourTuple& tuple, const TcpSegment
   store64(out + 8, ip_second | std::uint64_t{of_ip.checksum()} << 32);
   store32(out + 16, destination);
 
-  write_tcp_words(out + kIpv4HeaderLength, segment, tuple.local.port, tuple.remote.port,
-                  addresses + kProtocolTcp, payload_length, with_checksum);
+  const Timestamps& stamps = numbers.timestamps;
+  store_tcp_words<4>(out + kIpv4HeaderLength,
+                     {first_tcp_word(tuple.local.port, tuple.remote.port, numbers.seq),
+                      second_tcp_word(numbers.ack, kPlainTcpHeader, numbers.flags, numbers.window),
+                      std::uint64_t{numbers.urgent} << 32 | kTimestampsWithNops,
+                      std::uint64_t{stamps.value} << 32 | stamps.echo},
+                     kPlainTcpHeader, addresses + kProtocolTcp, payload_length, with_checksum);
 }
 
 }  // namespace lastack

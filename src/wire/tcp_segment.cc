@@ -23,6 +23,8 @@ enum OptionKind : std::uint8_t {
   kTimestamps = 8,
 };
 constexpr std::size_t kTimestampsLength = 10;
+constexpr std::uint32_t kTimestampsWithSack = 0x0402080a;  // SACK-permitted in place of the NOPs
+constexpr std::uint32_t kNopWindowScale = 0x01030300;      // and the shift
 constexpr std::size_t kAlignedTimestamps = kPlainTcpHeader - kTcpHeaderLength;
 
 // An option whose length cannot be ends the list, and the segment counts without what follows (MUST-7).
@@ -35,8 +37,8 @@ void parse_options(std::span<const std::byte> bytes, TcpOptions& out) {
     return;
   }
   // And nearly every SYN these, in the order that Linux writes them in, as we do.
-  if (bytes.size() == 20 && load16(&bytes[0]) == 0x0204 && load32(&bytes[4]) == 0x0402080a &&
-      load32(&bytes[16]) >> 8 == 0x010303) {
+  if (bytes.size() == 20 && load16(&bytes[0]) == 0x0204 &&
+      load32(&bytes[4]) == kTimestampsWithSack && load32(&bytes[16]) >> 8 == kNopWindowScale >> 8) {
     out.mss = load16(&bytes[2]);
     out.sack_permitted = true;
     out.timestamps.emplace(load32(&bytes[8]), load32(&bytes[12]));
@@ -165,7 +167,7 @@ void write_tcp_header(std::byte* out, const TcpSegment& segment) {
     at += 4;
   }
   if (options.timestamps) {
-    store32(at, options.sack_permitted ? 0x0402080a : kTimestampsWithNops);
+    store32(at, options.sack_permitted ? kTimestampsWithSack : kTimestampsWithNops);
     store32(at + 4, options.timestamps->value);
     store32(at + 8, options.timestamps->echo);
     at += kAlignedTimestamps;
@@ -174,7 +176,7 @@ void write_tcp_header(std::byte* out, const TcpSegment& segment) {
     at += 4;
   }
   if (options.window_scale) {
-    store32(at, 0x01030300U | *options.window_scale);
+    store32(at, kNopWindowScale | *options.window_scale);
     at += 4;
   }
   const std::size_t blocks = sack_blocks_that_fit(options, length_without_sack(options));
@@ -200,18 +202,35 @@ void write_tcp_checksum(std::span<std::byte> header_and_payload, const IpAddress
 void write_tcp(std::byte* out, const TcpSegment& segment, std::size_t payload_length,
                const IpAddress& source, const IpAddress& destination, bool with_checksum) {
   const TcpOptions& options = segment.options;
-  const bool usual =
-      !options.mss && !options.window_scale && !options.sack_permitted && options.sack_count == 0;
-  if (!usual) {
-    const std::size_t length = header_length(options);
-    write_tcp_header(out, segment);
-    if (with_checksum) write_tcp_checksum({out, length + payload_length}, source, destination);
-    return;
-  }
+  const std::size_t length = header_length(options);
   NumberSum pseudo_header;
   pseudo_header.add_pseudo_header(source, destination, kProtocolTcp, 0);
-  write_tcp_words(out, segment, segment.source, segment.destination, pseudo_header.sum(),
-                  payload_length, with_checksum);
+  const std::uint64_t first = first_tcp_word(segment.source, segment.destination, segment.seq);
+  const std::uint64_t second = second_tcp_word(segment.ack, length, segment.flags, segment.window);
+  const std::uint64_t third = std::uint64_t{segment.urgent} << 32;
+  const auto& stamps = options.timestamps;
+  const int others = (options.mss ? 1 : 0) + (options.window_scale ? 1 : 0) +
+                     (options.sack_permitted ? 1 : 0) + (options.sack_count > 0 ? 1 : 0);
+  if (others == 0 && !stamps) {
+    store_tcp_words<3>(out, {first, second, third}, length, pseudo_header.sum(), payload_length,
+                       with_checksum);
+  } else if (others == 0) {
+    store_tcp_words<4>(out,
+                       {first, second, third | kTimestampsWithNops,
+                        std::uint64_t{stamps->value} << 32 | stamps->echo},
+                       length, pseudo_header.sum(), payload_length, with_checksum);
+  } else if (others == 3 && stamps && options.sack_count == 0) {
+    // A SYN as nearly all are.
+    store_tcp_words<5>(
+        out,
+        {first, second, third | std::uint32_t{kMss} << 24 | 4U << 16 | *options.mss,
+         std::uint64_t{kTimestampsWithSack} << 32 | stamps->value,
+         std::uint64_t{stamps->echo} << 32 | kNopWindowScale | *options.window_scale},
+        length, pseudo_header.sum(), payload_length, with_checksum);
+  } else {
+    write_tcp_header(out, segment);
+    if (with_checksum) write_tcp_checksum({out, length + payload_length}, source, destination);
+  }
 }
 
 }  // namespace lastack

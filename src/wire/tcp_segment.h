@@ -99,7 +99,7 @@ inline std::size_t header_length(const TcpOptions& options) {
 // header_length(options) bytes. The payload is the caller's to write.
 void write_tcp_header(std::byte* out, const TcpSegment& segment);
 // The header again, and the checksum with it if that is wanted: over the payload too, which lies behind it
-// already. What all but SYNs and SACKs are made with.
+// already.
 void write_tcp(std::byte* out, const TcpSegment& segment, std::size_t payload_length,
                const IpAddress& source, const IpAddress& destination, bool with_checksum);
 // Over header and payload together.

@@ -26,6 +26,15 @@ TcpSegment random_segment(std::mt19937& random) {
   return s;
 }
 
+PlainNumbers numbers_of(const TcpSegment& s) {
+  return {.seq = s.seq,
+          .ack = s.ack,
+          .flags = s.flags,
+          .window = s.window,
+          .urgent = s.urgent,
+          .timestamps = *s.options.timestamps};
+}
+
 // As the long way writes it.
 std::vector<std::byte> written(const TcpSegment& s, std::uint8_t hops, std::uint8_t traffic_class,
                                const std::vector<std::byte>& payload) {
@@ -36,7 +45,9 @@ std::vector<std::byte> written(const TcpSegment& s, std::uint8_t hops, std::uint
                     .hop_limit = hops,
                     .traffic_class = traffic_class};
   write_ip(packet.data(), ip, kPlainTcpHeader + payload.size());
-  write_tcp(packet.data() + kIpv4HeaderLength, s, payload.size(), ip.source, ip.destination, true);
+  const auto tcp = std::span(packet).subspan(kIpv4HeaderLength);
+  write_tcp_header(tcp.data(), s);
+  write_tcp_checksum(tcp, ip.source, ip.destination);
   return packet;
 }
 
@@ -79,10 +90,9 @@ TEST(PlainSegment, IsWrittenAsTheLongWayWritesIt) {
     const auto hops = static_cast<std::uint8_t>(random());
     const auto traffic_class = static_cast<std::uint8_t>(random());
     const auto expected = written(s, hops, traffic_class, payload);
-    ASSERT_TRUE(is_plain(s, kTuple));
     std::vector<std::byte> packet(expected.size());
     std::copy(payload.begin(), payload.end(), packet.begin() + kPlainHeaders);
-    write_plain(packet.data(), kTuple, s, hops, traffic_class, payload.size(), true);
+    write_plain(packet.data(), kTuple, numbers_of(s), hops, traffic_class, payload.size(), true);
     ASSERT_EQ(packet, expected) << i;
   }
 }
@@ -130,10 +140,8 @@ TEST(PlainSegment, TakesNothingThatTheLongWayRefuses) {
 }
 
 TEST(PlainSegment, LeavesTheChecksumToWhoeverWantsIt) {
-  TcpSegment s;
-  s.options.timestamps.emplace();
   std::array<std::byte, kPlainHeaders> packet{};
-  write_plain(packet.data(), kTuple, s, 64, 0, 0, false);
+  write_plain(packet.data(), kTuple, PlainNumbers{}, 64, 0, 0, false);
   EXPECT_EQ(load16(&packet[kIpv4HeaderLength + 16]), 0);
   FourTuple tuple;
   TcpSegment segment;

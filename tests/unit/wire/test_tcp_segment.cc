@@ -68,6 +68,43 @@ TEST(TcpSegment, OptionsInLinuxsOrder) {
   EXPECT_EQ(options_of(packet_of(segment)), bytes_of({1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2}));
 }
 
+// What has a short way of its own is written as the header and then the checksum over it would be.
+TEST(TcpSegment, WrittenInOneGoOrHeaderAndChecksum) {
+  std::mt19937 random(5);
+  int syns = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    TcpSegment s;
+    s.source = static_cast<Port>(random());
+    s.destination = static_cast<Port>(random());
+    s.seq = SeqNum(static_cast<std::uint32_t>(random()));
+    s.ack = SeqNum(static_cast<std::uint32_t>(random()));
+    s.flags = random() & 0x1ff;
+    s.window = static_cast<std::uint16_t>(random());
+    s.urgent = static_cast<std::uint16_t>(random());
+    TcpOptions& o = s.options;
+    if (random() % 3 != 0) o.mss = static_cast<std::uint16_t>(random());
+    if (random() % 3 != 0) o.window_scale = static_cast<std::uint8_t>(random());
+    o.sack_permitted = random() % 3 != 0;
+    if (random() % 3 != 0) {
+      o.timestamps.emplace(static_cast<std::uint32_t>(random()),
+                           static_cast<std::uint32_t>(random()));
+    }
+    if (random() % 3 == 0) o.sack[o.sack_count++] = {s.seq, s.ack};
+    if (o.mss && o.window_scale && o.sack_permitted && o.timestamps && o.sack_count == 0) ++syns;
+    const std::size_t length = header_length(o);
+    Bytes expected(length + random() % 8);
+    for (auto& b : expected) b = static_cast<std::byte>(random());
+    Bytes written = expected;
+    const bool v4 = random() % 2 == 0;
+    const IpAddress from = v4 ? kFrom : kFrom6, to = v4 ? kTo : kTo6;
+    write_tcp(written.data(), s, written.size() - length, from, to, true);
+    write_tcp_header(expected.data(), s);
+    write_tcp_checksum(expected, from, to);
+    ASSERT_EQ(written, expected) << i;
+  }
+  EXPECT_GT(syns, 1000);
+}
+
 TEST(TcpSegment, AsManySackBlocksAsFit) {
   for (const bool timestamps : {false, true}) {
     TcpSegment segment;
