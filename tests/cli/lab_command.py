@@ -505,6 +505,10 @@ holds = "said.result == ok"
         self.assertEqual(code, 0, out + err)
         self.assertEqual(len(re.findall(r"match|permitted variation", out)), 4, out)
         self.assertNotIn("does not hold", out)
+        # Where segments part, both are told.
+        for line in out.splitlines():
+            if ": another segment" in line:
+                self.assertRegex(line, r"another segment: .+ on the endpoint, .+ on the kernel")
 
     def test_a_file_that_is_too_large(self):
         code, out, err = run("run", self.file("large.toml", "#" * ((1 << 20) + 1)))

@@ -229,6 +229,19 @@ class LabPage(unittest.TestCase):
             tab.key("PageDown", "PageDown", "PageDown")
             tab.frame()
 
+    def test_few_requests_are_counted_by_the_minute(self):
+        tab = self.show(self.play("nat-forgets")[0])
+        self.assertIn("requests a minute", tab.run("document.getElementById('key').textContent"))
+        self.assertIn("failed (ECONNRESET): 2 in all", self.words("#key"))
+
+    def test_a_loss_probe_is_no_retransmission_time_out(self):
+        tab = self.show(self.play("lost-last-ack")[0])
+        buttons = tab.run("[...document.querySelectorAll('#moments button')].map((b) => b.textContent)")
+        probe = [b for b in buttons if b.startswith("first loss probe ")]
+        late = [b for b in buttons if b.startswith("first retransmission time-out ")]
+        self.assertEqual((len(probe), len(late)), (1, 1), buttons)
+        self.assertLess(buttons.index(probe[0]), buttons.index(late[0]))
+
     def test_clients_behind_a_nat(self):
         pages = self.play("nat-recycle", "--set", "duration=\"4 s\"")
         tab = self.show(pages[0])

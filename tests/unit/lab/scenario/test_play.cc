@@ -1,4 +1,5 @@
 #include "lab/scenario/can_play.h"
+#include "lab/scenario/measure_words.h"
 #include "lab/scenario/play.h"
 
 #include <fmt/format.h>
@@ -123,6 +124,21 @@ steps = [
   for (const char* step : {"four", "six", "from_old", "four_served", "six_served"})
     EXPECT_EQ(word(r, std::string(step) + ".result"), "ok") << step;
   EXPECT_EQ(word(r, "four_only.result"), "ECONNREFUSED");
+}
+
+TEST(Play, WordsOfFailures) {
+  const auto file = ScenarioFile::parse(
+      kHosts + "[[clients]]\nname = \"load\"\nhost = \"client\"\nto = \"server:80\"\ncount = 1\n",
+      "x.toml");
+  ASSERT_TRUE(file) << file.error().message;
+  const auto scenario = file->scenario("", Where::Endpoint);
+  ASSERT_TRUE(scenario);
+  EXPECT_EQ(measure_words(*scenario, "load.failed.ECONNRESET"), "load: failed, ECONNRESET");
+  EXPECT_EQ(measure_words(*scenario, "load.failed.connect_ETIMEDOUT"),
+            "load: failed, connect(): ETIMEDOUT");
+  EXPECT_EQ(failure_words("no_answer"), "closed by the other side before an answer");
+  EXPECT_EQ(failure_words("gave_up"), "no answer in time");
+  EXPECT_EQ(measure_words(*scenario, "server.most.LAST_ACK"), "server: most in LAST_ACK at a time");
 }
 
 TEST(Play, TheMostInAState) {
