@@ -614,8 +614,10 @@ class Charts {
          "bad");
     if (last.broken > 0)
       part("connected, and failed later" + (last.failed > 0 ? "" : why), last.broken, "warn");
-    // At most a hundred parts of the time.
-    const Duration least = result_.took / 100;
+    // At most a hundred parts of the time, with some ten tries in each: fewer are a comb, and not how fast it went.
+    const std::uint64_t parts =
+        std::clamp<std::uint64_t>((last.succeeded + last.failed) / 10, 6, 100);
+    const Duration least = result_.took / static_cast<Duration::rep>(parts);
     Instant from = one.samples.front().first;
     Tally before = one.samples.front().second;
     for (const auto& [to, now] : one.samples) {
@@ -632,6 +634,9 @@ class Charts {
       from = to;
       before = now;
     }
+    // The last part lasts until the end.
+    if (!stack.points.empty())
+      stack.points.push_back({at(one.samples.back().first), stack.points.back().values});
     charts_.stacks.push_back(std::move(stack));
   }
   // " (EADDRNOTAVAIL)"
