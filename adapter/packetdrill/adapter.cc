@@ -11,6 +11,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -25,11 +26,13 @@
 #include "script_settings.h"
 #include "virtual_clock.h"
 #include "wire/segmentation.h"
+#include "wire/tcp_segment.h"
 
 namespace lastack::packetdrill {
 namespace {
 
 constexpr int kMsgFastOpen = 0x20000000;
+constexpr int kMsgZeroCopy = 0x4000000;
 constexpr int kTcpCmInq = 36;  // TCP_CM_INQ
 
 HostOptions host_options(const Flags& flags) {
@@ -146,6 +149,8 @@ class Adapter {
     child.family = d->family;
     child.tells_unread = d->tells_unread;
     child.remembered = d->remembered;
+    child.errors.zero_copy = d->errors.zero_copy;
+    child.errors.stamps = d->errors.stamps;
     if (const auto remote = host_.remote(*taken)) {
       to_sockaddr(*remote, d->family, address, length);
     }
@@ -158,7 +163,12 @@ class Adapter {
     Call call(*this);
     Descriptor* d = descriptors_.find_socket(fd);
     if (d == nullptr) return -EBADF;
-    if ((flags & MSG_ERRQUEUE) != 0) return -EAGAIN;
+    if ((flags & MSG_ERRQUEUE) != 0) {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(pieces);
+      message.msg_iovlen = count;
+      return d->errors.take(message, d->family);
+    }
     if ((flags & MSG_OOB) != 0) {
       const auto urgent = host_.read_urgent(d->socket, clock_.now(), (flags & MSG_PEEK) != 0);
       if (!urgent) return -static_cast<int>(urgent.error());
@@ -206,6 +216,11 @@ class Adapter {
 
   ssize_t receive_message(int fd, msghdr* message, int flags) {
     if (message == nullptr) return -EFAULT;
+    if ((flags & MSG_ERRQUEUE) != 0) {
+      const Call call(*this);
+      Descriptor* d = descriptors_.find_socket(fd);
+      return d == nullptr ? -EBADF : d->errors.take(*message, d->family);
+    }
     int unread = -1;
     const ssize_t n = receive(fd, message->msg_iov, message->msg_iovlen, flags, &unread);
     if (n < 0) return n;
@@ -240,7 +255,7 @@ class Adapter {
       const auto* begin = static_cast<const std::byte*>(pieces[i].iov_base);
       bytes.insert(bytes.end(), begin, begin + pieces[i].iov_len);
     }
-    return send_bytes(call, *d, bytes, flags);
+    return send_bytes(call, *d, bytes, flags, zero_copy_ends(*d, pieces, count, flags));
   }
 
   int shutdown(int fd, int how) {
@@ -519,22 +534,67 @@ class Adapter {
     call.wait(is_over, std::chrono::seconds(seconds));
   }
 
-  ssize_t send_bytes(Call& call, const Descriptor& d, std::span<const std::byte> bytes, int flags) {
+  // What is not copied stays where it is, page by page, and a packet names 17 places at most (Linux: MAX_SKB_FRAGS):
+  // where those end that the user's pages fill.
+  static std::vector<std::size_t> zero_copy_ends(const Descriptor& d, const iovec* pieces,
+                                                 std::size_t count, int flags) {
+    std::vector<std::size_t> ends;
+    if ((flags & kMsgZeroCopy) == 0 || !d.errors.zero_copy) return ends;
+    constexpr std::uintptr_t kPage = 4096;
+    constexpr int kMostPlaces = 17;
+    int places = 0;
+    std::size_t at = 0;
+    std::uintptr_t last_end = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      auto from = reinterpret_cast<std::uintptr_t>(pieces[i].iov_base);
+      for (const std::uintptr_t end = from + pieces[i].iov_len; from < end;) {
+        const std::uintptr_t next = std::min((from / kPage + 1) * kPage, end);
+        if (from != last_end && ++places > kMostPlaces) {
+          ends.push_back(at);
+          places = 1;
+        } else if (from == last_end && from % kPage == 0 && ++places > kMostPlaces) {
+          ends.push_back(at);
+          places = 1;
+        }
+        at += next - from;
+        from = last_end = next;
+      }
+    }
+    return ends;
+  }
+
+  // `ends`: where a packet has to end, in order.
+  ssize_t send_bytes(Call& call, Descriptor& d, std::span<const std::byte> bytes, int flags,
+                     const std::vector<std::size_t>& ends = {}) {
     const bool urgent = (flags & MSG_OOB) != 0;
     const bool more = (flags & MSG_MORE) != 0;
     const bool record = (flags & MSG_EOR) != 0;
+    const bool zero_copy = (flags & kMsgZeroCopy) != 0 && d.errors.zero_copy;
+    const bool watched = zero_copy || d.errors.stamps != 0;
+    const ErrorQueue::Progress before =
+        watched ? progress_of(host_, d, clock_.now()) : ErrorQueue::Progress{};
     std::size_t sent = 0;
+    auto end = ends.begin();
+    bool stamped = false;
+    if (zero_copy && !bytes.empty()) d.errors.begin_zero_copy();
     Err error = Err::none;
     bool first = true;
     const auto attempt = [&, socket = d.socket] {
       // One who has found no room comes back when he is told of it, not with every byte that gets free.
       if (!std::exchange(first, false) && !host_.readiness(socket).writable) return false;
       do {
-        const auto n = host_.write(socket, bytes.subspan(sent), clock_.now(), urgent, more, record);
+        const bool cut = end != ends.end();
+        const std::size_t most = (cut ? *end : bytes.size()) - sent;
+        const auto n = host_.write(socket, bytes.subspan(sent, most), clock_.now(), urgent, more,
+                                   record || cut);
         error = n ? Err::none : n.error();
         if (!n) return n.error() != Err::would_block;
         sent += *n;
+        d.errors.wrote(*n, zero_copy, before);
+        if (cut && sent == *end) ++end;
       } while (sent < bytes.size());
+      // Before what has been written leaves.
+      if (!std::exchange(stamped, true)) d.errors.stamp(before);
       return true;
     };
     if (d.nonblocking || (flags & MSG_DONTWAIT) != 0) {
@@ -542,6 +602,7 @@ class Adapter {
     } else {
       call.wait(attempt, d.send_timeout);
     }
+    if (sent > 0 && !stamped) d.errors.stamp(before);
     return sent == 0 && error != Err::none ? code(error) : static_cast<ssize_t>(sent);
   }
 
@@ -554,6 +615,7 @@ class Adapter {
   // After anything has happened: packets that it caused, and who is to be told.
   void look() {
     for (auto packet = host_.next_packet(); !packet.empty(); packet = host_.next_packet()) {
+      note_leaving(packet);
       const std::uint16_t piece = settings_.cuts() ? host_.segment_size() : std::uint16_t{0};
       if (piece == 0) {
         sent_.push_back({{packet.begin(), packet.end()}, clock_.now()});
@@ -566,6 +628,33 @@ class Adapter {
       }
     }
     descriptors_.take_events();
+    descriptors_.for_each_socket([&](int fd, Descriptor& d) {
+      if (!d.errors.waits()) return;
+      if (d.errors.look(progress_of(host_, d, clock_.now()), clock_.now())) descriptors_.note(fd);
+    });
+  }
+
+  // Who wants to know when bytes leave is told by number of byte.
+  void note_leaving(std::span<const std::byte> packet) {
+    const auto ip = parse_ip(packet);
+    if (!ip || ip->header.protocol != kProtocolTcp) return;
+    const auto segment = parse_tcp(ip->payload, ip->header, Checksum::Trust);
+    if (!segment) return;
+    const FourTuple tuple{{ip->header.source, segment->source},
+                          {ip->header.destination, segment->destination}};
+    if (segment->syn()) first_bytes_[tuple] = segment->seq + 1;
+    if (segment->payload.empty()) return;
+    const auto first = first_bytes_.find(tuple);
+    if (first == first_bytes_.end()) return;
+    descriptors_.for_each_socket([&](int, Descriptor& d) {
+      if (!d.errors.wants_packets()) return;
+      const auto local = host_.local(d.socket);
+      const auto remote = host_.remote(d.socket);
+      if (!local || !remote || *local != tuple.local || *remote != tuple.remote) return;
+      const SeqNum seq = segment->syn() ? segment->seq + 1 : segment->seq;
+      d.errors.left(static_cast<std::uint32_t>(seq - first->second), segment->payload.size(),
+                    packet, clock_.now());
+    });
   }
 
   Host host_;
@@ -573,6 +662,7 @@ class Adapter {
   ScriptSettings settings_;
   bool learns_address_ = false;  // no option of packetdrill has named one
   std::deque<SentPacket> sent_;
+  std::map<FourTuple, SeqNum> first_bytes_;  // of what is sent
   VirtualClock clock_;
 };
 

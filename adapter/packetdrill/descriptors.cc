@@ -41,7 +41,7 @@ std::uint32_t Descriptors::ready(const Descriptor& socket) const {
   if (r.writable) bits |= EPOLLOUT | EPOLLWRNORM;
   if (r.hung_up) bits |= EPOLLHUP;
   if (r.read_hung_up) bits |= EPOLLRDHUP;
-  if (r.error) bits |= EPOLLERR;
+  if (r.error || !socket.errors.empty()) bits |= EPOLLERR;
   if (r.urgent) bits |= EPOLLPRI;
   return bits;
 }
@@ -54,6 +54,13 @@ void Descriptors::take_events() {
         if (watched != nullptr && watched->socket == *socket) entry.changed = true;
       }
     }
+  }
+}
+
+void Descriptors::note(int fd) {
+  for (auto& [set, descriptor] : open_) {
+    const auto at = descriptor->watched.find(fd);
+    if (at != descriptor->watched.end()) at->second.changed = true;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "error_queue.h"
 #include "lastack/host.h"
 
 namespace lastack::packetdrill {
@@ -29,6 +30,7 @@ struct Descriptor {
   Duration receive_timeout{};  // 0: none
   Duration send_timeout{};
   std::map<std::pair<int, int>, int> remembered;  // options that change nothing here
+  ErrorQueue errors;
   // An epoll set, by descriptor:
   std::map<int, EpollEntry> watched;
 };
@@ -49,6 +51,14 @@ class Descriptors {
   std::uint32_t ready(const Descriptor& socket) const;
   // Takes the host's events and notes them in the epoll sets.
   void take_events();
+  // Something has happened to this socket that the host knows nothing of.
+  void note(int fd);
+  template <class F>
+  void for_each_socket(F&& what) {
+    for (auto& [fd, descriptor] : open_) {
+      if (!descriptor->is_epoll) what(fd, *descriptor);
+    }
+  }
 
   // As epoll_ctl() and epoll_wait() without waiting; 0 or a number of events, else a negated errno.
   int control(int set, int what, int fd, const epoll_event* event);

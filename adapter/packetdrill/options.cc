@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kTcp = 6, kIp = 0, kIpv6 = 41;
 constexpr int kTcpInfo = 11, kTcpQuickAck = 12, kTcpCongestion = 13, kTcpCcInfo = 26, kTcpInq = 36;
-constexpr int kSoMemInfo = 55;
+constexpr int kSoMemInfo = 55, kSoTimestamping = 37, kSoTimestampingNew = 65, kSoZeroCopy = 60;
 
 struct Known {
   int level;
@@ -56,8 +56,19 @@ constexpr Known kKnown[] = {
 // other sockets to compete with.
 constexpr std::pair<int, int> kRemembered[] = {
     {SOL_SOCKET, 5},   // SO_DONTROUTE
+    {SOL_SOCKET, 11},  // SO_NO_CHECK
     {SOL_SOCKET, 12},  // SO_PRIORITY
-    {SOL_SOCKET, 60},  // SO_ZEROCOPY: what is sent is copied, as the kernel may as well
+    {SOL_SOCKET, 29},  // SO_TIMESTAMP
+    {SOL_SOCKET, 35},  // SO_TIMESTAMPNS
+    {SOL_SOCKET, 36},  // SO_MARK
+    {SOL_SOCKET, 46},  // SO_BUSY_POLL
+    {SOL_SOCKET, 47},  // SO_MAX_PACING_RATE
+    {kIp, 8},          // IP_PKTINFO
+    {kIp, 12},         // IP_RECVTTL
+    {kIp, 13},         // IP_RECVTOS
+    {kIp, 19},         // IP_TRANSPARENT
+    {kIpv6, 51},       // IPV6_RECVHOPLIMIT
+    {kIpv6, 66},       // IPV6_RECVTCLASS
     {kIp, 10},         // IP_MTU_DISCOVER
     {kIp, 15},         // IP_FREEBIND
     {kIpv6, 23},       // IPV6_MTU_DISCOVER
@@ -205,6 +216,17 @@ Duration* timeout_of(Descriptor& socket, int level, int number) {
 
 }  // namespace
 
+ErrorQueue::Progress progress_of(Host& host, const Descriptor& socket, Instant now) {
+  ErrorQueue::Progress p;
+  p.written = socket.errors.written();
+  const std::uint64_t waiting = host.unacknowledged(socket.socket).value_or(0);
+  p.acknowledged = p.written - std::min(waiting, p.written);
+  const auto info = host.info(socket.socket, now);
+  p.sent = p.written - std::min<std::uint64_t>(info ? info->not_sent : 0, p.written);
+  p.over = !info || info->state == TcpState::Closed;
+  return p;
+}
+
 int set_option(Host& host, Descriptor& socket, int level, int option, const void* value,
                socklen_t length, Instant now, const std::string& congestion_control) {
   if (value == nullptr) return -EFAULT;
@@ -241,6 +263,16 @@ int set_option(Host& host, Descriptor& socket, int level, int option, const void
     if (number != 0 && number != 1) return -EINVAL;
     socket.tells_unread = number == 1;
     return 0;
+  }
+  if (level == SOL_SOCKET && option == kSoZeroCopy) {
+    if (number != 0 && number != 1) return -EINVAL;
+    socket.errors.zero_copy = number == 1;
+    return 0;
+  }
+  if (level == SOL_SOCKET && (option == kSoTimestamping || option == kSoTimestampingNew)) {
+    return socket.errors.set_stamps(static_cast<std::uint32_t>(number),
+                                    host.state(socket.socket).value_or(TcpState::Closed),
+                                    progress_of(host, socket, now));
   }
   if (const Known* known = find_known(level, option)) {
     const auto set = host.set_option(socket.socket, known->option, number, now);
@@ -302,6 +334,13 @@ int get_option(Host& host, Descriptor& socket, int level, int option, void* valu
       case SO_ACCEPTCONN:
         return give_int(host.state(socket.socket).value_or(TcpState::Closed) == TcpState::Listen,
                         value, length);
+      case kSoZeroCopy:
+        return give_int(socket.errors.zero_copy ? 1 : 0, value, length);
+      case kSoTimestamping:
+      case kSoTimestampingNew: {
+        const std::uint32_t stamps[2] = {socket.errors.stamps, 0};  // flags, clock of the device
+        return give(stamps, sizeof stamps, value, length);
+      }
       case kSoMemInfo: {
         // linux/sock_diag.h: RMEM_ALLOC, RCVBUF, WMEM_ALLOC, SNDBUF, FWD_ALLOC, WMEM_QUEUED, OPTMEM,
         // BACKLOG, DROPS
