@@ -134,8 +134,9 @@ class Adapter {
     Descriptor* d = descriptors_.find_socket(fd);
     if (d == nullptr) return -EBADF;
     Outcome<SocketId> taken = tl::unexpected(Err::would_block);
+    Endpoint remote;
     const auto attempt = [&, listener = d->socket] {
-      taken = host_.accept(listener);
+      taken = host_.accept(listener, &remote);
       return taken || taken.error() != Err::would_block;
     };
     if (d->nonblocking) {
@@ -151,9 +152,7 @@ class Adapter {
     child.remembered = d->remembered;
     child.errors.zero_copy = d->errors.zero_copy;
     child.errors.stamps = d->errors.stamps;
-    if (const auto remote = host_.remote(*taken)) {
-      to_sockaddr(*remote, d->family, address, length);
-    }
+    to_sockaddr(remote, d->family, address, length);
     const int made = descriptors_.open(std::move(child));
     return made >= 0 ? made : -errno;
   }
@@ -461,6 +460,7 @@ class Adapter {
   void sleep(Duration how_long) {
     auto lock = clock_.lock();
     settings_.refresh(host_);
+    clock_.let_return(lock);
     clock_.pass_until(lock, clock_.now() + how_long);
   }
 
@@ -594,7 +594,7 @@ class Adapter {
         if (cut && sent == *end) ++end;
       } while (sent < bytes.size());
       // Before what has been written leaves.
-      if (!std::exchange(stamped, true)) d.errors.stamp(before);
+      if (sent > 0 && !std::exchange(stamped, true)) d.errors.stamp(before);
       return true;
     };
     if (d.nonblocking || (flags & MSG_DONTWAIT) != 0) {

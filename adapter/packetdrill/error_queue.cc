@@ -72,7 +72,7 @@ int ErrorQueue::set_stamps(std::uint32_t flags, TcpState state, const Progress& 
 
 void ErrorQueue::wrote(std::size_t bytes, bool uncopied, const Progress& before) {
   const std::uint64_t from = std::exchange(written_, written_ + bytes);
-  if (!uncopied) return;
+  if (!uncopied || bytes == 0) return;
   if (!std::exchange(copy_begun_, false)) {
     copies_.back().end = written_;
     return;

@@ -46,7 +46,8 @@ class ErrorQueue {
   // The call that wrote up to here is over.
   void stamp(const Progress& before);
   // Bytes [begin, begin + length) have left in `packet`.
-  void left(std::uint64_t begin, std::size_t length, std::span<const std::byte> packet, Instant now);
+  void left(std::uint64_t begin, std::size_t length, std::span<const std::byte> packet,
+            Instant now);
   // True if the queue has got something.
   bool look(const Progress& progress, Instant now);
   bool waits() const { return !copies_.empty() || !keys_.empty(); }
@@ -84,7 +85,7 @@ class ErrorQueue {
 
   std::uint64_t written_ = 0;
   std::uint32_t next_copy_ = 0;
-  bool copy_begun_ = false;  // and nothing was taken yet
+  bool copy_begun_ = false;     // and nothing was taken yet
   std::uint64_t key_base_ = 0;  // may be 2^64 - 1: the SYN counts
   std::deque<Copies> copies_;
   std::deque<Key> keys_;

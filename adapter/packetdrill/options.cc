@@ -12,7 +12,8 @@ namespace lastack::packetdrill {
 namespace {
 
 constexpr int kTcp = 6, kIp = 0, kIpv6 = 41;
-constexpr int kTcpInfo = 11, kTcpQuickAck = 12, kTcpCongestion = 13, kTcpCcInfo = 26, kTcpInq = 36;
+constexpr int kTcpInfo = 11, kTcpQuickAck = 12, kTcpCongestion = 13, kTcpCcInfo = 26, kTcpInq = 36,
+              kTcpFastOpenKey = 33;
 constexpr int kSoMemInfo = 55, kSoTimestamping = 37, kSoTimestampingNew = 65, kSoZeroCopy = 60;
 
 struct Known {
@@ -42,7 +43,9 @@ constexpr Known kKnown[] = {
     {kTcp, 10, Option::window_clamp},
     {kTcp, kTcpQuickAck, Option::quick_ack},
     {kTcp, 18, Option::user_timeout},
+    {kTcp, 23, Option::fast_open},
     {kTcp, 25, Option::not_sent_low},
+    {kTcp, 34, Option::fast_open_no_cookie},
     {kIp, 1, Option::traffic_class},
     {kIp, 2, Option::hop_limit},
     {kIp, 24, Option::bind_address_no_port},
@@ -140,7 +143,7 @@ LinuxTcpInfo linux_info(const ConnectionInfo& c) {
   t.backoff = c.backoff;
   t.options = static_cast<std::uint8_t>((c.timestamps ? 1 : 0) | (c.sack ? 2 : 0) |
                                         (c.window_scaling ? 4 : 0) | (c.ecn ? 8 : 0) |
-                                        (c.ecn_seen ? 16 : 0));
+                                        (c.ecn_seen ? 16 : 0) | (c.syn_data ? 32 : 0));
   t.wscale = static_cast<std::uint8_t>((c.send_scale & 15) | (c.receive_scale & 15) << 4);
   t.rto = c.rto;
   t.ato = c.ato;
@@ -234,6 +237,11 @@ int set_option(Host& host, Descriptor& socket, int level, int option, const void
     // One algorithm for all, by the setting.
     const std::string_view name(static_cast<const char*>(value), length);
     return name.substr(0, name.find('\0')) == congestion_control ? 0 : -ENOENT;
+  }
+  if (level == kTcp && option == kTcpFastOpenKey) {
+    const auto set = host.set_fast_open_key(
+        socket.socket, {static_cast<const std::byte*>(value), static_cast<std::size_t>(length)});
+    return set ? 0 : code(set.error());
   }
   if (Duration* timeout = timeout_of(socket, level, option)) {
     timeval t{};

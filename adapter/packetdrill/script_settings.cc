@@ -85,7 +85,12 @@ void ScriptSettings::read_sysctls(Host& host) {
   }
 }
 
-bool ScriptSettings::apply(Host& host, const std::string& name, const std::string& value) {
+bool ScriptSettings::apply(Host& host, const std::string& name, const std::string& given) {
+  // Linux takes numbers in other bases as C writes them.
+  std::string value = given;
+  if (value.size() > 2 && value[0] == '0' && (value[1] == 'x' || value[1] == 'X')) {
+    value = std::to_string(std::strtoul(value.c_str(), nullptr, 16));
+  }
   if (name == "tcp_congestion_control") congestion_control_ = value;
   // TCP makes super-segments all the same.
   const bool of_device = name == "gso_max_size";

@@ -53,6 +53,7 @@ bool VirtualClock::pass_to_next(Lock& lock, Instant limit) {
 Instant VirtualClock::tell(Lock& lock) {
   if (woken_ == std::this_thread::get_id()) {
     woken_ = {};
+    returns_ = true;
     has_asked_.notify_all();
     return now_;
   }
@@ -75,6 +76,13 @@ bool VirtualClock::wait(Lock& lock, std::function<bool()> attempt, Instant until
   waiting_ = &here;
   wake_.wait(lock, [&] { return here.over; });
   return here.succeeded;
+}
+
+void VirtualClock::let_return(Lock& lock) {
+  if (!std::exchange(returns_, false) || std::this_thread::get_id() != script_) return;
+  lock.unlock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  lock.lock();
 }
 
 void VirtualClock::settle(Lock& lock) {

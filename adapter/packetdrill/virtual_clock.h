@@ -40,6 +40,9 @@ class VirtualClock {
   bool wait(Lock& lock, std::function<bool()> attempt, Instant until = Instant::max());
   // Something has happened: lets a waiting thread go if it can, and waits for it to have asked for the time.
   void settle(Lock& lock);
+  // A call that has just come to its end in the other thread has yet to be looked at by packetdrill there, for which it
+  // takes a lock that the script's thread has whenever it does not sleep: so this sleeps, in real time.
+  void let_return(Lock& lock);
 
  private:
   struct Waiting {
@@ -62,6 +65,7 @@ class VirtualClock {
   std::thread::id script_ = std::this_thread::get_id();
   Waiting* waiting_ = nullptr;
   std::thread::id woken_{};  // has to ask for the time first
+  bool returns_ = false;     // it has
 };
 
 }  // namespace lastack::packetdrill

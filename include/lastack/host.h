@@ -164,6 +164,9 @@ enum class Option : std::uint8_t {
   urgent_inline,  // SO_OOBINLINE
   read_low,       // SO_RCVLOWAT, bytes
   hears_icmp,  // IP_RECVERR: an ICMP error is told at once, not only if the connection ends by time-out
+  // TCP_FASTOPEN (RFC 7413), of a listener: how many may begin with their SYN whose handshake is not over yet
+  fast_open,
+  fast_open_no_cookie,  // likewise, without cookies
 };
 
 enum class ShutdownHow : std::uint8_t { Read, Write, Both };
@@ -236,6 +239,7 @@ struct ConnectionInfo {
   std::uint32_t time_outs = 0, time_out_episodes = 0, time_outs_ms = 0;
   // Microseconds: with something to send; of these, for the peer's window, and for a send buffer too small.
   std::uint64_t busy = 0, window_limited = 0, buffer_limited = 0;
+  bool syn_data = false;  // what came with its SYN was taken (RFC 7413)
   // What ICMP has said of the path without ending the connection (RFC 9293, MUST-47); none: nothing.
   Err soft_error = Err::none;
 };
@@ -284,7 +288,8 @@ class Host {
   // in_progress once the SYN is on its way. On a connected socket is_connected, and so on, as POSIX.
   Outcome<void> connect(SocketId socket, const Endpoint& remote, Instant now);
   // too_many_files: they wait on, and that a socket was given back is no event of the listener.
-  Outcome<SocketId> accept(SocketId listener);
+  // `peer` is told whose it is, even if that has reset it meanwhile.
+  Outcome<SocketId> accept(SocketId listener, Endpoint* peer = nullptr);
   // 0 bytes: the end. would_block: nothing yet.
   Outcome<std::size_t> read(SocketId socket, std::span<std::byte> out, Instant now,
                             bool peek = false);
@@ -306,6 +311,8 @@ class Host {
   Outcome<void> destroy(const FourTuple& tuple, Instant now);
   Outcome<void> set_option(SocketId socket, Option option, int value, Instant now);
   Outcome<int> option(SocketId socket, Option option) const;
+  // TCP_FASTOPEN_KEY: a key of 16 bytes, or two of which the first makes cookies.
+  Outcome<void> set_fast_open_key(SocketId socket, std::span<const std::byte> keys);
   // SO_ERROR: what happened, told once.
   Outcome<Err> take_error(SocketId socket);
   Outcome<Endpoint> local(SocketId socket) const;

@@ -14,6 +14,9 @@ constexpr int IP_BIND_ADDRESS_NO_PORT = 24;
 #ifndef IP_LOCAL_PORT_RANGE
 constexpr int IP_LOCAL_PORT_RANGE = 51;
 #endif
+#ifndef TCP_FASTOPEN_NO_COOKIE
+constexpr int TCP_FASTOPEN_NO_COOKIE = 34;
+#endif
 
 struct SocketOption {
   int level = 0;
@@ -75,6 +78,10 @@ SocketOption number_of(Option option) {
       return {IPPROTO_IP, IP_TTL};
     case Option::hears_icmp:
       return {IPPROTO_IP, IP_RECVERR};
+    case Option::fast_open:
+      return {IPPROTO_TCP, TCP_FASTOPEN};
+    case Option::fast_open_no_cookie:
+      return {IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE};
   }
   return {SOL_SOCKET, 0x7ffe};  // none
 }

@@ -123,8 +123,8 @@ void Host::Impl::on_icmp_message(std::span<const std::byte> payload, const IpHea
   if (index == kNoConnection) return;
   Connection& c = connections[index];
   if (options.observer != nullptr) options.observer->received_icmp(now, c.tuple);
-  const bool attempt =
-      c.state == TcpState::SynReceived && c.listener != 0 && tcp.rules.icmp_soft_ends_opening;
+  const bool attempt = c.state == TcpState::SynReceived && c.listener != 0 && !c.fast_open &&
+                       tcp.rules.icmp_soft_ends_opening;
   if (!attempt) {
     on_icmp(c, context(), **error);
   } else if (!ends_attempt((*error)->kind, c.tuple.local.address.is_v4())) {
@@ -142,7 +142,8 @@ void Host::Impl::on_connection(ConnectionIndex index, const TcpSegment& segment,
                                const FourTuple& tuple) {
   Connection& c = connections[index];
   if (options.observer != nullptr) saw_segment(c.tuple, segment);
-  if (c.state == TcpState::SynReceived && c.listener != 0 && on_half_open(index, segment)) {
+  const bool half_open = c.fast_open || (c.state == TcpState::SynReceived && c.listener != 0);
+  if (half_open && on_half_open(index, segment)) {
     return;
   }
   if (on_segment(c, context(), segment) == Reply::Reset) reply_reset(segment, tuple);
@@ -265,6 +266,8 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     return;
   }
 
+  FastOpenAnswer fast;
+  if (!want_cookie) fast = try_fast_open(listener, segment, tuple);
   const ConnectionIndex index = connections.allocate();
   Connection& c = connections[index];
   c.options = connections[listener.socket].options;
@@ -303,13 +306,19 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
     if (const auto record = waits.reopen(tuple, now)) reopened.emplace(index, *record);
   }
   hold_as_child(index, listener);
-  begin_half_open(listener, index);
   connections.insert(index);
   c.hashed = true;
+  if (fast.begins) {
+    begin_fast_open(listener, index, segment);
+    send_syn(c, x, false, fast.cookie);
+    settle(index);
+    return;
+  }
+  begin_half_open(listener, index);
   c.snd_nxt = c.iss + 1;
   c.sent.push_back({c.iss, 1, now, 1, SentSegment::kSyn});
   c.packets_out = 1;
-  send_syn(c, x, false);
+  send_syn(c, x, false, fast.cookie);
   arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
   settle(index);
 }
@@ -318,7 +327,7 @@ void Host::Impl::on_listener(Listener& listener, std::uint32_t number, const Tcp
 bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment) {
   Connection& c = connections[index];
   Listener* listener = listener_at(c.listener);
-  if (listener == nullptr) return false;
+  if (listener == nullptr && !c.fast_open) return false;
   TcpContext& x = context();
   const auto& stamps = segment.options.timestamps;
   const bool paws = c.timestamps && stamps && c.ts_recent != 0 &&
@@ -340,12 +349,12 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment) 
   if (flags == tcp_flag::kSyn && segment.seq == c.irs && !paws) {
     if (answer_is_due()) {
       send_syn(c, x, true);
-      arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
+      if (!c.fast_open) arm_send_timer(c, x, SendTimer::Retransmit, c.rtt.rto);
     }
     settle(index);
     return true;
   }
-  if (segment.ack_flag() && segment.ack != c.snd_nxt && !segment.rst()) {
+  if (segment.ack_flag() && segment.ack != c.snd_nxt && !segment.rst() && !c.fast_open) {
     reply_reset(segment, c.tuple);
     return true;
   }
@@ -374,11 +383,22 @@ bool Host::Impl::on_half_open(ConnectionIndex index, const TcpSegment& segment) 
     // Back to LISTEN (MUST-11). RFC 793: a SYN in the window is an error, and here nothing is lost yet.
     ++counters.EmbryonicRsts;
     reply_reset(segment, c.tuple);
-    finish(c, x, TcpError::None);
+    if (!c.fast_open) {
+      finish(c, x, TcpError::None);
+    } else if (segment.rst()) {
+      // Who was not accepted yet leaves nothing behind (Linux: reqsk_fastopen_remove).
+      Listener* const from = listener_for(c.tuple.local, c.tuple);
+      if (from != nullptr && c.user != 0) {
+        from->fast_open_resets.push_back(now + 60s);
+      }
+      c.fast_open = false;
+      finish(c, x, TcpError::Reset);
+    }
     settle(index);
     return true;
   }
   if (!segment.ack_flag()) return true;
+  if (c.fast_open) return false;  // it has been accepted long since
   if (c.retransmits < c.options.defer_accept && segment.payload.empty() && !segment.fin()) {
     c.ack_deferred = true;
     return true;  // the user wants data, not just a handshake

@@ -30,6 +30,12 @@ Host::Impl::Impl(HostOptions chosen)
   tcp.window_scaling = profile.window_scaling;
   tcp.sack = profile.sack;
   challenges.random = random.next();
+  const auto of_cookies = [&](std::uint64_t number) {
+    SecretHash hash(cookie_key);
+    hash.add(number);
+    return hash.finish();
+  };
+  fast_open.keys.first = {of_cookies(0), of_cookies(1)};
   resolve_settings();
 }
 
@@ -106,6 +112,7 @@ void Host::Impl::release_socket(std::uint32_t index) {
   socket.open = false;
   socket.connection = kNoConnection;
   if (++socket.generation == 0) socket.generation = 1;
+  if (!fast_open.sockets.empty()) fast_open.sockets.erase(index);
   free_sockets.push_back(index);
   --open_sockets;
 }

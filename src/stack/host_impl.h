@@ -12,6 +12,7 @@
 
 #include "lastack/host.h"
 #include "stack/connection_table.h"
+#include "stack/fast_open.h"
 #include "stack/listener.h"
 #include "stack/port_use.h"
 #include "stack/secret_hash.h"
@@ -41,8 +42,9 @@ inline Err take(Connection& c) {
   c.error = TcpError::None;
   return error;
 }
+// A connection of Fast Open is open to its user before it is to the peer.
 inline bool opening(const Connection& c) {
-  return c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
+  return c.state == TcpState::SynSent || (c.state == TcpState::SynReceived && !c.fast_open);
 }
 
 // What a SocketId names.
@@ -109,6 +111,7 @@ class Host::Impl final : public TimeWaitObserver {
   bool memory_pressure = false;
   static constexpr std::uint64_t kPage = 4096;
   std::optional<Instant> last_cookie;
+  FastOpen fast_open;
   Instant now{};
   Duration msl{};
   std::uint16_t last_segment_size = 0;
@@ -257,6 +260,15 @@ class Host::Impl final : public TimeWaitObserver {
   // SYN_RECEIVED after a passive open: the rules of Linux's request sockets. Whether the segment was dealt
   // with.
   bool on_half_open(ConnectionIndex index, const TcpSegment& segment);
+  // Fast Open (RFC 7413; Linux: tcp_try_fastopen). What the SYN,ACK has to say of it, and whether the connection begins
+  // with the SYN.
+  struct FastOpenAnswer {
+    bool begins = false;
+    std::optional<FastOpenCookie> cookie;
+  };
+  FastOpenAnswer try_fast_open(Listener& listener, const TcpSegment& syn, const FourTuple& tuple);
+  void begin_fast_open(Listener& listener, ConnectionIndex index, const TcpSegment& syn);
+  std::size_t fast_open_waiting(Listener& listener);
   void hold_as_child(ConnectionIndex index, const Listener& listener);
   // Nothing: a cookie of ours, and no room for what it stands for. kNoConnection: none of ours.
   std::optional<ConnectionIndex> accept_cookie(Listener& listener, std::uint32_t number,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lastack/four_tuple.h"
+#include "lastack/time.h"
 #include "stack/connection_table.h"
 
 namespace lastack {
@@ -31,6 +32,9 @@ struct Listener {
   std::uint32_t first_half_open = 0;
   std::deque<ConnectionIndex> ready;
   std::uint64_t overflows = 0;
+  // Of Fast Open: who has not confirmed the SYN,ACK, and until when a RST in place of that counts.
+  std::vector<ConnectionIndex> fast_open;
+  std::deque<Instant> fast_open_resets;
 
   // Linux counts one more than the backlog (linux: sk_acceptq_is_full).
   bool accept_queue_full() const { return ready.size() > backlog; }

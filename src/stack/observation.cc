@@ -213,6 +213,7 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   i.window_limited = waited(Waiting::Window);
   i.buffer_limited = waited(Waiting::Buffer);
   i.busy = waited(Waiting::Path) + i.window_limited + i.buffer_limited;
+  i.syn_data = c.syn_data;
   i.soft_error = err_of(c.soft_error);
   return i;
 }

@@ -95,6 +95,7 @@ constexpr OwnSetting kOwn[] = {
     {"tcp_min_snd_mss", &TcpSettings::min_snd_mss},
     {"tcp_notsent_lowat", &TcpSettings::notsent_lowat},
     {"tcp_ecn", &TcpSettings::ecn},
+    {"tcp_fastopen", &TcpSettings::fast_open},
     {"tcp_moderate_rcvbuf", &TcpSettings::moderate_rcvbuf},
     {"tcp_shrink_window", &TcpSettings::shrink_window},
     {"tcp_comp_sack_nr", &TcpSettings::comp_sack_nr},
@@ -191,6 +192,16 @@ Result<void> Host::Impl::set(std::string_view name, std::string_view value) {
     }
     tcp.congestion_control =
         value == "cubic" ? CongestionControl::Cubic : CongestionControl::NewReno;
+    return {};
+  }
+  if (name == "tcp_fastopen_key") {
+    const auto keys = FastOpenKeys::parse(value);
+    if (!keys) {
+      return refused(
+          "tcp_fastopen_key takes a key as four hexadecimal words with hyphens between, and with a "
+          "comma before it a second one");
+    }
+    fast_open.keys = *keys;
     return {};
   }
   if (name == "tcp_mem") {

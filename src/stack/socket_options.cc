@@ -42,7 +42,7 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
   Connection& c = h.connections[socket->connection];
   UserOptions& o = c.options;
   const bool on = value != 0;
-  if (option > Option::hears_icmp) return unexpected(Err::unknown_option);
+  if (option > Option::fast_open_no_cookie) return unexpected(Err::unknown_option);
   const auto within = [&](int least, int most) { return value >= least && value <= most; };
   switch (option) {
     case Option::reuse_address:
@@ -162,6 +162,23 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
       if (c.user != 0) h.announce_user_of(c);
       break;
     }
+    case Option::fast_open: {
+      if (value < 0 || (c.state != TcpState::Closed && c.state != TcpState::Listen)) {
+        return unexpected(Err::invalid);
+      }
+      const auto most = static_cast<std::uint32_t>(
+          std::clamp<std::int64_t>(h.settings.somaxconn.value_or(4096), 0, 1 << 20));
+      h.fast_open.sockets[h.index_of(socket)].queue =
+          std::min(static_cast<std::uint32_t>(value), most);
+      break;
+    }
+    case Option::fast_open_no_cookie:
+      if (!within(0, 1)) return unexpected(Err::invalid);
+      if (c.state != TcpState::Closed && c.state != TcpState::Listen) {
+        return unexpected(Err::invalid);
+      }
+      o.fast_open_no_cookie = on;
+      break;
     case Option::hop_limit:
       if (value != -1 && !within(1, 255)) return unexpected(Err::invalid);
       o.hop_limit = value == -1 ? 64 : static_cast<std::uint8_t>(value);
@@ -177,6 +194,16 @@ Outcome<void> Host::set_option(SocketId id, Option option, int value, Instant at
     if (c.ack_now) send_ack(c, x);
     h.settle(socket->connection);
   }
+  return {};
+}
+
+Outcome<void> Host::set_fast_open_key(SocketId id, std::span<const std::byte> bytes) {
+  Impl& h = *impl_;
+  Socket* socket = h.find(id);
+  if (socket == nullptr) return unexpected(Err::bad_descriptor);
+  const auto keys = FastOpenKeys::of(bytes);
+  if (!keys) return unexpected(Err::invalid);
+  h.fast_open.sockets[h.index_of(socket)].keys = keys;
   return {};
 }
 
@@ -248,6 +275,12 @@ Outcome<int> Host::option(SocketId id, Option option) const {
       return o.hears_icmp;
     case Option::read_low:
       return static_cast<int>(o.read_low);
+    case Option::fast_open: {
+      const auto found = h.fast_open.sockets.find(h.index_of(socket));
+      return found == h.fast_open.sockets.end() ? 0 : static_cast<int>(found->second.queue);
+    }
+    case Option::fast_open_no_cookie:
+      return o.fast_open_no_cookie;
     case Option::hop_limit:
       return o.hop_limit;
   }

@@ -223,6 +223,11 @@ Outcome<void> Host::listen(SocketId id, int backlog) {
   listener->v4 = !socket->v6;
   listener->v6_only = c.options.v6_only;
   listener->backlog = length;
+  if ((h.tcp.fast_open & fast_open_bit::kAllListeners) != 0 &&
+      (h.tcp.fast_open & fast_open_bit::kServer) != 0) {
+    FastOpen::OfSocket& fast = h.fast_open.sockets[h.index_of(socket)];
+    if (fast.queue == 0) fast.queue = length;
+  }
   socket->listener = h.add_listener(std::move(listener));
   h.saw_call(c, SeenCall::Listen);
   h.saw_state(c.tuple, TcpState::Closed, TcpState::Listen);
@@ -339,7 +344,7 @@ Outcome<void> Host::connect(SocketId id, const Endpoint& remote, Instant at) {
   return unexpected(Err::in_progress);
 }
 
-Outcome<SocketId> Host::accept(SocketId id) {
+Outcome<SocketId> Host::accept(SocketId id, Endpoint* peer) {
   Impl& h = *impl_;
   Socket* socket = h.find(id);
   if (socket == nullptr) return unexpected(Err::bad_descriptor);
@@ -357,6 +362,7 @@ Outcome<SocketId> Host::accept(SocketId id) {
   child.was_connected = true;
   Connection& c = h.connections[index];
   h.saw_call(c, SeenCall::Accept);
+  if (peer != nullptr) *peer = c.tuple.remote;
   c.user = *fresh + 1;
   c.in_accept_queue = false;
   c.listener = 0;

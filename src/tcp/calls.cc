@@ -319,7 +319,7 @@ void options_changed(Connection& c, TcpContext& x, bool let_go) {
 void on_icmp(Connection& c, TcpContext& x, const IcmpError& error) {
   if (error.kind == IcmpKind::SourceQuench) return;  // MUST-55
   // A forger has to guess a number that is on its way (RFC 5927).
-  if (!(error.seq >= c.snd_una && error.seq <= c.snd_nxt)) {
+  if (!(error.seq >= (c.fast_open ? c.iss : c.snd_una) && error.seq <= c.snd_nxt)) {
     ++x.counters.OutOfWindowIcmps;
     return;
   }
@@ -329,7 +329,9 @@ void on_icmp(Connection& c, TcpContext& x, const IcmpError& error) {
     return;
   }
   const TcpError what = error_of(error.kind);
-  const bool opening = c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
+  // Who has a connection of Fast Open already has one like any other (Linux: tcp_v4_err).
+  const bool opening = c.state == TcpState::SynSent ||
+                       (c.state == TcpState::SynReceived && !(c.fast_open && c.user != 0));
   const bool hard =
       error.kind == IcmpKind::ProtocolUnreachable || error.kind == IcmpKind::PortUnreachable;
   const TcpRules& rules = x.settings.rules;

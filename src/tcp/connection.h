@@ -174,9 +174,10 @@ struct UserOptions {
   bool reuse_port = false;
   bool v6_only = false;
   bool bind_no_port = false;
-  std::uint8_t defer_accept = 0;  // time-outs of the SYN,ACK that data is waited for
-  bool hears_icmp = false;        // IP_RECVERR
-  std::uint32_t port_range = 0;   // high << 16 | low
+  std::uint8_t defer_accept = 0;     // time-outs of the SYN,ACK that data is waited for
+  bool hears_icmp = false;           // IP_RECVERR
+  bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE
+  std::uint32_t port_range = 0;      // high << 16 | low
 };
 
 // The transmission control block of RFC 9293, 3.3.1: numbers and nothing else, so that it can be copied as it
@@ -334,6 +335,10 @@ struct ControlBlock {
 
   UserOptions options;
   bool orphan = false;  // the user has closed it
+  // Fast Open (RFC 7413): accepted, while the SYN,ACK waits for its ACK; and data of a SYN has been taken.
+  bool fast_open = false;
+  bool syn_data = false;
+  Instant syn_ack_sent{};  // the first of them
   bool read_shutdown = false;
   bool error_queued =
       false;  // an ICMP error of the opening, where nobody reads (Linux: tcp_v4_err)

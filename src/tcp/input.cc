@@ -329,7 +329,7 @@ bool comes_too_late(const Connection& c, const TcpContext& x, const TcpSegment& 
 AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   const bool opening = c.state == TcpState::SynReceived;
   // When two SYNs have crossed any ACK will do that is not wrong (Linux: tcp_rcv_state_process).
-  const bool crossed = opening && c.origin == TcpState::SynSent;
+  const bool crossed = opening && (c.origin == TcpState::SynSent || c.fast_open);
   if (opening &&
       !((crossed ? segment.ack >= c.snd_una : segment.ack > c.iss) && segment.ack <= c.snd_nxt)) {
     return AckStep::Reset;
@@ -338,7 +338,7 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
   // expected next in all but that (Linux: tcp_ack, and the fast path of tcp_rcv_established).
   const bool in_place = segment.ack >= c.snd_una || is_predicted(c, segment);
   if (in_place && segment.ack <= c.snd_nxt) update_ts_recent(c, x, segment);
-  if (opening) {
+  if (opening || c.fast_open) {
     c.snd_wnd = std::uint32_t{segment.window} << c.snd_wscale;
     c.snd_wl1 = segment.seq;
     // The window of a SYN is no measure of the peer (Linux: tcp_create_openreq_child).
@@ -361,13 +361,21 @@ AckStep on_ack(Connection& c, TcpContext& x, const TcpSegment& segment) {
 
   switch (c.state) {
     case TcpState::SynReceived:
-      establish(c, x);
+      if (c.fast_open) {
+        confirm_fast(c, x);
+      } else {
+        // Where two SYNs have crossed, ours has been told of twice (Linux: tcp_rcv_state_process counts it, and so does
+        // what took it off the queue).
+        if (crossed) ++c.delivered;
+        establish(c, x);
+      }
       if (c.fin_queued) {
         set_state(c, x, TcpState::FinWait1);
         push(c, x);
       }
       break;
     case TcpState::FinWait1:
+      if (c.fast_open) confirm_fast(c, x);
       if (!fin_acked(c)) break;
       set_state(c, x, TcpState::FinWait2);
       stop_send_timer(c);

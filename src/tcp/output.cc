@@ -255,7 +255,7 @@ enum class Push { Usual, One, LossProbe, WindowProbe };
 
 // Whether there is data left that nothing on its way will let go: the window probe has to.
 bool push_data(Connection& c, TcpContext& x, Push how) {
-  if (c.state == TcpState::SynSent || c.state == TcpState::SynReceived ||
+  if (c.state == TcpState::SynSent || (c.state == TcpState::SynReceived && !c.fast_open) ||
       c.state == TcpState::Closed || c.state == TcpState::Listen) {
     return false;
   }
@@ -483,11 +483,13 @@ void send_probe(Connection& c, TcpContext& x) {
   note_ack_sent(c);
 }
 
-void send_syn(Connection& c, TcpContext& x, bool again) {
+void send_syn(Connection& c, TcpContext& x, bool again,
+              const std::optional<FastOpenCookie>& cookie) {
   TcpSegment segment;
   segment.seq = c.iss;
   segment.flags = tcp_flag::kSyn;
-  const bool answer = c.state == TcpState::SynReceived;
+  segment.options.fast_open = cookie;
+  const bool answer = c.state == TcpState::SynReceived || c.fast_open;
   if (answer) {
     segment.flags |= tcp_flag::kAck;
     segment.ack = c.rcv_nxt;

@@ -49,7 +49,8 @@ void send_reset(Connection& c, TcpContext& x);
 // A segment that the peer has seen already and must answer: for a zero window, or to keep alive.
 void send_probe(Connection& c, TcpContext& x);
 // SYN or SYN,ACK; the first time or again.
-void send_syn(Connection& c, TcpContext& x, bool again);
+void send_syn(Connection& c, TcpContext& x, bool again,
+              const std::optional<FastOpenCookie>& cookie = {});
 
 // Sends an unacknowledged segment again, at most `most` packets of it (it is split there). False when the
 // peer's window leaves no room for any of it.

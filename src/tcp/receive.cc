@@ -144,7 +144,15 @@ void measure(Connection& c, const TcpSegment& segment) {
 // RFC 3168, 6.1.3: a mark is told in every ACK until the sender says that it has heard (Linux:
 // tcp_ecn_check_ce, tcp_ecn_accept_cwr).
 void note_marks(Connection& c, const TcpSegment& segment) {
-  if (!c.ecn) return;
+  if (!c.ecn) {
+    // Nobody is told of a mark, but what is not marked among what is looks as odd as below.
+    if (segment.ecn != ecn::kNotCapable) {
+      c.peer_marks = true;
+    } else if (c.peer_marks) {
+      quick_acks(c, 2);
+    }
+    return;
+  }
   if (segment.has(tcp_flag::kCwr)) {
     c.congestion_seen = false;
     c.ack_now = true;
@@ -350,6 +358,19 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     c.fin_at.reset();
     receive_fin(c, x);
   }
+}
+
+// Linux: tcp_fastopen_add_skb. It is no measure of how the peer sends.
+void take_syn_data(Connection& c, const TcpSegment& syn) {
+  if (syn.payload.empty()) return;
+  c.receive_buffer.write(syn.payload);
+  c.rcv_nxt += static_cast<std::uint32_t>(syn.payload.size());
+  c.rcv_wup = c.rcv_nxt;
+  hold_packet(c, syn, c.rcv_nxt);
+  c.bytes_received += syn.payload.size();
+  ++c.data_segments_in;
+  c.syn_data = true;
+  c.news |= news::kReadable | news::kBuffers;
 }
 
 // Beyond a gap the first few ACKs tell the sender of the loss, and those that follow may be one for many (Linux:

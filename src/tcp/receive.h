@@ -10,6 +10,8 @@ namespace lastack {
 // Takes data and FIN of an acceptable segment. Acknowledges when that is due.
 void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment);
 // After a segment that may have brought something: an ACK now, or later.
+// What comes with a SYN that is taken at once (RFC 7413).
+void take_syn_data(Connection& c, const TcpSegment& syn);
 void acknowledge_news(Connection& c, TcpContext& x);
 inline void acknowledge(Connection& c, TcpContext& x) {
   if (c.ack_wanted || c.ack_now) acknowledge_news(c, x);

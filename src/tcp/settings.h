@@ -84,6 +84,9 @@ struct TcpSettings {
   CongestionControl congestion_control = CongestionControl::Cubic;
   int ecn = 2;  // tcp_ecn: 0 never, 1 asks for it and accepts it, 2 only accepts it
 
+  // tcp_fastopen (RFC 7413), as bits: 2 accepts it, 0x200 without a cookie, 0x400 without TCP_FASTOPEN.
+  int fast_open = 1;
+
   // The longest super-segment that the device takes, bytes with headers; 0: none longer than the MSS.
   std::uint32_t gso_max_size = 0;
 };

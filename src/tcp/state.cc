@@ -41,6 +41,7 @@ void finish(Connection& c, TcpContext& x, TcpError error, By by) {
   c.gaps.reset();
   c.held_beyond.reset();
   c.packets_out = c.sacked_out = c.lost_out = c.retrans_out = 0;
+  c.backoff = 0;  // with what waited (Linux: tcp_write_queue_purge)
   c.snd_nxt = c.write_seq;
   c.news |= news::kClosed | news::kReadable | news::kWritable;
 }
@@ -51,9 +52,17 @@ void abort_connection(Connection& c, TcpContext& x, TcpError error, By by) {
   finish(c, x, error, by);
 }
 
-void establish(Connection& c, TcpContext& x) {
-  set_state(c, x, TcpState::Established);
-  c.news |= news::kConnected | news::kWritable;
+namespace {
+
+void expect_silence(Connection& c, TcpContext& x) {
+  if (c.options.keepalive) {
+    arm_keepalive(c, x,
+                  std::chrono::seconds(c.options.keep_idle.value_or(x.settings.keepalive_time)));
+  }
+}
+
+// Data may go to and fro.
+void start_transfer(Connection& c, TcpContext& x) {
   c.congestion.cwnd = std::max<std::uint32_t>(x.settings.initial_cwnd, 1);
   if (c.total_retrans > 0 && c.rtt.smoothed == Duration::zero()) {
     // RFC 6298, 5.7; RFC 5681, 3.1: a SYN that had to be repeated says little good of the path.
@@ -65,7 +74,7 @@ void establish(Connection& c, TcpContext& x) {
   c.last_received = x.now;  // what tcpi_last_data_recv counts from (Linux: tcp_finish_connect)
   c.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(
       88, std::min<std::uint32_t>({c.announced, send_mss(c), c.rcv_wnd / 2, 536})));
-  c.backoff = 0;
+  if (c.origin != TcpState::SynSent) c.backoff = 0;  // else until there is a round trip to measure
   c.retransmits = 0;
   start_receive_window(c, x);
   c.last_sent = x.now;
@@ -74,10 +83,43 @@ void establish(Connection& c, TcpContext& x) {
     ++c.segments_in;     // and the SYN counts
   }
   c.trim_timer = x.now + 1s;  // if nothing follows it may sleep
-  if (c.options.keepalive) {
-    arm_keepalive(c, x,
-                  std::chrono::seconds(c.options.keep_idle.value_or(x.settings.keepalive_time)));
+}
+
+}  // namespace
+
+void establish(Connection& c, TcpContext& x) {
+  set_state(c, x, TcpState::Established);
+  c.news |= news::kConnected | news::kWritable;
+  start_transfer(c, x);
+  expect_silence(c, x);
+}
+
+void open_fast(Connection& c, TcpContext& x, const TcpSegment& syn) {
+  c.fast_open = true;
+  c.syn_ack_sent = x.now;
+  c.snd_una = c.snd_nxt = c.write_seq;
+  c.news |= news::kWritable;
+  start_transfer(c, x);
+  take_syn_data(c, syn);
+  arm_send_timer(c, x, SendTimer::Retransmit, kInitialRto);
+}
+
+// Linux: tcp_rcv_synrecv_state_fastopen, tcp_synack_rtt_meas.
+void confirm_fast(Connection& c, TcpContext& x) {
+  c.fast_open = false;
+  ++c.delivered;
+  if (c.rtt.smoothed == Duration::zero() && c.retransmits == 0) {
+    add_rtt_sample(c, x.now, x.now - c.syn_ack_sent);
+    set_rto(c);
   }
+  c.retransmits = 0;
+  c.retrans_stamp = 0;
+  rearm_retransmit(c, x);
+  if (c.state == TcpState::SynReceived) {
+    set_state(c, x, TcpState::Established);
+    c.news |= news::kConnected | news::kWritable;
+  }
+  expect_silence(c, x);
 }
 
 void enter_time_wait(Connection& c, TcpContext& x) {

@@ -15,6 +15,11 @@ void finish(Connection& c, TcpContext& x, TcpError error, By by = By::Event);
 void abort_connection(Connection& c, TcpContext& x, TcpError error, By by = By::Event);
 // ESTABLISHED, from either side.
 void establish(Connection& c, TcpContext& x);
+// Fast Open (RFC 7413), of the side that accepts: what comes with the SYN is taken, and data may be sent, before the
+// handshake is over. The caller sends the SYN,ACK.
+void open_fast(Connection& c, TcpContext& x, const TcpSegment& syn);
+// The SYN,ACK has been acknowledged.
+void confirm_fast(Connection& c, TcpContext& x);
 // FIN_WAIT_2 and TIME_WAIT are kept by the stack as small records (linux-facts 3, 4).
 void enter_time_wait(Connection& c, TcpContext& x);
 // The user has gone while the connection is in FIN_WAIT_2: how long it may wait (linux-facts 6, 7).

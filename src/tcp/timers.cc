@@ -75,7 +75,26 @@ bool out_of_retries(Connection& c, TcpContext& x) {
   return timed_out(c, x, retries, user);
 }
 
+// Before the SYN,ACK is acknowledged nothing else is sent again (Linux: tcp_fastopen_synack_timer).
+void on_fast_open_timer(Connection& c, TcpContext& x) {
+  if (c.retransmits >= c.options.syn_count.value_or(x.settings.synack_retries) + 1) {
+    give_up(c, x);
+    return;
+  }
+  if (c.retransmits == 1 && !c.sent.empty()) enter_loss(c, x);
+  send_syn(c, x, true);
+  if (c.retransmits < 255) ++c.retransmits;
+  if (c.retrans_stamp == 0) c.retrans_stamp = stamp_of(x.now);
+  arm_send_timer(
+      c, x, SendTimer::Retransmit,
+      std::min<Duration>(kInitialRto * (1 << std::min<int>(c.retransmits, 16)), kMostRto));
+}
+
 void on_retransmit_timer(Connection& c, TcpContext& x) {
+  if (c.fast_open) {
+    on_fast_open_timer(c, x);
+    return;
+  }
   if (c.sent.empty()) return;
   const bool opening = c.state == TcpState::SynSent || c.state == TcpState::SynReceived;
   if (c.snd_wnd == 0 && !c.orphan && !opening) {
@@ -321,6 +340,7 @@ void arm_send_timer(Connection& c, TcpContext& x, SendTimer what, Duration after
 }
 
 void rearm_retransmit(Connection& c, TcpContext& x) {
+  if (c.fast_open) return;  // the timer is the SYN,ACK's
   if (c.packets_out == 0) {
     stop_send_timer(c);
     return;
@@ -351,7 +371,7 @@ bool schedule_loss_probe(Connection& c, TcpContext& x, bool advancing_rto) {
       (c.ca != CongestionState::Open && c.ca != CongestionState::CwndReduced)) {
     return false;
   }
-  if (c.state == TcpState::SynSent || c.state == TcpState::SynReceived) return false;
+  if (c.state == TcpState::SynSent || c.state == TcpState::SynReceived || c.fast_open) return false;
   Duration after = kInitialRto;
   if (c.rtt.smoothed != Duration::zero()) {
     // A lone segment's ACK may be delayed.

@@ -1,5 +1,5 @@
-// SipHash-1-3 (Aumasson and Bernstein) over whole 64-bit words: the keyed hash of what a stranger sees and
-// must not foresee. The key is an argument; whoever starts a
+// SipHash (Aumasson and Bernstein) over whole 64-bit words, with one round for each and three at the end or, where others
+// compute the same, two and four: the keyed hash of what a stranger sees and must not foresee. The key is an argument; whoever starts a
 // host draws it once.
 #pragma once
 
@@ -14,18 +14,19 @@ struct SipKey {
   std::uint64_t k1 = 0;
 };
 
-class SipHash {
+template <int kForEach, int kAtEnd>
+class SipHashOf {
  public:
-  constexpr explicit SipHash(const SipKey& key)
+  constexpr explicit SipHashOf(const SipKey& key)
       : v0_(key.k0 ^ 0x736f6d6570736575),
         v1_(key.k1 ^ 0x646f72616e646f6d),
         v2_(key.k0 ^ 0x6c7967656e657261),
         v3_(key.k1 ^ 0x7465646279746573) {}
 
   // Eight bytes of the message, the first of them lowest.
-  constexpr SipHash& add(std::uint64_t word) {
+  constexpr SipHashOf& add(std::uint64_t word) {
     v3_ ^= word;
-    round();
+    for (int i = 0; i < kForEach; ++i) round();
     v0_ ^= word;
     length_ += 8;
     return *this;
@@ -34,9 +35,7 @@ class SipHash {
   constexpr std::uint64_t finish(std::uint64_t rest = 0, unsigned bytes = 0) {
     add(rest | (length_ + bytes) << 56);
     v2_ ^= 0xff;
-    round();
-    round();
-    round();
+    for (int i = 0; i < kAtEnd; ++i) round();
     return v0_ ^ v1_ ^ v2_ ^ v3_;
   }
 
@@ -57,5 +56,7 @@ class SipHash {
   std::uint64_t v0_, v1_, v2_, v3_;
   std::uint64_t length_ = 0;
 };
+
+using SipHash = SipHashOf<1, 3>;
 
 }  // namespace lastack

@@ -21,11 +21,24 @@ enum OptionKind : std::uint8_t {
   kSackPermitted = 4,
   kSack = 5,
   kTimestamps = 8,
+  kFastOpen = 34,
+  kExperiment = 254,
 };
 constexpr std::size_t kTimestampsLength = 10;
 constexpr std::uint32_t kTimestampsWithSack = 0x0402080a;  // SACK-permitted in place of the NOPs
 constexpr std::uint32_t kNopWindowScale = 0x01030300;      // and the shift
+constexpr std::uint16_t kFastOpenExperiment = 0xf989;
 constexpr std::size_t kAlignedTimestamps = kPlainTcpHeader - kTcpHeaderLength;
+
+// Linux: tcp_parse_fastopen_option. What cannot be a cookie counts as none.
+void take_cookie(const std::byte* value, std::size_t length, bool experimental, TcpOptions& out) {
+  if (length % 2 != 0 || length > FastOpenCookie::kMost) return;
+  if (length != 0 && length < FastOpenCookie::kLeast) return;
+  FastOpenCookie& cookie = out.fast_open.emplace();
+  cookie.length = static_cast<std::uint8_t>(length);
+  cookie.experimental = experimental;
+  std::copy_n(value, length, cookie.bytes.begin());
+}
 
 // An option whose length cannot be ends the list, and the segment counts without what follows (MUST-7).
 void parse_options(std::span<const std::byte> bytes, TcpOptions& out) {
@@ -78,6 +91,14 @@ void parse_options(std::span<const std::byte> bytes, TcpOptions& out) {
         if (length == kTimestampsLength)
           out.timestamps = Timestamps{load32(value), load32(value + 4)};
         break;
+      case kFastOpen:
+        take_cookie(value, length - 2, false, out);
+        break;
+      case kExperiment:
+        if (length >= 4 && load16(value) == kFastOpenExperiment) {
+          take_cookie(value + 2, length - 4, true, out);
+        }
+        break;
       default:
         break;  // MUST-6
     }
@@ -91,6 +112,10 @@ std::size_t sack_blocks_that_fit(const TcpOptions& options, std::size_t others) 
   return std::min<std::size_t>(options.sack_count, (kMostTcpOptions - others - 4) / 8);
 }
 
+std::size_t padded_length(const FastOpenCookie& cookie) {
+  return ((cookie.experimental ? 4U : 2U) + cookie.length + 3U) & ~3U;
+}
+
 std::size_t length_without_sack(const TcpOptions& options) {
   std::size_t length = 0;
   if (options.mss) length += 4;
@@ -100,6 +125,7 @@ std::size_t length_without_sack(const TcpOptions& options) {
     length += 4;
   }
   if (options.window_scale) length += 4;
+  if (options.fast_open) length += padded_length(*options.fast_open);
   return length;
 }
 
@@ -188,6 +214,20 @@ void write_tcp_header(std::byte* out, const TcpSegment& segment) {
       store32(at + 4, options.sack[i].right.value());
     }
   }
+  if (options.fast_open) {
+    const FastOpenCookie& cookie = *options.fast_open;
+    std::byte* const end = at + padded_length(cookie);
+    const unsigned bytes = (cookie.experimental ? 4U : 2U) + cookie.length;
+    const std::uint8_t kind = cookie.experimental ? kExperiment : kFastOpen;
+    store16(at, static_cast<std::uint16_t>(unsigned{kind} << 8 | bytes));
+    at += 2;
+    if (cookie.experimental) {
+      store16(at, kFastOpenExperiment);
+      at += 2;
+    }
+    at = std::copy_n(cookie.bytes.begin(), cookie.length, at);
+    std::fill(at, end, std::byte{kNop});
+  }
 }
 
 void write_tcp_checksum(std::span<std::byte> header_and_payload, const IpAddress& source,
@@ -210,7 +250,8 @@ void write_tcp(std::byte* out, const TcpSegment& segment, std::size_t payload_le
   const std::uint64_t third = std::uint64_t{segment.urgent} << 32;
   const auto& stamps = options.timestamps;
   const int others = (options.mss ? 1 : 0) + (options.window_scale ? 1 : 0) +
-                     (options.sack_permitted ? 1 : 0) + (options.sack_count > 0 ? 1 : 0);
+                     (options.sack_permitted ? 1 : 0) + (options.sack_count > 0 ? 1 : 0) +
+                     (options.fast_open ? 4 : 0);
   if (others == 0 && !stamps) {
     store_tcp_words<3>(out, {first, second, third}, length, pseudo_header.sum(), payload_length,
                        with_checksum);

@@ -2,6 +2,7 @@
 // (RFC 2018). What is unknown is skipped (MUST-6); an option that lies about its length ends the list (MUST-7).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +44,20 @@ struct Timestamps {
   friend constexpr bool operator==(const Timestamps&, const Timestamps&) = default;
 };
 
+// Fast Open (RFC 7413): a cookie, or with no bytes the request for one.
+struct FastOpenCookie {
+  static constexpr std::size_t kLeast = 4, kMost = 16;
+  std::uint8_t length = 0;
+  bool experimental =
+      false;  // in the option of experiments (RFC 6994), as before there was an own one
+  std::array<std::byte, kMost> bytes{};
+
+  friend bool operator==(const FastOpenCookie& a, const FastOpenCookie& b) {
+    return a.length == b.length &&
+           std::equal(a.bytes.begin(), a.bytes.begin() + a.length, b.bytes.begin());
+  }
+};
+
 struct TcpOptions {
   static constexpr std::size_t kMostSackBlocks = 4;
 
@@ -51,6 +66,7 @@ struct TcpOptions {
       window_scale;  // as on the wire; above 14 counts as 14 (RFC 7323, 2.3)
   bool sack_permitted = false;
   std::optional<Timestamps> timestamps;
+  std::optional<FastOpenCookie> fast_open;
   std::uint8_t sack_count = 0;
   std::array<SackBlock, kMostSackBlocks> sack;
 

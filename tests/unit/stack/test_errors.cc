@@ -132,7 +132,7 @@ TEST(Errors, TooManySockets) {
 TEST(Errors, OptionsThatAreNone) {
   Host host;
   const SocketId v4 = *host.open(), v6 = *host.open(Host::Family::V6);
-  for (const int number : {static_cast<int>(Option::hears_icmp) + 1, 200, 255}) {
+  for (const int number : {static_cast<int>(Option::fast_open_no_cookie) + 1, 200, 255}) {
     const auto none = static_cast<Option>(number);
     EXPECT_EQ(err(host.set_option(v4, none, 1, Instant{})), Err::unknown_option);
     EXPECT_EQ(err(host.option(v4, none)), Err::unknown_option);

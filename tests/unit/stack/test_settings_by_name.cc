@@ -37,8 +37,8 @@ TEST(SettingsByName, TheReasonIsToldInASentence) {
       {"colour", "red", ENOENT, "there is no setting \"colour\""},
       {"", "1", ENOENT, "there is no setting \"\""},
       {"tcp\x1b[2J", "1", ENOENT, "there is no setting \"tcp?[2J\""},
-      {"tcp_fastopen", "1", EOPNOTSUPP,
-       "tcp_fastopen is known on Linux, and not used by the endpoint"},
+      {"tcp_plb_enabled", "1", EOPNOTSUPP,
+       "tcp_plb_enabled is known on Linux, and not used by the endpoint"},
       {"tcp_ehash_entries", "4096", EOPNOTSUPP,
        "tcp_ehash_entries is known on Linux, and not used by the endpoint"},
       {"tcp_tw_reuse", "3", EINVAL, "tcp_tw_reuse takes a number from 0 to 2, and not 3"},
@@ -51,6 +51,9 @@ TEST(SettingsByName, TheReasonIsToldInASentence) {
        "tcp_tw_reuse takes a number from 0 to 2, and not 99999999999999999999"},
       {"tcp_rmem", "1 2", EINVAL, "tcp_rmem takes three numbers from 256 to 1073741824"},
       {"tcp_mem", "1 2 -3", EINVAL, "tcp_mem takes three numbers from 0 to 1099511627776"},
+      {"tcp_fastopen_key", "1-2-3", EINVAL,
+       "tcp_fastopen_key takes a key as four hexadecimal words with hyphens between, and with a "
+       "comma before it a second one"},
       {"tcp_congestion_control", "bbr", EINVAL, "tcp_congestion_control is cubic or reno"},
       {"ip_local_port_range", "60999 32768", EINVAL,
        "ip_local_port_range takes two ports from 1 to 65535, the lower one first, such as 32768 60999"},
@@ -88,12 +91,13 @@ TEST(SettingsByName, WhatTheTablesNameIsTaken) {
   for (const auto& [name, value] : {std::pair{"ip_local_port_range", "1024\t65535\n"},
                                     {"ip_local_reserved_ports", ""},
                                     {"tcp_congestion_control", "reno"},
+                                    {"tcp_fastopen_key", "a1-b2-c3-d4"},
                                     {"tcp_mem", "1 2 3"},
                                     {"tcp_rmem", "4096 131072 6291456"},
                                     {"tcp_wmem", "4096 16384 4194304"}}) {
     EXPECT_TRUE(host.set(name, value)) << name;
   }
-  EXPECT_EQ(worded_settings().size(), 6U);
+  EXPECT_EQ(worded_settings().size(), 7U);
 }
 
 TEST(SettingsByName, EverySettingOfTheVocabularyIsUsedOrRefusedByName) {

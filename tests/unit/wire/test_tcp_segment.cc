@@ -90,7 +90,11 @@ TEST(TcpSegment, WrittenInOneGoOrHeaderAndChecksum) {
                            static_cast<std::uint32_t>(random()));
     }
     if (random() % 3 == 0) o.sack[o.sack_count++] = {s.seq, s.ack};
-    if (o.mss && o.window_scale && o.sack_permitted && o.timestamps && o.sack_count == 0) ++syns;
+    if (random() % 8 == 0 && o.sack_count == 0) o.fast_open.emplace().length = 8;
+    if (o.mss && o.window_scale && o.sack_permitted && o.timestamps && o.sack_count == 0 &&
+        !o.fast_open) {
+      ++syns;
+    }
     const std::size_t length = header_length(o);
     Bytes expected(length + random() % 8);
     for (auto& b : expected) b = static_cast<std::byte>(random());
@@ -103,6 +107,32 @@ TEST(TcpSegment, WrittenInOneGoOrHeaderAndChecksum) {
     ASSERT_EQ(written, expected) << i;
   }
   EXPECT_GT(syns, 1000);
+}
+
+// RFC 7413, 4.1.1, and the option of experiments that came before (RFC 6994).
+TEST(TcpSegment, FastOpenCookies) {
+  TcpSegment segment;
+  segment.flags = tcp_flag::kSyn;
+  segment.options.fast_open.emplace();
+  EXPECT_EQ(options_of(packet_of(segment)), bytes_of({34, 2, 1, 1}));
+  EXPECT_EQ(parsed(packet_of(segment)).options.fast_open->length, 0);
+  FastOpenCookie& cookie = *segment.options.fast_open;
+  cookie.length = 8;
+  for (std::size_t i = 0; i < 8; ++i) cookie.bytes[i] = static_cast<std::byte>(i + 1);
+  EXPECT_EQ(options_of(packet_of(segment)), bytes_of({34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1}));
+  EXPECT_EQ(parsed(packet_of(segment)).options.fast_open, cookie);
+  cookie.experimental = true;
+  EXPECT_EQ(options_of(packet_of(segment)),
+            bytes_of({254, 12, 0xf9, 0x89, 1, 2, 3, 4, 5, 6, 7, 8}));
+  const TcpOptions read = parsed(packet_of(segment)).options;
+  ASSERT_TRUE(read.fast_open);
+  EXPECT_TRUE(read.fast_open->experimental);
+  EXPECT_EQ(*read.fast_open, cookie);
+  // Neither 2 bytes nor an odd number of them are a cookie.
+  for (const std::uint8_t length : std::initializer_list<std::uint8_t>{2, 5, 7}) {
+    cookie.length = length;
+    EXPECT_FALSE(parsed(packet_of(segment)).options.fast_open) << int{length};
+  }
 }
 
 TEST(TcpSegment, AsManySackBlocksAsFit) {
