@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <string_view>
+
 namespace lastack {
 namespace {
 
@@ -109,6 +111,11 @@ int get_kernel_option(int fd, Option option, int& value) {
   value = 0;
   socklen_t length = sizeof value;
   return getsockopt(fd, number.level, number.name, &value, &length);
+}
+
+void use_cubic(int fd) {
+  constexpr std::string_view kCubic = "cubic";
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kCubic.data(), kCubic.size());
 }
 
 Readiness kernel_readiness(int fd) {

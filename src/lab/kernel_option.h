@@ -11,4 +11,7 @@ int get_kernel_option(int fd, Option option, int& value);
 // What poll() says of it; of none, an error.
 Readiness kernel_readiness(int fd);
 
+// CUBIC for this socket and those that it accepts, if the kernel has it: the endpoint's congestion control.
+void use_cubic(int fd);
+
 }  // namespace lastack

@@ -72,7 +72,9 @@ class KernelWorld final : public World {
   }
 
   Outcome<Handle> open(bool v6) override {
-    return keep(socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int made = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (made >= 0) use_cubic(made);
+    return keep(made);
   }
   Outcome<void> bind(Handle socket, const Endpoint& local) override {
     const SocketAddress address = socket_address(local);

@@ -2,6 +2,8 @@
 // however that ends.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -9,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -16,7 +19,9 @@
 
 #include "lab/child_process.h"
 #include "lab/clock.h"
+#include "lab/kernel_option.h"
 #include "lab/private_namespace.h"
+#include "lab/sysctl.h"
 #include "lab/tcp_socket.h"
 #include "net/rtnetlink.h"
 #include "private_test.h"
@@ -255,6 +260,22 @@ TEST(Rtnetlink, RoutesAndLinksComeAndGo) {
     EXPECT_TRUE(links->set_link_down("here"));
     EXPECT_TRUE(links->delete_link("here"));
     EXPECT_FALSE(links->set_link_up("there")) << "the pair goes together";
+  });
+}
+
+// A machine may keep namespaces from choosing it for all of their sockets; each socket may, by the right of who made the
+// namespace.
+TEST(PrivateNamespace, ASocketIsGivenCubic) {
+  RUN_IN_PRIVATE_NAMESPACE({}, [] {
+    const auto all = read_sysctl("net.ipv4.tcp_available_congestion_control");
+    ASSERT_TRUE(all);
+    if (all->find("cubic") == std::string::npos) return;  // a module that nobody has loaded
+    const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    use_cubic(socket.get());
+    std::array<char, 16> name{};
+    socklen_t length = name.size();
+    ASSERT_EQ(getsockopt(socket.get(), IPPROTO_TCP, TCP_CONGESTION, name.data(), &length), 0);
+    EXPECT_STREQ(name.data(), "cubic");
   });
 }
 

@@ -41,6 +41,7 @@ namespace {
 using tl::unexpected;
 
 constexpr std::uint64_t kDevice = UINT64_MAX;
+const std::string kCongestionControl = "tcp_congestion_control";
 
 Err last_error() {
   return static_cast<Err>(errno);
@@ -98,7 +99,9 @@ class Namespaced final : public KernelHost, private PacketNode {
         tun_(std::move(tun)),
         diag_(std::move(diag)),
         epoll_(std::move(epoll)),
-        doctor_(std::move(doctor)) {
+        doctor_(std::move(doctor)),
+        cubic_(!spec.settings.contains(kCongestionControl) &&
+               read_sysctl(path_of(kCongestionControl)).value_or("") != "cubic") {
     current_ = this;  // it has just been made here
     net_.attach(*this);
     (void)epoll_watch(epoll_.get(), EPOLL_CTL_ADD, tun_.descriptor(), EPOLLIN, kDevice);
@@ -177,8 +180,10 @@ class Namespaced final : public KernelHost, private PacketNode {
   Outcome<Sock> open(bool v6, SocketUser& user) override {
     if (!enter()) return unexpected(last_error());
     const DescriptorLimit limit(*this);
-    return keep(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
-                user);
+    const int made =
+        ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (made >= 0 && cubic_) use_cubic(made);
+    return keep(made, user);
   }
   Outcome<void> bind(Sock socket, const Endpoint& local) override {
     const SocketAddress address = socket_address(local);
@@ -254,6 +259,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   Result<void> set(const std::string& name, const std::string& value) override {
     if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
     const UnlimitedDescriptors room;
+    if (name == kCongestionControl) cubic_ = false;
     return write_sysctl({path_of(name), value});
   }
   Settings settings() override {
@@ -395,6 +401,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   SockDiag diag_;
   UniqueFd epoll_;
   LookApart doctor_;
+  bool cubic_;                          // sockets have to be told of it
   std::optional<rlimit> limit_before_;  // of the process, where this host has set another
   std::vector<UniqueFd> sockets_;       // by descriptor
   std::vector<SocketUser*> users_;
@@ -436,8 +443,9 @@ Result<std::unique_ptr<KernelHost>> KernelHost::make(const HostSpec& spec, Virtu
     if (auto all = links->add_route(IpAddress::v6({}), 0, "wire"); !all)
       return unexpected(all.error());
   }
-  // As the endpoint, whatever this machine has; a kernel without it keeps its own.
-  (void)write_sysctl({path_of("tcp_congestion_control"), "cubic"});
+  // As the endpoint, whatever this machine has. A machine may not let namespaces choose it
+  // (tcp_allowed_congestion_control): then it is each socket that does.
+  (void)write_sysctl({path_of(kCongestionControl), "cubic"});
   for (const auto& [name, value] : spec.settings) {
     if (auto set = write_sysctl({path_of(name), value}); !set) return unexpected(set.error());
   }
