@@ -88,7 +88,8 @@ bool is_rest(TcpState state) {
 // One host's observer.
 class LifecycleRecorder::Witness final : public HostObserver {
  public:
-  Witness(LifecycleRecorder& log, std::string host) : log_(log), host_(std::move(host)) {}
+  Witness(LifecycleRecorder& log, std::string host, States states)
+      : log_(log), host_(std::move(host)), states_(states) {}
 
   void received(Instant at, const FourTuple& tuple, const SeenSegment& segment) override {
     LifecycleEvent e = event(at, tuple, Happening::SegmentReceived);
@@ -103,6 +104,7 @@ class LifecycleRecorder::Witness final : public HostObserver {
     log_.write(event(at, tuple, Happening::IcmpReceived));
   }
   void sent(Instant at, const FourTuple& tuple, const SeenSegment& segment) override {
+    if (states_ == States::Untold && segment.syn()) count_by_syn(uses_[tuple], segment.seq);
     LifecycleEvent e = event(at, tuple, Happening::SegmentSent);
     e.segment = segment;
     e.segment_id = log_.number_sent(tuple, segment);
@@ -110,8 +112,14 @@ class LifecycleRecorder::Witness final : public HostObserver {
     log_.write(e);
   }
   void called(Instant at, const FourTuple& tuple, SeenCall call) override {
+    if (call == SeenCall::Connect && states_ == States::Untold) {
+      Use& use = uses_[tuple];
+      ++use.number;
+      use.syn_to_come = true;
+    }
     LifecycleEvent e = event(at, tuple, happening_of(call));
-    if (call == SeenCall::Connect) ++e.incarnation;  // of the one that begins with it
+    // Of the one that begins with it.
+    if (call == SeenCall::Connect && states_ == States::Told) ++e.incarnation;
     if (call == SeenCall::Listen) e.incarnation = 0;
     std::string name = fmt::format("{}()", to_string(call));
     cause(name, name);
@@ -130,7 +138,7 @@ class LifecycleRecorder::Witness final : public HostObserver {
   }
   void state_changed(Instant at, const FourTuple& tuple, TcpState from, TcpState to,
                      SeenEnd how) override {
-    if (is_rest(from) && !is_rest(to)) ++uses_[tuple];
+    if (is_rest(from) && !is_rest(to)) ++uses_[tuple].number;
     LifecycleEvent e = event(at, tuple, Happening::StateChanged);
     e.from = from;
     e.to = to;
@@ -181,13 +189,26 @@ class LifecycleRecorder::Witness final : public HostObserver {
     e.tuple = tuple;
     e.what = what;
     const auto use = uses_.find(tuple);
-    if (use != uses_.end()) e.incarnation = use->second;
+    if (use != uses_.end()) e.incarnation = use->second.number;
     return e;
   }
   // Of what the host does next, until there is another.
   void cause(std::string_view event, std::string why) {
     event_ = event;
     why_ = std::move(why);
+  }
+
+  struct Use {
+    std::uint32_t number = 0;
+    // Only where states are not told.
+    std::optional<std::uint32_t> iss;  // of the SYN sent last
+    bool syn_to_come = false;          // counted already, by connect()
+  };
+  // The same SYN again, with an ACK or without, is of the same use.
+  static void count_by_syn(Use& use, std::uint32_t iss) {
+    if (!use.syn_to_come && use.iss != iss) ++use.number;
+    use.syn_to_come = false;
+    use.iss = iss;
   }
 
   struct TupleHash {
@@ -198,9 +219,10 @@ class LifecycleRecorder::Witness final : public HostObserver {
 
   LifecycleRecorder& log_;
   std::string host_;
+  States states_;
   std::string event_;  // to the diagram
   std::string why_;
-  std::unordered_map<FourTuple, std::uint32_t, TupleHash> uses_;
+  std::unordered_map<FourTuple, Use, TupleHash> uses_;
 };
 
 LifecycleRecorder::LifecycleRecorder(LifecycleHeader header, Sink sink)
@@ -212,8 +234,8 @@ LifecycleRecorder::LifecycleRecorder(LifecycleHeader header, Sink sink)
 
 LifecycleRecorder::~LifecycleRecorder() = default;
 
-HostObserver* LifecycleRecorder::observe(std::string host) {
-  return witnesses_.emplace_back(std::make_unique<Witness>(*this, std::move(host))).get();
+HostObserver* LifecycleRecorder::observe(std::string host, States states) {
+  return witnesses_.emplace_back(std::make_unique<Witness>(*this, std::move(host), states)).get();
 }
 
 void LifecycleRecorder::watch(VirtualNetwork& network) {

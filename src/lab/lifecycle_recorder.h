@@ -31,8 +31,11 @@ class LifecycleRecorder {
   LifecycleRecorder(const LifecycleRecorder&) = delete;
   LifecycleRecorder& operator=(const LifecycleRecorder&) = delete;
 
+  // Whether a host tells of its changes of state. Of one that does not (a kernel) uses of a four-tuple are counted by
+  // its connect() and by the sequence numbers of its SYNs.
+  enum class States : std::uint8_t { Told, Untold };
   // The observer of one more host, which the recorder owns.
-  HostObserver* observe(std::string host);
+  HostObserver* observe(std::string host, States states = States::Told);
   // What becomes of segments on the wire. Hosts are called as in observe().
   void watch(VirtualNetwork& network);
   // What no observer tells of: a crash, a segment that a box on the way has dropped. Its time may be that of the last event.

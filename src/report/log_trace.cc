@@ -102,6 +102,11 @@ std::uint32_t LogTrace::use_of(std::uint32_t pair, std::uint16_t host, std::uint
   return use;
 }
 
+bool LogTrace::knows_states(const Pair& pair, std::uint16_t host) {
+  return std::any_of(pair.states.begin(), pair.states.end(),
+                     [&](const auto& one) { return one.first == host; });
+}
+
 bool LogTrace::at_rest(const Pair& pair, std::uint16_t host) const {
   for (const auto& [who, state] : pair.states) {
     if (who == host) {
@@ -125,10 +130,25 @@ std::uint32_t LogTrace::use_of_segment(const LifecycleEvent& event, std::uint32_
   if (opening && !pairs_[pair].uses.empty() && at_rest(pairs_[pair], host)) {
     // The host's number is still that of the use before.
     const std::uint32_t latest = pairs_[pair].uses.back();
+    // Of a host whose states are not in the log it is not known that it is at rest: the same SYN has come again.
+    const Direction& there =
+        uses_[latest].direction[event.tuple->remote == pairs_[pair].low ? 0 : 1];
+    if (there.known && !there.guessed && there.base == event.segment->seq &&
+        !knows_states(pairs_[pair], host)) {
+      return latest;
+    }
     for (const Incarnation& one : uses_[latest].incarnations) {
       if (one.host == host) return new_use(pair);
     }
     return latest;
+  }
+  // A SYN is refused by a host that has had uses of its own, but not this one.
+  if (event.segment->rst() && event.segment->ack_flag() && !pairs_[pair].uses.empty()) {
+    const bool received = event.what == Happening::SegmentReceived;
+    const Endpoint& sender = received ? event.tuple->remote : event.tuple->local;
+    const std::uint32_t latest = pairs_[pair].uses.back();
+    const Direction& other = uses_[latest].direction[sender == pairs_[pair].low ? 1 : 0];
+    if (other.known && !other.guessed && event.segment->ack == other.base + 1) return latest;
   }
   if (event.incarnation == 0) return use_without_number(event, pair, host);
   return use_of(pair, host, event.incarnation);

@@ -136,6 +136,7 @@ class LogTrace {
   std::uint32_t use_of_segment(const LifecycleEvent& event, std::uint32_t pair, std::uint16_t host);
   std::uint32_t use_without_number(const LifecycleEvent& event, std::uint32_t pair,
                                    std::uint16_t host);
+  static bool knows_states(const Pair& pair, std::uint16_t host);
   bool at_rest(const Pair& pair, std::uint16_t host) const;
   void number_segment(TraceEvent& e, const SeenSegment& s, std::uint32_t pair, int sender);
 

@@ -1,12 +1,17 @@
 // Scenarios with kernel hosts: the same conditions hold, and nothing is left.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <sstream>
 
 #include "lab/scenario/compare.h"
 #include "lab/scenario/library.h"
 #include "lab/scenario/run.h"
+#include "report/lifecycle_log.h"
+#include "report/log_trace.h"
 
 namespace lastack::lab {
 namespace {
@@ -68,6 +73,170 @@ TEST(ScenariosOnAKernel, BothWorldsSayTheSame) {
   if (!comparison->why_not.empty()) GTEST_SKIP() << comparison->why_not;
   EXPECT_TRUE(comparison->agrees()) << comparison_text(file, *comparison);
   EXPECT_FALSE(comparison->variants.empty());
+}
+
+// The log of a run in that world. Empty: it is not to be had here.
+std::string log_of(const ScenarioFile& file, Where where) {
+  std::string folder = (std::filesystem::temp_directory_path() / "lastack-test-XXXXXX").string();
+  EXPECT_NE(::mkdtemp(folder.data()), nullptr);
+  RunRequest request;
+  request.where = where;
+  request.log = folder + "/log";
+  const auto report = run(file, request);
+  std::string text;
+  if (report && report->why_not.empty()) {
+    for (const CheckOutcome& c : report->checks)
+      EXPECT_EQ(c.verdict, Check::Verdict::Holds) << c.text << ": " << c.seen;
+    std::ifstream in(request.log);
+    text = {std::istreambuf_iterator<char>(in), {}};
+    EXPECT_FALSE(text.empty());
+  }
+  EXPECT_TRUE(report);
+  std::filesystem::remove_all(folder);
+  return text;
+}
+std::vector<LifecycleEvent> events_of(const std::string& log) {
+  std::vector<LifecycleEvent> events;
+  LifecycleReader reader;
+  std::istringstream in(log);
+  for (std::string line; std::getline(in, line);) {
+    const auto event = reader.read(line);
+    EXPECT_TRUE(event) << line;
+    if (event && *event) events.push_back(**event);
+  }
+  return events;
+}
+
+constexpr std::string_view kTwice = R"(
+scenario = "twice"
+title = "A port is used twice; what fails is no event"
+[host.client]
+[host.server]
+[script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80", from_port = 6000, options = { reuse_address = 1 } },
+  { do = "accept", of = "l", socket = "s" },
+  { name = "taken", do = "connect", host = "client", socket = "x", to = "server:80", from_port = 6000, options = { reuse_address = 1 } },
+  { do = "close", socket = "s" },
+  { do = "read", socket = "c" },
+  { name = "first", do = "write", socket = "c", bytes = 5 },
+  { name = "reset", do = "until", holds = "client.states.CLOSE_WAIT == 0", within = "1 s" },
+  { name = "late", do = "write", socket = "c", bytes = 5 },
+  { name = "half", do = "shutdown", socket = "c", how = "write" },
+  { do = "close", socket = "c" },
+  { do = "wait", time = "20 ms" },
+  { name = "again", do = "connect", host = "client", socket = "d", to = "server:80", from_port = 6000, options = { reuse_address = 1 } },
+  { do = "wait", time = "20 ms" },
+]
+[[check]]
+holds = "taken.result == EADDRNOTAVAIL and late.result == EPIPE and again.result == ok"
+)";
+
+// Each host counts for itself which use of a four-tuple an event is of, and calls that fail are not told of.
+TEST(ScenariosOnAKernel, TheLogCountsUsesOfAPort) {
+  const ScenarioFile file = *ScenarioFile::parse(std::string(kTwice), "twice.toml");
+  std::map<Where, std::vector<std::string>> calls;
+  for (const Where where : {Where::Endpoint, Where::Kernel, Where::Mixed}) {
+    SCOPED_TRACE(to_string(where));
+    const std::string log = log_of(file, where);
+    if (log.empty()) GTEST_SKIP() << "no kernel hosts here";
+    std::uint32_t segments = 0;
+    for (const LifecycleEvent& e : events_of(log)) {
+      if (!e.tuple || e.tuple->remote.port == 0) continue;
+      if (to_string(e.what).starts_with("app:") && e.host == "client")
+        calls[where].push_back(fmt::format("{} {}", to_string(e.what), e.incarnation));
+      if (e.what != Happening::SegmentSent) continue;
+      ++segments;
+      // Before the second SYN it is the first use, after it the second.
+      EXPECT_GE(e.incarnation, 1u);
+    }
+    const auto trace = trace_of(log);
+    ASSERT_TRUE(trace);
+    ASSERT_EQ(trace->connections().size(), 2u);
+    EXPECT_EQ(trace->connections()[1].segments, 3u);
+    EXPECT_EQ(trace->connections()[0].segments, segments - 3);
+    EXPECT_EQ(calls[where], calls[Where::Endpoint]);
+  }
+  EXPECT_EQ(calls[Where::Endpoint].back(), "app:connect 2");
+}
+
+// A RST that refuses a SYN belongs to it, and not to the host's connection before: its numbers are 0 and 1, whatever were
+// chosen.
+TEST(ScenariosOnAKernel, ARefusedSecondUseIsTheSameInBothWorlds) {
+  const ScenarioFile file = *ScenarioFile::parse(R"(
+scenario = "refused"
+title = "A port is used again when nobody listens any more"
+[host.client]
+[host.server]
+[script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80", from_port = 6000, options = { reuse_address = 1 } },
+  { do = "accept", of = "l", socket = "s" },
+  { do = "close", socket = "s" },
+  { do = "read", socket = "c" },
+  { do = "abort", socket = "c" },
+  { do = "close", socket = "l" },
+  { do = "wait", time = "20 ms" },
+  { name = "d", do = "connect", host = "client", socket = "d", to = "server:80", from_port = 6000, options = { reuse_address = 1 } },
+  { do = "wait", time = "20 ms" },
+]
+[[check]]
+holds = "d.result == ECONNREFUSED"
+)",
+                                                 "refused.toml");
+  for (const Where where : {Where::Endpoint, Where::Kernel}) {
+    SCOPED_TRACE(to_string(where));
+    const std::string log = log_of(file, where);
+    if (log.empty()) GTEST_SKIP() << "no kernel hosts here";
+    const auto trace = trace_of(log);
+    ASSERT_TRUE(trace);
+    ASSERT_EQ(trace->connections().size(), 2u);
+    std::size_t resets = 0;
+    for (const TraceEvent& e : trace->events()) {
+      if (e.what != Happening::SegmentSent || e.connection != 1 || (e.flags & 4) == 0) continue;
+      ++resets;
+      EXPECT_EQ(e.seq, 0);
+      EXPECT_EQ(e.ack, 1);
+    }
+    EXPECT_EQ(resets, 1u);
+  }
+}
+
+// Behind a NAT a segment has another four-tuple where it arrives. A SYN that comes again is of the same use.
+TEST(ScenariosOnAKernel, ASynThatComesAgainThroughANatIsOfTheSameUse) {
+  const ScenarioFile file = *ScenarioFile::parse(R"(
+scenario = "again"
+title = "A SYN,ACK is lost behind a NAT"
+[host.client]
+behind = "gw"
+[host.server]
+[nat.gw]
+address = "203.0.113.1"
+[[fault]]
+name = "f"
+do = "drop"
+segment = "SYN+ACK"
+from = "server"
+[script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { name = "c", do = "connect", host = "client", socket = "c", to = "server:80" },
+  { do = "wait", time = "20 ms" },
+]
+[[check]]
+holds = "c.result == ok and f.struck == 1"
+)",
+                                                 "again.toml");
+  for (const Where where : {Where::Endpoint, Where::Kernel}) {
+    SCOPED_TRACE(to_string(where));
+    const std::string log = log_of(file, where);
+    if (log.empty()) GTEST_SKIP() << "no kernel hosts here";
+    const auto trace = trace_of(log);
+    ASSERT_TRUE(trace);
+    EXPECT_EQ(trace->connections().size(), 2u);  // one on each side of the NAT
+  }
 }
 
 // A log that cannot be written is an error, and not half a run that looks like a whole one.

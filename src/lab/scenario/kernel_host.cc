@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -191,7 +193,7 @@ class Namespaced final : public KernelHost, private PacketNode {
   }
   Outcome<void> listen(Sock socket, int backlog) override {
     const auto listens = outcome(::listen(fd(socket), backlog));
-    tell(socket, SeenCall::Listen);
+    if (listens) tell(socket, SeenCall::Listen);
     rewatch(socket);
     return listens;
   }
@@ -219,15 +221,21 @@ class Namespaced final : public KernelHost, private PacketNode {
     return n;
   }
   Outcome<std::size_t> write(Sock socket, std::span<const std::byte> data) override {
-    tell(socket, SeenCall::Write);
-    return transferred(::send(fd(socket), data.data(), data.size(), MSG_NOSIGNAL));
+    const auto n = transferred(::send(fd(socket), data.data(), data.size(), MSG_NOSIGNAL));
+    // As an endpoint has it: not one that came to nothing, but for want of room.
+    const bool full = !n && n.error() == Err::would_block && state(socket) != TCP_SYN_SENT;
+    if ((n && *n > 0) || full) tell(socket, SeenCall::Write);
+    return n;
   }
   Outcome<void> shutdown(Sock socket, ShutdownHow how) override {
-    tell(socket, SeenCall::Shutdown);
     const int number = how == ShutdownHow::Read    ? SHUT_RD
                        : how == ShutdownHow::Write ? SHUT_WR
                                                    : SHUT_RDWR;
-    return outcome(::shutdown(fd(socket), number));
+    const auto shut = outcome(::shutdown(fd(socket), number));
+    // A listener has nothing to write.
+    if (shut && (how != ShutdownHow::Write || state(socket) != TCP_LISTEN))
+      tell(socket, SeenCall::Shutdown);
+    return shut;
   }
   Outcome<void> close(Sock socket) override { return end(socket, SeenCall::Close); }
   Outcome<void> end(Sock socket, SeenCall call) {
@@ -375,7 +383,14 @@ class Namespaced final : public KernelHost, private PacketNode {
     (void)epoll_watch(epoll_.get(), EPOLL_CTL_MOD, fd(socket), kEvents,
                       static_cast<std::uint64_t>(socket));
   }
-  // What the lifecycle log is told: the kernel does not say it by itself.
+  // As the kernel numbers states; 0: not known.
+  int state(Sock socket) const {
+    tcp_info info{};
+    socklen_t length = sizeof info;
+    if (getsockopt(fd(socket), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
+    return info.tcpi_state;
+  }
+  // What the lifecycle log is told, as an endpoint has it: the kernel does not say it by itself.
   void tell(Sock socket, SeenCall call) {
     const auto slot = static_cast<std::size_t>(socket);
     if (observer_ == nullptr || slot >= sockets_.size()) return;
@@ -387,6 +402,11 @@ class Namespaced final : public KernelHost, private PacketNode {
     if (tuple.remote.port == 0 &&
         getpeername(fd(socket), reinterpret_cast<sockaddr*>(&remote), &length) == 0) {
       tuple.remote = endpoint_of(remote);
+    }
+    // One that came to nothing at once is an app:refused. What a host says to itself may have been answered already.
+    if (call == SeenCall::Connect && state(socket) == TCP_CLOSE &&
+        !has_address(tuple.remote.address) && !tuple.remote.address.is_loopback()) {
+      return;
     }
     observer_->called(net_.now(), tuple, call);
   }

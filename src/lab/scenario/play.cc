@@ -135,7 +135,9 @@ class Play final : public Stage {
     for (const HostSpec& spec : scenario_.hosts) {
       ++number;
       const HostKind kind = kind_in(spec, options_.where, number == 1);
-      HostObserver* observer = recorder_ ? recorder_->observe(spec.name) : nullptr;
+      const auto states = kind == HostKind::Endpoint ? LifecycleRecorder::States::Told
+                                                     : LifecycleRecorder::States::Untold;
+      HostObserver* observer = recorder_ ? recorder_->observe(spec.name, states) : nullptr;
       std::unique_ptr<LabHost> host;
       if (kind == HostKind::Endpoint) {
         host = make_endpoint_host(spec, net_, options_.seed * 1'000'003 + number, observer);

@@ -116,6 +116,37 @@ TEST(LifecycleLog, WhatIsReadIsWrittenAsItWas) {
   EXPECT_EQ(again, text);
 }
 
+// A host that does not tell its states: uses are counted by connect() and by SYNs.
+TEST(LifecycleLog, UsesAreCountedWithoutStates) {
+  std::string text;
+  LifecycleRecorder log({}, [&](std::string_view lines) { text += lines; });
+  HostObserver& host = *log.observe("kernel", LifecycleRecorder::States::Untold);
+  const FourTuple out{{kClientAddress, 6000}, {kServerAddress, 80}};
+  const FourTuple in{{kClientAddress, 80}, {kServerAddress, 6000}};
+  constexpr std::uint16_t kSyn = 2, kAck = 16, kFin = 1;
+  const auto send = [&](const FourTuple& tuple, std::uint32_t seq, int flags) {
+    host.sent({}, tuple, {.seq = seq, .flags = static_cast<std::uint16_t>(flags)});
+  };
+  host.called({}, out, SeenCall::Connect);           // 1
+  host.called({}, out, SeenCall::Write);             // 1
+  send(out, 100, kSyn);                              // 1
+  send(out, 100, kSyn);                              // 1, again
+  send(out, 100, kSyn | kAck);                       // 1, a crossing SYN was answered
+  send(out, 101, kFin | kAck);                       // 1
+  host.called({}, out, SeenCall::Connect);           // 2, with the same number by chance
+  send(out, 100, kSyn);                              // 2
+  send(out, 300, kSyn);                              // 3, of a program whose calls are not seen
+  host.received({}, in, {.seq = 7, .flags = kSyn});  // 0, of none yet
+  send(in, 500, kSyn | kAck);                        // 1
+  host.called({}, in, SeenCall::Accept);             // 1
+  host.received({}, in, {.seq = 9, .flags = kSyn});  // 1
+  send(in, 600, kSyn | kAck);                        // 2
+  send(in, 600, kSyn | kAck);                        // 2
+  std::vector<std::uint32_t> uses;
+  for (const LifecycleEvent& e : parsed(text).events) uses.push_back(e.incarnation);
+  EXPECT_EQ(uses, (std::vector<std::uint32_t>{1, 1, 1, 1, 1, 1, 2, 2, 3, 0, 1, 1, 1, 2, 2}));
+}
+
 // The chain of states of each connection has no gap, begins and ends at rest, and says by which rule.
 TEST(LifecycleLog, StatesFollowOneAnotherToTheEnd) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
