@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "model/printable.h"
@@ -19,7 +20,7 @@ struct Check::Node {
   std::string text;  // word, name, or operator
   std::string variant;
   std::vector<Node> parts;
-  std::string source;  // as it is written; of a comparison
+  std::string source;  // as it is written; of a comparison and of its sides
 };
 
 namespace {
@@ -57,8 +58,8 @@ class Parser {
     auto node = either();
     if (!node) return node;
     blanks();
-    if (at_ < text_.size()) return wrong("there is something left over");
-    if (node->kind != Kind::Operation || is_arithmetic(node->text)) {
+    if (at_ < text_.size()) return wrong(left_over("there is something left over"));
+    if (!is_condition(*node)) {
       return wrong("nothing is compared: ==, !=, <, <=, > or >= is needed");
     }
     return node;
@@ -68,9 +69,24 @@ class Parser {
   static bool is_arithmetic(std::string_view op) {
     return op == "+" || op == "-" || op == "*" || op == "/";
   }
-  tl::unexpected<Error> wrong(std::string_view what) const {
-    return failure(fmt::format("at character {} of \"{}\": {}", at_ + 1, printable(text_), what));
+  static bool is_condition(const Node& node) {
+    return node.kind == Kind::Operation && !is_arithmetic(node.text);
   }
+  tl::unexpected<Error> wrong(std::string_view what) const { return wrong_at(at_, what); }
+  tl::unexpected<Error> wrong_at(std::size_t at, std::string_view what) const {
+    return failure(fmt::format("at character {} of \"{}\": {}", at + 1, printable(text_), what));
+  }
+  // What other languages have in this place.
+  std::string left_over(std::string_view otherwise) const {
+    const std::string_view rest = text_.substr(at_);
+    if (rest.starts_with('=')) return "did you mean \"==\"? There is no \"=\"";
+    if (rest.starts_with('&')) return "did you mean \"and\"?";
+    if (rest.starts_with('|')) return "did you mean \"or\"?";
+    if (rest.starts_with('!')) return "did you mean \"!=\"?";
+    return std::string(otherwise);
+  }
+  static constexpr std::string_view kNoNot =
+      "there is no \"not\": turn the comparison round, != for ==, >= for <";
   void blanks() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n'))
       ++at_;
@@ -88,6 +104,8 @@ class Parser {
 
   using Level = Result<Node> (Parser::*)();
   Result<Node> chain(Level below, std::initializer_list<std::string_view> operators) {
+    blanks();
+    std::size_t begin = at_;
     auto left = (this->*below)();
     while (left) {
       std::string_view found;
@@ -98,8 +116,13 @@ class Parser {
         }
       }
       if (found.empty()) break;
+      const std::size_t here = at_ - found.size();
+      blanks();
+      const std::size_t after = at_;
       auto right = (this->*below)();
       if (!right) return right;
+      if (auto good = parts_fit(found, *left, begin, here, *right, after); !good)
+        return tl::unexpected(good.error());
       Node node{Kind::Operation, 0, std::string(found), "", {}, ""};
       node.parts.push_back(*std::move(left));
       node.parts.push_back(*std::move(right));
@@ -107,18 +130,56 @@ class Parser {
     }
     return left;
   }
+  // "and" and "or" join comparisons; everything else takes numbers and words.
+  Result<void> parts_fit(std::string_view op, const Node& left, std::size_t begin, std::size_t here,
+                         const Node& right, std::size_t after) const {
+    const std::string a = trimmed(text_.substr(begin, here - begin));
+    const std::string b = trimmed(text_.substr(after, at_ - after));
+    const auto quoted = [](const std::string& text) { return printable(text); };
+    if (op == "and" || op == "or") {
+      for (const auto& [node, at, text] :
+           {std::tuple(&left, begin, &a), std::tuple(&right, after, &b)}) {
+        if (!is_condition(*node))
+          return wrong_at(at, fmt::format("nothing is compared in \"{}\": ==, !=, <, <=, > or >= "
+                                          "is needed on each side of \"{}\"",
+                                          quoted(*text), op));
+      }
+      return {};
+    }
+    if (is_condition(left) && left.text != "and" && left.text != "or" && !is_arithmetic(op) &&
+        !a.starts_with('(')) {
+      return wrong_at(here, fmt::format("two comparisons in one: write \"{} and {} {} {}\"",
+                                        quoted(a), quoted(left.parts[1].source), op, quoted(b)));
+    }
+    for (const auto& [node, at, text] :
+         {std::tuple(&left, begin, &a), std::tuple(&right, after, &b)}) {
+      if (is_condition(*node))
+        return wrong_at(at, fmt::format("\"{}\" is a comparison, and \"{}\" takes numbers and "
+                                        "words: join comparisons by \"and\" and \"or\"",
+                                        quoted(*text), op));
+    }
+    return {};
+  }
   Result<Node> either() { return chain(&Parser::both, {"or"}); }
   Result<Node> both() { return chain(&Parser::comparison, {"and"}); }
   Result<Node> comparison() {
     blanks();
     const std::size_t begin = at_;
-    auto node = chain(&Parser::sum, {"==", "!=", "<=", ">=", "<", ">"});
+    auto node = chain(&Parser::side, {"==", "!=", "<=", ">=", "<", ">"});
     if (node && node->source.empty()) node->source = trimmed(text_.substr(begin, at_ - begin));
     return node;
   }
   static std::string trimmed(std::string_view text) {
     const std::size_t end = text.find_last_not_of(" \t\n");
     return std::string(text.substr(0, end == std::string_view::npos ? 0 : end + 1));
+  }
+  // With what is written there, for errors.
+  Result<Node> side() {
+    blanks();
+    const std::size_t begin = at_;
+    auto node = sum();
+    if (node && node->source.empty()) node->source = trimmed(text_.substr(begin, at_ - begin));
+    return node;
   }
   Result<Node> sum() { return chain(&Parser::product, {"+", "-"}); }
   Result<Node> product() { return chain(&Parser::leaf, {"*", "/"}); }
@@ -134,22 +195,28 @@ class Parser {
     if (at_ == text_.size()) return wrong("something is missing here");
     if (take("(")) return closed(either());
     if (take("-")) {
+      blanks();
+      const std::size_t begin = at_;
       auto inner = leaf();
       if (!inner) return inner;
+      if (is_condition(*inner)) return wrong_at(begin, "a comparison is no number");
       return Node{Kind::Negate, 0, "", "", {*std::move(inner)}, ""};
     }
     if (text_.substr(at_).starts_with("abs(")) {
       at_ += 4;
+      const std::size_t begin = at_;
       auto inner = closed(sum());
       if (!inner) return inner;
+      if (is_condition(*inner)) return wrong_at(begin, "a comparison is no number");
       return Node{Kind::Abs, 0, "", "", {*std::move(inner)}, ""};
     }
     if (is_digit(text_[at_])) return number();
+    if (text_[at_] == '!') return wrong(kNoNot);
     if (is_letter(text_[at_])) return name();
     return wrong("a number, a name or a word is expected");
   }
   Result<Node> closed(Result<Node> inner) {
-    if (inner && !take(")")) return wrong("')' is missing");
+    if (inner && !take(")")) return wrong(left_over("')' is missing"));
     return inner;
   }
   Result<Node> number() {
@@ -202,6 +269,7 @@ class Parser {
       from = colon + 1;
     }
     node.text = text_.substr(from, at_ - from);
+    if (node.text == "not" && !dot) return wrong_at(begin, kNoNot);
     return node;
   }
 

@@ -136,6 +136,8 @@ Found look_up(const Scenario& scenario, std::string_view name) {
   }
   if (named(scenario.faults, thing) != nullptr && what == "struck")
     return {fmt::format("segments that fault {} struck", thing)};
+  if (named(scenario.changes, thing) != nullptr && what == "at")
+    return {fmt::format("when {} is made", thing)};
   if (named(scenario.hosts, thing) != nullptr) {
     if (what.starts_with("states."))
       return {fmt::format("{}: in {} at the end", thing, what.substr(7))};

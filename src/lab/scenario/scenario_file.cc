@@ -20,6 +20,10 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kWhere{"endpoint", "kernel", "mixed"};
 
+// What a variant says of itself, and changes nothing.
+constexpr std::array<std::string_view, 10> kOfVariants{
+    "not_on_kernel", "long_on_kernel", "differs",       "advice",  "remedy",
+    "told",          "no_help",        "will_not_help", "caution", "instead_of"};
 // What a variant says of itself for a proof.
 constexpr std::array<std::string_view, 6> kOfParts{"remedy",        "told",    "no_help",
                                                    "will_not_help", "caution", "instead_of"};
@@ -33,6 +37,12 @@ std::string value_text(const toml::node* node) {
     std::string all;
     for (const toml::node& one : *list) all += (all.empty() ? "" : ", ") + value_text(&one);
     return all;
+  }
+  if (const toml::table* table = node->as_table()) {
+    std::string all;
+    for (const std::string& key : in_file_order(*table))
+      all += fmt::format("{}{} = {}", all.empty() ? "" : ", ", key, value_text(table->get(key)));
+    return "{ " + all + " }";
   }
   std::ostringstream out;
   out << toml::node_view<const toml::node>(node);
@@ -70,7 +80,8 @@ std::vector<std::string> changed_keys(const toml::table& variant, const std::str
     const std::string whole = under.empty() ? key : under + "." + key;
     if (inner != nullptr && !inner->is_inline() && !dots) {
       for (std::string& one : changed_keys(*inner, whole)) keys.push_back(std::move(one));
-    } else if (dots || !under.empty() || key == "duration" || key == "seed" || key == "sample") {
+    } else if (dots || !under.empty() ||
+               std::find(kOfVariants.begin(), kOfVariants.end(), key) == kOfVariants.end()) {
       keys.push_back(whole);
     }
   }
@@ -503,23 +514,38 @@ std::vector<Difference> ScenarioFile::in_world(Where where) const {
 
 Result<Scenario> ScenarioFile::scenario(std::string_view variant, Where where,
                                         const std::vector<Override>& overrides) const {
+  TomlSource source{impl_->source.file, &impl_->root, {}};
+  std::vector<std::string> with;
   try {
     toml::table root = impl_->root;
-    TomlSource source{impl_->source.file, &impl_->root, {}};
     if (const toml::table* all = impl_->root["variant"].as_table()) {
-      if (const toml::table* mine = (*all)[variant].as_table())
-        put_all(root, *mine, source, fmt::format("variant {}", variant));
+      if (const toml::table* mine = (*all)[variant].as_table()) {
+        with.push_back(fmt::format("variant {}", variant));
+        put_all(root, *mine, source, with.back());
+      }
     }
     if (const toml::table* on = impl_->root["on"].as_table()) {
-      if (const toml::table* mine = (*on)[to_string(where)].as_table())
-        put_all(root, *mine, source, fmt::format("on.{}", to_string(where)));
+      if (const toml::table* mine = (*on)[to_string(where)].as_table()) {
+        with.push_back(fmt::format("on.{}", to_string(where)));
+        put_all(root, *mine, source, with.back());
+      }
     }
-    for (const Override& o : overrides) put_text(root, o, source);
+    for (const Override& o : overrides) {
+      with.push_back(fmt::format("--set {}={}", printable(o.key), printable(o.value)));
+      put_text(root, o, source);
+    }
     Scenario scenario = read_scenario(root, source);
     impl_->ask_for_counts(scenario);
     return scenario;
   } catch (const Misread& m) {
-    return tl::unexpected(m.error);
+    // The file as it stands may be good: what was put there is told, where the place does not tell it.
+    Error error = m.error;
+    const bool told = std::any_of(with.begin(), with.end(), [&](const std::string& one) {
+      return error.message.find(one + ": ") != std::string::npos;
+    });
+    if (!told && !source.puts.empty())
+      error.message += fmt::format(" (with {})", fmt::join(with, ", "));
+    return tl::unexpected(error);
   }
 }
 

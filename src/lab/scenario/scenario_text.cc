@@ -35,6 +35,23 @@ std::string difference_words(const Difference& d) {
   return fmt::format("{} = {}{}", d.key, on_a_line(d.after),
                      d.before.empty() ? "" : fmt::format(", in place of {}", on_a_line(d.before)));
 }
+
+// Of a list that a variant adds as a whole, "change" or "fault", each of its parts.
+std::vector<std::string> added_words(const Scenario& s, std::string_view key) {
+  std::vector<std::string> lines;
+  const auto add = [&](std::string_view list, const auto& all, auto words) {
+    if (key != list) return;
+    for (const auto& one : all) lines.push_back(fmt::format("{}: {}", one.name, words(one)));
+  };
+  add("change", s.changes, change_words);
+  add("fault", s.faults, fault_words);
+  add("server", s.servers, server_words);
+  add("clients", s.clients, clients_words);
+  add("pool", s.pools, pool_words);
+  add("program", s.programs, program_words);
+  return lines;
+}
+
 class Words {
  public:
   Words(const ScenarioFile& file, const Scenario& base, std::string base_variant,
@@ -191,8 +208,13 @@ class Words {
     std::vector<Row> rows;
     for (const std::string& variant : file_.variants()) {
       std::vector<std::string> lines;
-      for (const Difference& d : file_.differences(base_, variant, Where::Endpoint))
-        lines.push_back(difference_words(d));
+      const auto played = file_.scenario(variant, Where::Endpoint, {});
+      for (const Difference& d : file_.differences(base_, variant, Where::Endpoint)) {
+        std::vector<std::string> parts;
+        if (played && d.before.empty()) parts = added_words(*played, d.key);
+        if (parts.empty()) parts.push_back(difference_words(d));
+        lines.insert(lines.end(), parts.begin(), parts.end());
+      }
       if (lines.empty()) lines.emplace_back("as above");
       for (const AdviceSpec& a : file_.remedies()) {
         if (a.variant != variant) continue;
@@ -266,6 +288,12 @@ class Words {
     for (const std::string& name : names) width = std::max(width, name.size());
     for (const std::string& name : names) {
       std::string words = measure_words(s_, name);
+      // It may be of what only a variant has.
+      for (auto variant = file_.variants().begin();
+           words == name && variant != file_.variants().end(); ++variant) {
+        if (const auto played = file_.scenario(*variant, Where::Endpoint, {}))
+          words = measure_words(*played, name);
+      }
       if (words == name) words.clear();
       if (file_.proof()) {
         for (const ProofSpec::Column& c : file_.proof()->shows) {

@@ -112,6 +112,12 @@ std::string TomlSource::place(const std::string& path) const {
     if (path.empty() || at->first[path.size()] == '.' || at->first[path.size()] == '[')
       return at->second;
   }
+  // What stands in the file was good as long as nothing was put beside it.
+  if (const std::size_t dot = path.rfind('.'); dot != std::string::npos) {
+    const std::string beside = path.substr(0, dot + 1);
+    const auto at = puts.lower_bound(beside);
+    if (at != puts.end() && at->first.starts_with(beside)) return at->second;
+  }
   const toml::node* node = written;
   for (std::size_t begin = 0; node != nullptr && begin < path.size();) {
     const bool index = path[begin] == '[';

@@ -107,6 +107,41 @@ TEST(ScenarioCheck, ErrorsNameThePlace) {
   EXPECT_NE(refusal(std::string(5000, '1')), "accepted");
 }
 
+// What could never be true is refused when it is read, with what to write.
+TEST(ScenarioCheck, WhatHasNoMeaningIsRefusedWithAFix) {
+  EXPECT_EQ(refusal("0 < acc.took < 1"),
+            "at character 14 of \"0 < acc.took < 1\": two comparisons in one: write \"0 < "
+            "acc.took and acc.took < 1\"");
+  EXPECT_EQ(refusal("a.n == 1 and 1 <= a.took + 1 s <= 2"),
+            "at character 32 of \"a.n == 1 and 1 <= a.took + 1 s <= 2\": two comparisons in "
+            "one: write \"1 <= a.took + 1 s and a.took + 1 s <= 2\"");
+  EXPECT_EQ(refusal("acc.result = ok"),
+            "at character 12 of \"acc.result = ok\": did you mean \"==\"? There is no \"=\"");
+  EXPECT_EQ(refusal("(a.n = 1) or a.n == 2"),
+            "at character 6 of \"(a.n = 1) or a.n == 2\": did you mean \"==\"? There is no \"=\"");
+  EXPECT_EQ(refusal("a.n == 1 && a.n == 2"),
+            "at character 10 of \"a.n == 1 && a.n == 2\": did you mean \"and\"?");
+  EXPECT_EQ(refusal("a.n == 1 || a.n == 2"),
+            "at character 10 of \"a.n == 1 || a.n == 2\": did you mean \"or\"?");
+  for (const std::string text : {"not (a.n == 1)", "not a.n == 1", "!(a.n == 1)"}) {
+    EXPECT_EQ(refusal(text), "at character 1 of \"" + text +
+                                 "\": there is no \"not\": turn the comparison round, != for ==, "
+                                 ">= for <");
+  }
+  EXPECT_EQ(refusal("a.took and a.n == 1"),
+            "at character 1 of \"a.took and a.n == 1\": nothing is compared in \"a.took\": ==, "
+            "!=, <, <=, > or >= is needed on each side of \"and\"");
+  EXPECT_EQ(refusal("1 + (a.n == 1) > 1"),
+            "at character 5 of \"1 + (a.n == 1) > 1\": \"(a.n == 1)\" is a comparison, and \"+\" "
+            "takes numbers and words: join comparisons by \"and\" and \"or\"");
+  EXPECT_EQ(refusal("-(a.n == 1) > 1"),
+            "at character 2 of \"-(a.n == 1) > 1\": a comparison is no number");
+  EXPECT_EQ(refusal("(a.n < 1) == (a.n < 2)"),
+            "at character 1 of \"(a.n < 1) == (a.n < 2)\": \"(a.n < 1)\" is a comparison, and "
+            "\"==\" takes numbers and words: join comparisons by \"and\" and \"or\"");
+  EXPECT_EQ(refusal("(a.n == 1 or a.n == 2) and (a.n) == 1"), "accepted");
+}
+
 TEST(ScenarioCheck, AnyTextIsReadOrRefused) {
   std::mt19937 random(7);
   const std::string_view alphabet = "ab.:+-*/()<>=! 019%smk\x80\n";

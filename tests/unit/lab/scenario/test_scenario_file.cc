@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "lab/scenario/remedy_words.h"
+#include "lab/scenario/scenario_text.h"
 
 #include <random>
 
@@ -183,6 +184,44 @@ TEST(ScenarioFile, WhereVariantsDiffer) {
   EXPECT_EQ(setting_command("x;rm -rf /", "1"), "sysctl -w 'net.ipv4.x;rm -rf /=1'");
 }
 
+// A page in words has what only a variant has: a list as its parts, and what is measured of them.
+TEST(ScenarioFile, WhatAVariantAddsIsInWords) {
+  const auto file = ScenarioFile::parse(R"(scenario = "x"
+[host.a]
+[host.b]
+[script]
+steps = [ { name = "pause", do = "wait", time = "1 s" } ]
+[variant.plain]
+[variant.later]
+advice = "none"
+change = [ { at = "3 s", loss = 1 }, { name = "back", after = "pause", at = 0, loss = 0 } ]
+fault = [ { name = "f", do = "drop", segment = "SYN" } ]
+wire = { delay = "3 ms" }
+[[check]]
+variant = "later"
+holds = "change1.at >= 3 and f.struck == 0"
+)",
+                                        "x.toml");
+  ASSERT_TRUE(file) << file.error().message;
+  const auto words = scenario_text(*file, "x.toml");
+  ASSERT_TRUE(words) << words.error().message;
+  for (const char* line :
+       {"change1: after 3 s, the wire: loss = 1\n",
+        "back: at once, once pause has ended, the wire: loss = 0\n", "f: loses the first SYN\n",
+        "wire.delay = 3 ms\n", "change1.at  when change1 is made\n",
+        "f.struck    segments that fault f struck\n"}) {
+    EXPECT_NE(words->find(line), std::string::npos) << line << *words;
+  }
+  EXPECT_EQ(words->find("advice ="), std::string::npos);
+  // Where there was one already, both are told.
+  const auto differences = file->differences("later", "plain", Where::Endpoint);
+  const auto changes = std::find_if(differences.begin(), differences.end(),
+                                    [](const Difference& d) { return d.key == "change"; });
+  ASSERT_NE(changes, differences.end());
+  EXPECT_EQ(changes->before,
+            "{ at = 3 s, loss = 1 }, { name = back, after = pause, at = 0, loss = 0 }");
+}
+
 // What a variant, a world or an option puts there is said with the place of that, and not of the file in general.
 TEST(ScenarioFile, WhoPutItThere) {
   const std::string key = "\"clients.load.rate\" = 20";
@@ -193,6 +232,23 @@ TEST(ScenarioFile, WhoPutItThere) {
   EXPECT_EQ(
       refusal(kGood, key, "clients.load.rate = -5"),
       "x.toml:24:14: variant on: clients.load.rate has to be from 0.001 to 10000000, and is -5");
+  // What was good until the variant came is the variant's mistake.
+  std::string delays = kGood;
+  const std::string drop = "do = \"drop\"\n";
+  delays.replace(delays.find(drop), drop.size(), "do = \"delay\"\nby = \"1 s\"\n");
+  EXPECT_EQ(refusal(delays, key, "\"fault.loss.which\" = 2"), "accepted");
+  EXPECT_EQ(refusal(delays, key, "\"fault.loss.do\" = \"corrupt\""),
+            "x.toml:25:1: variant on: fault.loss.by belongs to delay and duplicate");
+  // Far from what it has changed.
+  const std::string after =
+      "rate = 10\nafter = \"pause\"\n[script]\nsteps = [ { name = \"pause\", do = \"wait\", time = 1 } ]";
+  std::string later = kGood;
+  later.replace(later.find("rate = 10"), 9, after);
+  EXPECT_EQ(refusal(later, key, key), "accepted");
+  const std::string far =
+      refusal(later, key, "\"script.steps\" = [ { name = \"other\", do = \"wait\", time = 1 } ]");
+  EXPECT_EQ(far.substr(0, 12), "x.toml:21:9:") << far;
+  EXPECT_TRUE(far.ends_with(" (with variant on)")) << far;
   EXPECT_EQ(refusal(kGood, key, "clients.load.rate = 20"), "accepted") << "dotted as TOML has it";
   EXPECT_EQ(refusal(kGood, key, "\"host.server.address\" = \"10.0.0.1\""),
             "x.toml:24:1: variant on: host.server.address 10.0.0.1 is another's already");
