@@ -204,6 +204,41 @@ holds = "d.result == ECONNREFUSED"
   }
 }
 
+// A setting that namespaces do not have is said to be the machine's; the endpoint has it for each host.
+TEST(ScenariosOnAKernel, ASettingOfTheWholeMachine) {
+  for (const auto& [setting, words] :
+       {std::pair{"tcp_max_orphans = 10",
+                  "net.ipv4.tcp_max_orphans: No such file or directory: a host "
+                  "of its own (a network namespace) has none; it is the "
+                  "whole machine's"},
+        std::pair{"tcp_mem = \"1000 2000 3000\"", "it is the whole machine's"},
+        std::pair{"nf_conntrack_max = 1000", "it is the whole machine's"},
+        std::pair{"tcp_fin_timeout = 10", ""}}) {
+    SCOPED_TRACE(setting);
+    const ScenarioFile file = *ScenarioFile::parse(
+        fmt::format(
+            "scenario = \"x\"\n[host.a]\nsettings = {{ {} }}\n[host.b]\n[script]\nsteps = [ "
+            "{{ do = \"wait\", time = \"1 ms\" }} ]\n",
+            setting),
+        "x.toml");
+    for (const Where where : {Where::Endpoint, Where::Kernel}) {
+      RunRequest request;
+      request.where = where;
+      const auto report = run(file, request);
+      ASSERT_TRUE(report) << report.error().message;
+      if (!report->why_not.empty()) GTEST_SKIP() << report->why_not;
+      ASSERT_EQ(report->variants.size(), 1u);
+      const std::string& why = report->variants[0].why_not;
+      if (where == Where::Endpoint || *words == '\0') {
+        EXPECT_EQ(why, "");
+        continue;
+      }
+      EXPECT_NE(why.find(words), std::string::npos) << why;
+      EXPECT_NE(why.find("An endpoint has one for each host"), std::string::npos) << why;
+    }
+  }
+}
+
 // Behind a NAT a segment has another four-tuple where it arrives. A SYN that comes again is of the same use.
 TEST(ScenariosOnAKernel, ASynThatComesAgainThroughANatIsOfTheSameUse) {
   const ScenarioFile file = *ScenarioFile::parse(R"(

@@ -64,6 +64,25 @@ std::string path_of(const std::string& name) {
   return path;
 }
 
+// Of the namespace that the thread is in, which has not all that the machine has.
+Result<void> set_here(const std::string& name, const std::string& value) {
+  const auto set = write_sysctl({path_of(name), value});
+  if (set) return set;
+  Error error = set.error();
+  if (error.number == ENOENT) {
+    error.message +=
+        ": a host of its own (a network namespace) has none; it is the whole machine's, or this "
+        "kernel does not know it";
+  } else if (error.number == EACCES || error.number == EPERM) {
+    error.message +=
+        ": a host of its own (a network namespace) can only read it; it is the whole machine's";
+  } else {
+    return unexpected(error);
+  }
+  error.message += ". An endpoint has one for each host: kind = \"endpoint\", or --on endpoint";
+  return unexpected(error);
+}
+
 Result<void> set_mtu(std::string_view device, std::uint16_t mtu) {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
@@ -268,7 +287,7 @@ class Namespaced final : public KernelHost, private PacketNode {
     if (!enter()) return unexpected(system_error(errno, "cannot enter a namespace"));
     const UnlimitedDescriptors room;
     if (name == kCongestionControl) cubic_ = false;
-    return write_sysctl({path_of(name), value});
+    return set_here(name, value);
   }
   Settings settings() override {
     Settings all;
@@ -467,7 +486,7 @@ Result<std::unique_ptr<KernelHost>> KernelHost::make(const HostSpec& spec, Virtu
   // (tcp_allowed_congestion_control): then it is each socket that does.
   (void)write_sysctl({path_of(kCongestionControl), "cubic"});
   for (const auto& [name, value] : spec.settings) {
-    if (auto set = write_sysctl({path_of(name), value}); !set) return unexpected(set.error());
+    if (auto set = set_here(name, value); !set) return unexpected(set.error());
   }
   auto diag = SockDiag::open();
   if (!diag) return unexpected(diag.error());
