@@ -361,7 +361,8 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
     if (c.ca == CongestionState::Recovery || c.ca == CongestionState::CwndReduced) {
       c.congestion.prr_out += sent_packets;
     }
-    if (how != Push::LossProbe) schedule_loss_probe(c, x, false);
+    // After a probe it is the time-out that is waited for (Linux: only tcp_write_xmit schedules one).
+    if (how == Push::Usual || how == Push::One) schedule_loss_probe(c, x, false);
     return false;
   }
   return c.packets_out == 0 && c.has_unsent();

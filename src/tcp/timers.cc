@@ -27,8 +27,11 @@ Duration model_timeout(int boundary, Duration base) {
 bool timed_out(const Connection& c, const TcpContext& x, int boundary, Duration timeout) {
   if (c.retransmits == 0) return false;
   const auto since = std::chrono::milliseconds(timestamp_clock(x.now) - c.retrans_stamp);
-  if (timeout == Duration::zero()) timeout = model_timeout(boundary, kLeastRto);
-  return since >= timeout;
+  if (timeout != Duration::zero()) return since >= timeout;
+  // Linux's timers are up to an eighth late (its timer wheel), and it holds the sum of them against the model, which
+  // knows of no lateness. Ours are exact: the little by which a loss probe or the first round trip puts them below the
+  // model is what they are given here, or they would go on for twice as long as Linux does.
+  return since + since / 32 >= model_timeout(boundary, kLeastRto);
 }
 
 // Not beyond the time that the user gives (Linux: tcp_clamp_rto_to_user_timeout).
@@ -121,7 +124,12 @@ void on_retransmit_timer(Connection& c, TcpContext& x) {
                                c.tuple);  // Linux: dst_negative_advice, at each SYN but the first
     }
     if (out_of_retries(c, x)) {
-      give_up(c, x);
+      if (opening && c.listener != 0 && c.origin != TcpState::SynSent) {
+        // Only an attempt at a listener, of which nobody was told (Linux: reqsk_timer_handler counts nothing).
+        finish(c, x, TcpError::TimedOut, By::User);
+      } else {
+        give_up(c, x);
+      }
       return;
     }
     // Nothing is said again while data is waited for, but for once at the end of it (Linux: syn_ack_recalc).
@@ -185,7 +193,13 @@ void on_window_probe_timer(Connection& c, TcpContext& x) {
     c.nonagle_push = true;
     probe_with_data(c, x);
     c.nonagle_push = false;
-    if (c.packets_out > before) return;
+    if (c.packets_out > before) {
+      // What is on its way has a timer of its own, and waiting for the window begins anew (Linux: tcp_send_probe0).
+      c.probes_out = 0;
+      c.backoff = 0;
+      c.probe_since = Instant{};
+      return;
+    }
   }
   send_probe(c, x);
   if (c.backoff < 31) ++c.backoff;

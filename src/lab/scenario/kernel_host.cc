@@ -219,7 +219,10 @@ class Namespaced final : public KernelHost, private PacketNode {
   Outcome<void> connect(Sock socket, const Endpoint& remote) override {
     const SocketAddress address = socket_address(remote);
     const auto begun = outcome(::connect(fd(socket), address.get(), address.length));
-    if (!begun && begun.error() == Err::address_not_available) ++ports_exhausted_;
+    if (!begun && begun.error() == Err::address_not_available) {
+      // With a port of its own choice it is that port which is taken, and not all of them.
+      if (local_endpoint(fd(socket)).port == 0) ++ports_exhausted_;
+    }
     const auto slot = static_cast<std::size_t>(socket);
     if (slot < tuples_.size()) tuples_[slot].remote = remote;
     tell(socket, SeenCall::Connect);
