@@ -115,6 +115,7 @@ constexpr auto kEdges = std::to_array<DiagramEdge>({
 
     {Closing, "ACK", TimeWait, "3.10.7.4, fifth"},
     {Closing, "FIN", TimeWait, "3.10.7.4, fifth: the peer's FIN again, and the ACK of ours"},
+    {Closing, "data", TimeWait, "3.10.7.4, fifth: old data again, with the ACK of our FIN"},
     {Closing, "FIN", Closed, "Linux: likewise, with data"},
     {Closing, "data", Closed, "Linux: from before the FIN, and beyond it"},
     {Closing, "RST", Closed, "3.10.7.4, second"},

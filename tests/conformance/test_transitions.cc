@@ -223,6 +223,7 @@ TEST(Transitions, Out_of_CLOSE_WAIT) {
 TEST(Transitions, Out_of_CLOSING) {
   go(kClosing + "< ACK 2 ack 2\nstate TIME_WAIT\ntime_waits 1");
   go(kClosing + "< FIN,ACK 1 ack 2\ndrain\nstate TIME_WAIT\ntime_waits 1");
+  go(kClosing + "< ACK,PSH 1+1 ack 2\ndrain\nstate TIME_WAIT\ntime_waits 1");
   go("sysctl tcp_max_tw_buckets 0\n" + kClosing +
      "< ACK 2 ack 2\nstate CLOSED\ncounter TCPTimeWaitOverflow 1");
   go(kClosing + "< ACK,PSH 1+100 ack 1\n> RST 1\nstate CLOSED");

@@ -485,7 +485,7 @@ class Churn(unittest.TestCase):
     def test_a_setting_that_cannot_be_is_explained(self):
         for setting, reason in (("tcp_tw_resue=1", b"the nearest is tcp_tw_reuse"),
                                 ("tcp_tw_reuse=7", b"tcp_tw_reuse takes a number from 0 to 2, and not 7"),
-                                ("tcp_fastopen=1", b"known on Linux, and not used by the endpoint")):
+                                ("tcp_mtu_probing=1", b"known on Linux, and not used by the endpoint")):
             with self.subTest(setting=setting):
                 done = run(LASTACK, "endpoint", "churn", "--create", "--set", setting, f"{KERNEL[4]}:9", check=False)
                 self.assertEqual(done.returncode, 64, done.stderr)
