@@ -146,7 +146,13 @@ TemporaryFolder::~TemporaryFolder() {
 Progress::Progress()
     : terminal_(::isatty(STDERR_FILENO) == 1), begun_(std::chrono::steady_clock::now()) {}
 Progress::~Progress() {
-  if (shown_) fmt::print(stderr, "\r\x1b[K");
+  clear();
+}
+void Progress::clear() {
+  if (!shown_) return;
+  shown_ = false;
+  fmt::print(stderr, "\r\x1b[K");
+  std::fflush(stderr);
 }
 void Progress::operator()(std::string_view what, double share) {
   if (!terminal_) return;

@@ -47,6 +47,8 @@ class Progress {
   ~Progress();
   Progress(const Progress&) = delete;
   void operator()(std::string_view what, double share);
+  // Nothing of it is on the line any more, until it is told again.
+  void clear();
 
  private:
   bool terminal_;

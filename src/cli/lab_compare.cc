@@ -27,6 +27,7 @@ int run_lab_compare(const LabArguments& arguments) {
   if (folder.path().empty()) return exit_code::kCannotWrite;
   bool agrees = true;
   bool compared = false;
+  bool written = true;
   Progress progress;
   for (const lab::ScenarioFile& file : files) {
     if (!known_variants(file, arguments)) return exit_code::kUsage;
@@ -36,7 +37,11 @@ int run_lab_compare(const LabArguments& arguments) {
                                 arguments.full,
                                 LASTACK_VERSION,
                                 folder.path(),
-                                [&](double share) { progress(file.name(), share); }};
+                                [&](double share) { progress(file.name(), share); },
+                                [&](const lab::VariantComparison& one) {
+                                  progress.clear();
+                                  written = written && print(kLab, lab::comparison_text(file, one));
+                                }};
     const auto comparison = lab::compare(file, request);
     if (!comparison) {
       complain(kLab, comparison.error().message);
@@ -44,7 +49,9 @@ int run_lab_compare(const LabArguments& arguments) {
     }
     agrees = agrees && comparison->agrees();
     compared = compared || !comparison->variants.empty();
-    if (!print(kLab, lab::comparison_text(file, *comparison))) return exit_code::kCannotWrite;
+    if (!comparison->why_not.empty() && written)
+      written = print(kLab, lab::comparison_text(file, *comparison));
+    if (!written) return exit_code::kCannotWrite;
   }
   if (!compared) return exit_code::kNoLook;
   return agrees ? 0 : exit_code::kProblem;

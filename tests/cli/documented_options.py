@@ -55,6 +55,14 @@ class Documentation(unittest.TestCase):
         for command in COMMANDS:
             self.assertIn(".It Cm " + command, page)
 
+    def test_counters_of_scenarios(self):
+        table = read("include", "lastack", "counters.h").split("#define LASTACK_TCP_COUNTERS(X)")[1].split("// clang-format on")[0]
+        counters = re.findall(r"X\((\w+)\)", table)
+        self.assertIn("TCPTimeWaitOverflow", counters)
+        told = read("docs", "scenarios.md").split("Counters are those by the kernel's names")[1].split("\n\n")[0]
+        named = [name for name in re.findall(r"`(\w+)`", told) if name not in ("Tcp", "TcpExt")]
+        self.assertEqual(named, counters)
+
     def test_man_pages(self):
         for command, name in PAGES.items():
             described = set(re.findall(r"Fl -([a-z][a-z-]*)", read("man", name)))

@@ -67,12 +67,23 @@ TEST(ScenariosOnAKernel, BothWorldsSayTheSame) {
   const ScenarioFile file = of_library("orderly-close");
   CompareRequest request;
   request.folder = folder;
+  request.seeds = {1, 2};
+  std::vector<std::uint64_t> told;  // before the whole is there
+  request.compared = [&](const VariantComparison& one) { told.push_back(one.seed); };
+  std::vector<std::size_t> told_by_then;  // while the second seed was played
+  request.progress = [&](double share) {
+    if (share > 0.5) told_by_then.push_back(told.size());
+  };
   const auto comparison = compare(file, request);
   std::filesystem::remove_all(folder);
   ASSERT_TRUE(comparison) << comparison.error().message;
   if (!comparison->why_not.empty()) GTEST_SKIP() << comparison->why_not;
   EXPECT_TRUE(comparison->agrees()) << comparison_text(file, *comparison);
-  EXPECT_FALSE(comparison->variants.empty());
+  ASSERT_FALSE(comparison->variants.empty());
+  ASSERT_EQ(told.size(), comparison->variants.size());
+  for (std::size_t i = 0; i < told.size(); ++i) EXPECT_EQ(told[i], comparison->variants[i].seed);
+  ASSERT_FALSE(told_by_then.empty());
+  EXPECT_EQ(told_by_then.front(), told.size() / 2);
 }
 
 // The log of a run in that world. Empty: it is not to be had here.

@@ -56,15 +56,6 @@ std::string other_verdict(const RunReport& endpoint, const RunReport& kernel,
   return "";
 }
 
-// One that holds in neither.
-std::string fails_alike(const RunReport& endpoint, const std::string& variant) {
-  for (const CheckOutcome& c : endpoint.checks) {
-    if (is_of(c, endpoint, variant) && c.verdict != Check::Verdict::Holds)
-      return fmt::format("in both worlds this does not hold: {} ({})", c.text, c.seen);
-  }
-  return "";
-}
-
 // "client -> server:80, at server: another segment: sent FIN 1 on the endpoint, sent ACK 1 on the kernel"
 std::string divergence_words(const LogDiff::First& first) {
   std::string kind(to_string(first.kind));
@@ -160,7 +151,7 @@ Result<std::vector<VariantComparison>> compare_one(const ScenarioFile& file,
       }
     }
     if (one.likeness == Likeness::Match || one.likeness == Likeness::Permitted) {
-      if (const std::string alike = fails_alike(endpoint, e.variant); !alike.empty())
+      if (const std::string alike = fails_in_both(endpoint, kernel, e.variant); !alike.empty())
         one.reason += (one.reason.empty() ? "" : "; ") + alike;
     }
     variants.push_back(std::move(one));
@@ -200,6 +191,22 @@ std::string end_states_apart(const Scenario& scenario, const Measures& endpoint,
   return apart;
 }
 
+std::string fails_in_both(const RunReport& endpoint, const RunReport& kernel,
+                          const std::string& variant) {
+  for (const CheckOutcome& e : endpoint.checks) {
+    if (!is_of(e, endpoint, variant) || e.verdict == Check::Verdict::Holds) continue;
+    for (const CheckOutcome& k : kernel.checks) {
+      if (k.variant != e.variant || k.text != e.text || k.verdict == Check::Verdict::Holds)
+        continue;
+      return fmt::format("in both worlds this does not hold: {} ({})", e.text,
+                         e.seen == k.seen
+                             ? e.seen
+                             : fmt::format("{} on the endpoint, {} on the kernel", e.seen, k.seen));
+    }
+  }
+  return "";
+}
+
 bool Comparison::agrees() const {
   return std::none_of(variants.begin(), variants.end(),
                       [](const auto& v) { return v.likeness == Likeness::Bug; });
@@ -229,6 +236,9 @@ Result<Comparison> compare(const ScenarioFile& file, const CompareRequest& reque
           }))
         break;
     }
+    if (request.compared) {
+      for (const VariantComparison& one : variants) request.compared(one);
+    }
     std::move(variants.begin(), variants.end(), std::back_inserter(all.variants));
   }
   return all;
@@ -238,19 +248,22 @@ std::string comparison_text(const ScenarioFile& file, const Comparison& comparis
   if (!comparison.why_not.empty())
     return fmt::format("{:<26} {}\n", file.name(), printable(comparison.why_not));
   std::string out;
-  for (const VariantComparison& v : comparison.variants) {
-    const std::string name =
-        v.variant.empty() ? file.name() : fmt::format("{} {}", file.name(), v.variant);
-    out += fmt::format("{:<40} seed {:<4} {:<22} {}\n", name, v.seed, to_string(v.likeness),
-                       printable(v.reason));
-    if (v.likeness == Likeness::Bug && v.late >= kLate) {
-      out += fmt::format(
-          "  on the kernel the lab was {:.3g} s late each time: the machine is busy, and the wire was not what the "
-          "scenario asks for\n",
-          seconds(v.late));
-    }
-    if (v.likeness == Likeness::Bug && !v.detail.empty()) out += v.detail;
+  for (const VariantComparison& v : comparison.variants) out += comparison_text(file, v);
+  return out;
+}
+
+std::string comparison_text(const ScenarioFile& file, const VariantComparison& v) {
+  const std::string name =
+      v.variant.empty() ? file.name() : fmt::format("{} {}", file.name(), v.variant);
+  std::string out = fmt::format("{:<40} seed {:<4} {:<22} {}\n", name, v.seed,
+                                to_string(v.likeness), printable(v.reason));
+  if (v.likeness == Likeness::Bug && v.late >= kLate) {
+    out += fmt::format(
+        "  on the kernel the lab was {:.3g} s late each time: the machine is busy, and the wire was not what the "
+        "scenario asks for\n",
+        seconds(v.late));
   }
+  if (v.likeness == Likeness::Bug && !v.detail.empty()) out += v.detail;
   return out;
 }
 

@@ -41,7 +41,13 @@ struct CompareRequest {
   std::string tool_version;
   std::string folder;  // where logs are written, and left
   std::function<void(double share)> progress;
+  // Each as soon as it is known, seed by seed.
+  std::function<void(const VariantComparison&)> compared;
 };
+
+// A condition of this variant that holds in neither world, and what was measured in each. Empty: there is none.
+std::string fails_in_both(const RunReport& endpoint, const RunReport& kernel,
+                          const std::string& variant);
 
 // In which states hosts of this scenario have not as many connections at the end in one world as in the other: "client
 // ends with 0 in FIN_WAIT_1 on the endpoint, 8 on the kernel". Empty: the same.
@@ -50,5 +56,6 @@ std::string end_states_apart(const Scenario& scenario, const Measures& endpoint,
 
 Result<Comparison> compare(const ScenarioFile& file, const CompareRequest& request);
 std::string comparison_text(const ScenarioFile& file, const Comparison& comparison);
+std::string comparison_text(const ScenarioFile& file, const VariantComparison& one);
 
 }  // namespace lastack::lab
