@@ -35,6 +35,13 @@ std::vector<Message> messages(bool v6) {
   return all;
 }
 
+Sock listener_of(Differential& d, bool v6) {
+  const Sock listener = d.open(v6);
+  d.bind(listener, {v6 ? kHereV6 : kHere, 80});
+  d.listen(listener, 128);
+  return listener;
+}
+
 class Icmp : public ::testing::TestWithParam<bool> {};
 
 TEST_P(Icmp, ForASynAndAfter) {
@@ -54,9 +61,7 @@ TEST_P(Icmp, ForASynAndAfter) {
 TEST_P(Icmp, ForAnAttemptAtAListener) {
   const bool v6 = GetParam();
   differential([&](Differential& d) {
-    const Sock listener = d.open(v6);
-    d.bind(listener, {v6 ? kHereV6 : kHere, 80});
-    d.listen(listener, 128);
+    listener_of(d, v6);
     Port from = 40000;
     for (const Message& m : messages(v6)) {
       Peer p = d.peer(from++, 80, {}, v6);
@@ -69,9 +74,7 @@ TEST_P(Icmp, ForAnAttemptAtAListener) {
 TEST_P(Icmp, ForDataThatWasSent) {
   const bool v6 = GetParam();
   differential([&](Differential& d) {
-    const Sock listener = d.open(v6);
-    d.bind(listener, {v6 ? kHereV6 : kHere, 80});
-    d.listen(listener, 128);
+    const Sock listener = listener_of(d, v6);
     Port from = 40000;
     for (const Message& m : messages(v6)) {
       Peer p = d.peer(from++, 80, {}, v6);

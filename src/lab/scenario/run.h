@@ -78,6 +78,8 @@ struct RunReport {
 
   std::size_t failures() const;
   const Measure* find(std::string_view variant, std::string_view name) const;
+  // Null: it was not played.
+  const VariantRun* run_of(std::string_view variant) const;
 };
 
 // A run in real time that fails a condition, and in which the lab was late, says little: the machine was busy, and the

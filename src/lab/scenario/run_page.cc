@@ -23,13 +23,6 @@ std::string name_of_file(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-const VariantRun* run_of(const RunReport& report, const std::string& variant) {
-  for (const VariantRun& v : report.variants) {
-    if (v.variant == variant && v.result) return &v;
-  }
-  return nullptr;
-}
-
 const Measure* measure_of(const VariantRun& run, const std::string& name) {
   static const Measure kNone = 0.0;
   const auto found = run.result->measures.find(name);
@@ -264,8 +257,8 @@ class Words {
 
   // The measure is a step's, which came to something in the run with the trouble, and to an error in this.
   bool failed_where_it_had_not(const std::string& name, const std::string& variant) const {
-    const VariantRun* before = run_of(report_, before_);
-    const VariantRun* after = run_of(report_, variant);
+    const VariantRun* before = report_.run_of(before_);
+    const VariantRun* after = report_.run_of(variant);
     if (before == nullptr || after == nullptr) return false;
     const std::string result = name.substr(0, name.find('.')) + ".result";
     const Measure* x = measure_of(*before, result);
@@ -291,7 +284,7 @@ class Words {
 
   // Of what conditions and verdicts look at, what is better or worse first.
   std::vector<std::string> rows() const {
-    const VariantRun* before = run_of(report_, before_);
+    const VariantRun* before = report_.run_of(before_);
     if (before == nullptr) return {};
     std::vector<std::string> names;
     const auto add = [&](const std::string& name) {
@@ -381,10 +374,10 @@ class Words {
   }
 
   void change() {
-    const VariantRun* before = run_of(report_, before_);
+    const VariantRun* before = report_.run_of(before_);
     for (const AdviceSpec& a : file_.remedies()) {
       if (!is_for_this(a)) continue;
-      if (const VariantRun* after = run_of(report_, a.variant)) columns_.push_back(after);
+      if (const VariantRun* after = report_.run_of(a.variant)) columns_.push_back(after);
     }
     for (const AdviceSpec& a : file_.remedies()) {
       if (!is_for_this(a)) continue;
@@ -400,7 +393,7 @@ class Words {
       if (const auto played = file_.scenario(a.variant, report_.where, page_.overrides)) {
         for (Change& c : changes(differences, *played)) add_step(r, std::move(c));
       }
-      const VariantRun* after = run_of(report_, a.variant);
+      const VariantRun* after = report_.run_of(a.variant);
       if (after == nullptr) {
         const auto asked = [&](const VariantRun& v) { return v.variant == a.variant; };
         const auto there = std::find_if(report_.variants.begin(), report_.variants.end(), asked);
@@ -424,7 +417,7 @@ class Words {
     if (!file_.proof() || !text_.change.empty()) return;
     const ProofSpec& proof = *file_.proof();
     before_ = proof.parts.front().variant;
-    const VariantRun* const first = run_of(report_, before_);
+    const VariantRun* const first = report_.run_of(before_);
     if (first == nullptr) return;
     const auto look = first->result->looks.find(proof.host);
     if (look == first->result->looks.end()) return;
@@ -468,8 +461,8 @@ class Words {
     if (!r.name.empty()) return;
     r.name = variant;
     r.here = !overview_ && variant == variant_.variant;
-    const VariantRun* before = run_of(report_, before_);
-    const VariantRun* after = run_of(report_, variant);
+    const VariantRun* before = report_.run_of(before_);
+    const VariantRun* after = report_.run_of(variant);
     if (after == nullptr || before == nullptr) return;
     r.file = name_of_file(after->page);
     // The first variant plays the commands only where the proof is asked for.
@@ -486,7 +479,7 @@ class Words {
   }
 
   void proof() {
-    const VariantRun* before = run_of(report_, before_);
+    const VariantRun* before = report_.run_of(before_);
     if (before == nullptr) return;
     // Without remedies: what else there was, to compare.
     if (columns_.empty()) {
@@ -552,197 +545,6 @@ class Words {
   std::vector<const VariantRun*> columns_;  // beside it
 };
 
-// --- Over time
-
-ReportBand::Kind kind_of(const std::string& label) {
-  if (label.starts_with("fault ")) return ReportBand::Kind::Fault;
-  if (label.starts_with("lost")) return ReportBand::Kind::Loss;
-  if (label.ends_with(" crashes")) return ReportBand::Kind::Crash;
-  if (label.find(" drops: ") != std::string::npos) return ReportBand::Kind::Nat;
-  return ReportBand::Kind::Setting;
-}
-
-class Charts {
- public:
-  Charts(const PageOf& page, const LogTrace& trace, Instant zero)
-      : result_(*page.variant.result), scenario_(page.scenario), trace_(trace), zero_(zero) {}
-
-  ReportCharts all() {
-    for (const TallySeries& one : result_.tallies) tries(one);
-    states_and_ports();
-    for (const HostSeries& host : result_.series) counts(host);
-    for (const Mark& m : result_.marks) {
-      const ReportBand::Kind kind = kind_of(m.label);
-      const bool counted = kind != ReportBand::Kind::Crash && kind != ReportBand::Kind::Setting;
-      charts_.bands.push_back({at(m.from), at(m.to), m.label, kind, counted ? m.count : 0});
-    }
-    return std::move(charts_);
-  }
-
- private:
-  std::int64_t at(Instant since) const {
-    return (zero_ + since.time_since_epoch()).time_since_epoch().count();
-  }
-  const HostSpec* spec_of(const std::string& host) const {
-    for (const HostSpec& spec : scenario_.hosts) {
-      if (spec.name == host) return &spec;
-    }
-    return nullptr;
-  }
-
-  // What came of connects, or requests of a pool, between one look and the next; in a second.
-  void tries(const TallySeries& one) {
-    if (one.samples.size() < 2 || result_.took <= Duration::zero()) return;
-    const Tally& last = one.samples.back().second;
-    if (last.succeeded + last.failed < 4) return;
-    const bool pool = std::any_of(scenario_.pools.begin(), scenario_.pools.end(),
-                                  [&](const PoolSpec& p) { return p.name == one.program; });
-    ReportStack stack;
-    stack.name =
-        fmt::format("{}: {} over time ({})", one.program, pool ? "requests" : "connects", one.host);
-    // Few are counted by the minute: "0.3 a second" is no number of connections.
-    const bool few = static_cast<double>(last.succeeded + last.failed) < seconds(result_.took);
-    stack.unit = fmt::format("{} a {}", pool ? "requests" : "connects", few ? "minute" : "second");
-    const double unit = few ? 60 : 1;
-    stack.key = true;
-    const auto part = [&](std::string_view words, std::uint64_t count, const char* color) {
-      stack.parts.push_back({fmt::format("{}: {} in all", words, grouped(count)), color});
-    };
-    part(pool ? "answered" : "connected", last.succeeded, "good");
-    const std::string why = reasons(one.program);
-    part((pool ? "failed" : "failed to connect") + (last.failed > 0 ? why : ""), last.failed,
-         "bad");
-    if (last.broken > 0)
-      part("connected, and failed later" + (last.failed > 0 ? "" : why), last.broken, "warn");
-    // At most a hundred parts of the time, with some ten tries in each: fewer are a comb, and not how fast it went.
-    const std::uint64_t parts =
-        std::clamp<std::uint64_t>((last.succeeded + last.failed) / 10, 6, 100);
-    const Duration least = result_.took / static_cast<Duration::rep>(parts);
-    Instant from = one.samples.front().first;
-    Tally before = one.samples.front().second;
-    for (const auto& [to, now] : one.samples) {
-      if (to - from < least && to != one.samples.back().first) continue;
-      const double span = seconds(to - from);
-      if (span <= 0 || span < seconds(least) / 2) continue;
-      const auto rate = [&](std::uint64_t b, std::uint64_t a) {
-        return static_cast<double>(b - a) / span * unit;
-      };
-      ReportStack::Point point{
-          at(from), {rate(now.succeeded, before.succeeded), rate(now.failed, before.failed)}};
-      if (last.broken > 0) point.values.push_back(rate(now.broken, before.broken));
-      stack.points.push_back(std::move(point));
-      from = to;
-      before = now;
-    }
-    // The last part lasts until the end.
-    if (!stack.points.empty())
-      stack.points.push_back({at(one.samples.back().first), stack.points.back().values});
-    charts_.stacks.push_back(std::move(stack));
-  }
-  // " (EADDRNOTAVAIL)"
-  std::string reasons(const std::string& program) const {
-    std::string all;
-    const std::string prefix = program + ".failed.";
-    for (const auto& [name, value] : result_.measures) {
-      if (!name.starts_with(prefix)) continue;
-      const std::string why = name.substr(prefix.size());
-      all += fmt::format("{}{}", all.empty() ? "" : ", ", failure_words(why));
-    }
-    return all.empty() ? "" : " (" + all + ")";
-  }
-
-  // Of hosts that tell their states: ports of connections that they opened.
-  void states_and_ports() {
-    std::map<std::uint16_t, std::pair<std::uint64_t, std::vector<std::pair<std::int64_t, double>>>>
-        ports;
-    std::map<std::uint16_t, std::size_t> opened;
-    const std::int64_t part = std::max<std::int64_t>(1, result_.took.count() / 800);
-    for (const TraceEvent& e : trace_.events()) {
-      if (e.what == Happening::HostCrashed && e.host != kWireHost) ports[e.host].first = 0;
-      if (e.what != Happening::StateChanged || e.host == kWireHost) continue;
-      told_.insert(e.host);
-      if (e.connection == kNoConnection || !e.sender_is_opener) continue;
-      auto& [now, points] = ports[e.host];
-      if (e.from == TcpState::Closed) ++now, ++opened[e.host];
-      if (e.to == TcpState::Closed && now > 0) --now;
-      const auto value = static_cast<double>(now);
-      if (points.empty() || e.at - points.back().first >= part) {
-        points.emplace_back(e.at, value);
-      } else {
-        points.back().second = value;
-      }
-    }
-    for (auto& [host, one] : ports) {
-      if (opened[host] < 20) continue;
-      ReportSeries series{
-          fmt::format("local ports held by connections of {}", trace_.hosts()[host]), "ports",
-          std::move(one.second)};
-      series.limit = range_of(trace_.hosts()[host]);
-      series.limit_name = fmt::format("ip_local_port_range: {} ports to each destination",
-                                      grouped(static_cast<std::uint64_t>(*series.limit)));
-      charts_.series.push_back(std::move(series));
-    }
-  }
-  double range_of(const std::string& host) const {
-    const HostSpec* spec = spec_of(host);
-    unsigned low = 32768, high = 60999;
-    if (spec != nullptr) {
-      const auto set = spec->settings.find("ip_local_port_range");
-      unsigned a = 0, b = 0;
-      if (set != spec->settings.end() && std::sscanf(set->second.c_str(), "%u %u", &a, &b) == 2 &&
-          a <= b) {
-        low = a, high = b;
-      }
-    }
-    return high - low + 1;
-  }
-
-  void counts(const HostSeries& host) {
-    ReportSeries open{fmt::format("descriptors of {}", host.host), "descriptors", {}};
-    ReportSeries records{fmt::format("TIME_WAIT at {}", host.host), "records", {}};
-    ReportStack states{fmt::format("states of {}, as looked at", host.host), "sockets", {}, {}};
-    bool told = false;
-    for (const std::uint16_t known : told_) told = told || trace_.hosts()[known] == host.host;
-    std::vector<TcpState> used;
-    for (const Sample& s : host.samples) {
-      open.points.emplace_back(at(s.at), static_cast<double>(s.descriptors));
-      records.points.emplace_back(at(s.at), static_cast<double>(s.time_waits));
-      for (const TcpState state : kAllTcpStates) {
-        const bool counts = s.states && (*s.states)[state] > 0 && state != TcpState::Closed &&
-                            state != TcpState::Listen;
-        if (counts && std::find(used.begin(), used.end(), state) == used.end())
-          used.push_back(state);
-      }
-    }
-    std::sort(used.begin(), used.end());
-    for (const TcpState state : used)
-      states.parts.push_back({std::string(to_string(state)), std::string(to_string(state))});
-    for (const Sample& s : host.samples) {
-      ReportStack::Point point{at(s.at), {}};
-      for (const TcpState state : used)
-        point.values.push_back(s.states ? static_cast<double>((*s.states)[state]) : 0);
-      states.points.push_back(std::move(point));
-    }
-    const HostSpec* spec = spec_of(host.host);
-    if (spec != nullptr && spec->options.most_sockets < HostOptions{}.most_sockets) {
-      open.limit = static_cast<double>(spec->options.most_sockets);
-      open.limit_name =
-          fmt::format("limit: {}", grouped(std::uint64_t{spec->options.most_sockets}));
-    }
-    // Records are among the states, where those are drawn.
-    if (!used.empty()) charts_.stacks.push_back(std::move(states));
-    if (used.empty() && !told) charts_.series.push_back(std::move(records));
-    charts_.series.push_back(std::move(open));
-  }
-
-  const PlayResult& result_;
-  const Scenario& scenario_;
-  const LogTrace& trace_;
-  Instant zero_;
-  std::set<std::uint16_t> told_;
-  ReportCharts charts_;
-};
-
 }  // namespace
 
 ReportText page_text(const PageOf& page) {
@@ -751,10 +553,6 @@ ReportText page_text(const PageOf& page) {
 
 ReportText overview_text(const PageOf& page) {
   return Words(page).overview();
-}
-
-ReportCharts page_charts(const PageOf& page, const LogTrace& trace, Instant zero) {
-  return Charts(page, trace, zero).all();
 }
 
 }  // namespace lastack::lab
