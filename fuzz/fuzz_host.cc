@@ -48,6 +48,8 @@ class Story {
     }
     must(host_.set("ip_local_port_range", "40000 40007").has_value(), "no range of ports");
     must(host_.set("tcp_max_tw_buckets", "16").has_value(), "no limit of records");
+    if (in_.flag())
+      must(host_.set("tcp_fastopen", "1026").has_value(), "no Fast Open of listeners");
     // A listener for both families, so that a story need not begin with it.
     const SocketId listener = *host_.open(Host::Family::V6);
     sockets_.push_back(listener);
@@ -159,7 +161,19 @@ class Story {
     s.seq = SeqNum(in_.byte() * 0x01010101U);
     s.flags = tcp_flag::kSyn;
     syn_options(s);
-    send(any_tuple(), s, 0);
+    const FourTuple tuple = any_tuple();
+    std::uint32_t length = 0;
+    if (in_.flag()) {
+      length = in_.byte();
+      if (in_.flag()) s.flags |= tcp_flag::kFin;
+      // Fast Open: the right cookie, or the request for one.
+      s.options.fast_open.emplace();
+      if (in_.flag()) {
+        const SipKey& key = HostAudit::impl(host_).fast_open.keys.first;
+        s.options.fast_open = make_fast_open_cookie(key, tuple);
+      }
+    }
+    send(tuple, s, length);
   }
 
   void flood() {
@@ -428,7 +442,7 @@ class Story {
   void set_option() {
     const SocketId socket = any_socket();
     const auto option =
-        static_cast<Option>(in_.below(static_cast<std::uint32_t>(Option::hop_limit) + 1));
+        static_cast<Option>(in_.below(static_cast<std::uint32_t>(Option::fast_open_no_cookie) + 1));
     const std::uint8_t how = in_.byte();
     const int value = (how & 1) == 0 ? static_cast<int>(how >> 1) : static_cast<int>(in_.number());
     host_.set_option(socket, option, value, now_);
@@ -439,7 +453,7 @@ class Story {
   }
 
   void set_setting() {
-    static constexpr std::array<const char*, 28> kNames = {"tcp_timestamps",
+    static constexpr std::array<const char*, 29> kNames = {"tcp_timestamps",
                                                            "tcp_tw_reuse",
                                                            "tcp_tw_reuse_delay",
                                                            "tcp_max_tw_buckets",
@@ -466,12 +480,15 @@ class Story {
                                                            "tcp_min_snd_mss",
                                                            "tcp_challenge_ack_limit",
                                                            "tcp_invalid_ratelimit",
-                                                           "somaxconn"};
+                                                           "somaxconn",
+                                                           "tcp_fastopen"};
     const char* name = kNames[in_.below(static_cast<std::uint32_t>(kNames.size()))];
     std::int64_t value = static_cast<std::int64_t>(in_.byte()) - 2;
     if (value > 200) value = in_.number();
     // The table is kept small: a story has no room for more.
     if (std::string_view(name) == "tcp_max_tw_buckets") value = std::min<std::int64_t>(value, 64);
+    // Of listeners: with cookies and without.
+    if (std::string_view(name) == "tcp_fastopen") value = (value & 1) == 0 ? 0x402 : 0x602;
     static_cast<void>(host_.set(name, std::to_string(value)));  // it may be refused
   }
 

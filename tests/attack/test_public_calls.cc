@@ -144,12 +144,12 @@ bool call(World& w, SocketId s, std::size_t which, std::mt19937_64& random) {
       h.abort(s, at);
       return true;
     case 11:
-      for (int o = 0; o <= static_cast<int>(Option::hop_limit); ++o) {
+      for (int o = 0; o <= static_cast<int>(Option::fast_open_no_cookie); ++o) {
         h.set_option(s, static_cast<Option>(o), kValues[random() % kValues.size()], at);
       }
       return true;
     case 12:
-      for (int o = 0; o <= static_cast<int>(Option::hop_limit); ++o)
+      for (int o = 0; o <= static_cast<int>(Option::fast_open_no_cookie); ++o)
         h.option(s, static_cast<Option>(o));
       return true;
     case 13:
