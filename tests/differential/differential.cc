@@ -62,13 +62,10 @@ Differential::Differential(World& kernel, World& endpoint)
     : sides_{Side{&kernel, {}, kernel.counters(), {}, 0},
              Side{&endpoint, {}, endpoint.counters(), {}, 0}},
       now_(monotonic_now()) {
-  // Both with the same settings, whatever those of this machine are; but for one that the endpoint may not have.
-  (void)kernel.set("tcp_congestion_control", "cubic");
-  std::vector<std::string> names = {
-      "tcp_rmem",           "tcp_wmem",           "tcp_ecn",
-      "tcp_sack",           "tcp_window_scaling", "tcp_congestion_control",
-      "tcp_reordering",     "tcp_recovery",       "tcp_early_retrans",
-      "ip_local_port_range"};
+  // Both with the same settings, whatever those of this machine are. (CUBIC each socket is given: kernel_world.cc.)
+  std::vector<std::string> names = {"tcp_rmem",     "tcp_wmem",           "tcp_ecn",
+                                    "tcp_sack",     "tcp_window_scaling", "tcp_reordering",
+                                    "tcp_recovery", "tcp_early_retrans",  "ip_local_port_range"};
   for (const SettingInfo& info : setting_table()) {
     if (info.per_namespace) names.emplace_back(info.name);
   }
