@@ -71,12 +71,12 @@ void ours() {
     for (std::size_t s = 0; s < kShares.size(); ++s) {
       chosen[s].push_back(ns_each(kCalls, [&] {
         for (int i = 0; i < kCalls; ++i) {
-          sum += all[s].choose(kHere, kThere, kRange, false, scatter(++random))->port;
+          sum += all[s].choose(kHere, kThere, {kRange}, false, scatter(++random))->port;
         }
       }));
       used[s].push_back(ns_each(kCalls, [&] {
         for (int i = 0; i < kCalls; ++i) {
-          const Port port = all[s].choose(kHere, kThere, kRange, false, scatter(++random))->port;
+          const Port port = all[s].choose(kHere, kThere, {kRange}, false, scatter(++random))->port;
           all[s].take({{kHere, port}, kThere});
           all[s].release({{kHere, port}, kThere});
         }

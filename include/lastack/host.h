@@ -88,6 +88,8 @@ constexpr std::uint32_t socket_slot(SocketId socket) {
   return static_cast<std::uint32_t>(static_cast<std::uint64_t>(socket) & 0xffffffff);
 }
 
+// How connect() comes to a port. Both take the one that Linux would (linux-facts 16, 19, 22; RFC 6056, 3.3.4): Flat finds it
+// at once, LinuxWalk looks at each on the way as Linux does, whose cost it has (claim C2) and tells the doctor of.
 enum class PortChoice : std::uint8_t { Flat, LinuxWalk };
 
 struct HostOptions {
@@ -97,7 +99,6 @@ struct HostOptions {
   Settings settings{};
   // Of initial sequence numbers, port choice and hash tables. The same seed, the same behaviour.
   std::uint64_t seed = 0;
-  // How connect() chooses a port: uniformly among the free ones, or as Linux walks them (linux-facts 19).
   PortChoice port_choice = PortChoice::Flat;
   // Maximum segment lifetime, at most 2097 s; nothing: the profile's, 30 s as Linux has it or 120 s as RFC 9293 has.
   std::optional<Duration> msl{};

@@ -200,8 +200,8 @@ struct NamespaceSnapshot {
   std::string
       enter;  // what runs a command inside it: "ip netns exec web"; empty for the caller's own
   bool is_host = false;  // the initial namespace, as far as one can see
-  // connect() takes any free port alike, and walks past none: what the parity of ports tells of Linux's walk
-  // (linux-facts 19, 20) is not told here.
+  // connect() finds a port at once, and does not walk past those that are taken (linux-facts 20): what is said of the
+  // cost of that does not hold here.
   bool flat_port_choice = false;
   Instant at{};  // when its sockets were read (CLOCK_MONOTONIC for a live host)
   Duration took{};

@@ -20,15 +20,12 @@ auto first_from(const std::vector<std::uint32_t>& few, std::uint32_t port) {
                           [](std::uint32_t entry, std::uint32_t p) { return port_of(entry) < p; });
 }
 
-// Below n, all but equally likely: the excess of any is less than n / 2^32.
-std::uint32_t below(std::uint64_t& random, std::uint32_t n) {
-  // The next of a sequence (splitmix64), where one draw needs several.
-  random += 0x9e3779b97f4a7c15;
-  std::uint64_t x = random;
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-  x = (x ^ x >> 27) * 0x94d049bb133111eb;
-  x ^= x >> 31;
-  return static_cast<std::uint32_t>((x >> 32) * n >> 32);
+// A port's place in the bitmaps, and the port of a place.
+Port place_of(Port port) {
+  return std::rotr(port, 1);
+}
+Port port_at(Port place) {
+  return std::rotl(place, 1);
 }
 
 }  // namespace
@@ -36,20 +33,20 @@ std::uint32_t below(std::uint64_t& random, std::uint32_t n) {
 // --- The ports of one destination ----------------------------------------------------------------------------
 
 bool EphemeralPorts::Taken::contains(Port port) const {
-  if (many_) return many_->contains(port);
+  if (many_) return many_->contains(place_of(port));
   const auto at = first_from(few_, port);
   return at != few_.end() && port_of(*at) == port;
 }
 
 bool EphemeralPorts::Taken::is_reusable(Port port) const {
-  if (many_) return reusable_ && reusable_->contains(port);
+  if (many_) return reusable_ && reusable_->contains(place_of(port));
   const auto at = first_from(few_, port);
   return at != few_.end() && *at == (port | kReusable);
 }
 
 void EphemeralPorts::Taken::insert(Port port) {
   if (many_) {
-    many_->insert(port);
+    many_->insert(place_of(port));
     return;
   }
   const auto at = first_from(few_, port);
@@ -60,7 +57,7 @@ void EphemeralPorts::Taken::insert(Port port) {
   std::vector<std::uint32_t> few;
   few.swap(few_);
   for (const std::uint32_t entry : few) {
-    many_->insert(port_of(entry));
+    many_->insert(place_of(port_of(entry)));
     if ((entry & kReusable) != 0) set_reusable(port_of(entry), true);
   }
 }
@@ -68,8 +65,8 @@ void EphemeralPorts::Taken::insert(Port port) {
 // A bitmap stays one until the last port has gone.
 void EphemeralPorts::Taken::erase(Port port) {
   if (many_) {
-    many_->erase(port);
-    if (reusable_) reusable_->erase(port);
+    many_->erase(place_of(port));
+    if (reusable_) reusable_->erase(place_of(port));
     return;
   }
   const auto at = first_from(few_, port);
@@ -78,9 +75,10 @@ void EphemeralPorts::Taken::erase(Port port) {
 
 void EphemeralPorts::Taken::set_reusable(Port port, bool reusable) {
   if (many_) {
-    if (!many_->contains(port) || (!reusable && !reusable_)) return;
+    const Port place = place_of(port);
+    if (!many_->contains(place) || (!reusable && !reusable_)) return;
     if (!reusable_) reusable_ = std::make_unique<PortBitmap>();
-    reusable ? reusable_->insert(port) : reusable_->erase(port);
+    reusable ? reusable_->insert(place) : reusable_->erase(place);
     return;
   }
   const auto at = first_from(few_, port);
@@ -88,54 +86,52 @@ void EphemeralPorts::Taken::set_reusable(Port port, bool reusable) {
   few_[static_cast<std::size_t>(at - few_.begin())] = reusable ? port | kReusable : port;
 }
 
-std::uint32_t EphemeralPorts::Taken::absent_within(PortRange range) const {
-  if (many_) return many_->absent_within(range);
-  const auto there = first_from(few_, range.high + 1U) - first_from(few_, range.low);
-  return range.size() - static_cast<std::uint32_t>(there);
-}
-
-Port EphemeralPorts::Taken::absent(PortRange range, std::uint32_t k) const {
-  if (many_) return many_->absent(range, k);
-  std::uint32_t port = range.low + k;
-  for (auto at = first_from(few_, range.low); at != few_.end() && port_of(*at) <= port; ++at) {
-    ++port;
+// Whichever of taken and excluded stands in the way is passed over as a whole. Where they alternate too often to get
+// anywhere, both are looked through word by word.
+std::optional<Port> EphemeralPorts::Taken::next(Port from, Port last, bool reuse,
+                                                const PortBitmap& excluded) const {
+  Port place = place_of(from);
+  const Port last_place = place_of(static_cast<Port>(last - ((last ^ from) & 1)));
+  if (!many_) {
+    for (;;) {
+      const auto open = excluded.next_absent(place, last_place);
+      if (!open) return std::nullopt;
+      const Port port = port_at(*open);
+      if (!contains(port) || (reuse && is_reusable(port))) return port;
+      if (*open == last_place) return std::nullopt;
+      place = static_cast<Port>(*open + 1);
+    }
   }
-  return static_cast<Port>(port);
-}
-
-std::uint32_t EphemeralPorts::Taken::reusable_within(PortRange range) const {
-  if (many_) return reusable_ ? reusable_->size_within(range) : 0;
-  const auto count = std::count_if(first_from(few_, range.low), first_from(few_, range.high + 1U),
-                                   [](std::uint32_t entry) { return (entry & kReusable) != 0; });
-  return static_cast<std::uint32_t>(count);
-}
-
-Port EphemeralPorts::Taken::reusable(PortRange range, std::uint32_t k) const {
-  if (many_) return reusable_->present(range, k);
-  auto at = first_from(few_, range.low);
-  for (;; ++at) {
-    if ((*at & kReusable) == 0) continue;
-    if (k-- == 0) return port_of(*at);
+  constexpr int kTries = 8;
+  for (int i = 0; i < kTries; ++i) {
+    auto open = many_->next_absent(place, last_place);
+    if (reuse && reusable_) {
+      const auto rested = reusable_->next_present(place, open.value_or(last_place));
+      if (rested) open = rested;
+    }
+    if (!open) return std::nullopt;
+    if (!excluded.contains(*open)) return port_at(*open);
+    const auto allowed = excluded.next_absent(*open, last_place);
+    if (!allowed) return std::nullopt;
+    place = *allowed;
   }
+  return scan(place, last_place, reuse, excluded);
 }
 
-PortBitmap::Words EphemeralPorts::Taken::absent_words() const {
-  PortBitmap::Words words{};
-  if (many_) words = many_->words();
-  for (const std::uint32_t entry : few_) {
-    words[port_of(entry) / 64] |= std::uint64_t{1} << (entry % 64);
+std::optional<Port> EphemeralPorts::Taken::scan(Port place, Port last, bool reuse,
+                                                const PortBitmap& excluded) const {
+  std::uint64_t of_first = ~std::uint64_t{0} << (place % 64);
+  for (std::uint32_t w = place / 64U; w <= last / 64U; ++w) {
+    std::uint64_t open = ~many_->word(w);
+    if (reuse && reusable_) open |= reusable_->word(w);
+    open &= ~excluded.word(w) & of_first;
+    of_first = ~std::uint64_t{0};
+    if (open == 0) continue;
+    const std::uint32_t at = w * 64 + static_cast<std::uint32_t>(std::countr_zero(open));
+    if (at > last) break;
+    return port_at(static_cast<Port>(at));
   }
-  for (std::uint64_t& word : words) word = ~word;
-  return words;
-}
-
-PortBitmap::Words EphemeralPorts::Taken::reusable_words() const {
-  PortBitmap::Words words{};
-  if (reusable_) words = reusable_->words();
-  for (const std::uint32_t entry : few_) {
-    if ((entry & kReusable) != 0) words[port_of(entry) / 64] |= std::uint64_t{1} << (entry % 64);
-  }
-  return words;
+  return std::nullopt;
 }
 
 std::size_t EphemeralPorts::Taken::bytes() const {
@@ -145,7 +141,8 @@ std::size_t EphemeralPorts::Taken::bytes() const {
 
 // --- All destinations ------------------------------------------------------------------------------------------
 
-EphemeralPorts::EphemeralPorts(const SipKey& key) : hash_{key}, destinations_(16, hash_) {}
+EphemeralPorts::EphemeralPorts(const SipKey& key)
+    : hash_{key}, order_(key), destinations_(16, hash_) {}
 
 std::size_t EphemeralPorts::Hash::operator()(const Key& k) const {
   using Words = std::array<std::uint64_t, 2>;
@@ -156,35 +153,35 @@ std::size_t EphemeralPorts::Hash::operator()(const Key& k) const {
       hash.add(from[0], from[1]).add(to[0], to[1]).add(k.destination.port).finish());
 }
 
-auto EphemeralPorts::find(const IpAddress& source, const Endpoint& destination) -> Taken* {
-  const Key key{source, destination};
-  Lately& known = lately(key);
-  if (known.taken != nullptr && known.key == key) return known.taken;
+auto EphemeralPorts::lately(const Key& key) -> Lately& {
+  const unsigned ends = key.source.bytes()[15] ^ key.destination.address.bytes()[15];
+  Lately& known = lately_[(ends ^ key.destination.port) % lately_.size()];
+  if (known.filled && known.key == key) return known;
   const auto at = destinations_.find(key);
-  if (at == destinations_.end()) return nullptr;
-  known = {key, &at->second};
-  return known.taken;
+  known = {true, key, at == destinations_.end() ? nullptr : &at->second,
+           order_.hash(key.source, key.destination)};
+  return known;
 }
 
 void EphemeralPorts::forget(const Key& key) {
-  Lately& known = lately(key);
-  if (known.key == key) known.taken = nullptr;
+  lately(key).taken = nullptr;
   destinations_.erase(key);
 }
 
 void EphemeralPorts::take(const FourTuple& tuple) {
-  Taken* taken = find(tuple.local.address, tuple.remote);
-  if (taken == nullptr) taken = &destinations_[{tuple.local.address, tuple.remote}];
-  if (taken == idle_) idle_ = nullptr;
-  taken->insert(tuple.local.port);
+  const Key key{tuple.local.address, tuple.remote};
+  Lately& known = lately(key);
+  if (known.taken == nullptr) known.taken = &destinations_[key];
+  if (known.taken == idle_) idle_ = nullptr;
+  known.taken->insert(tuple.local.port);
 }
 
 void EphemeralPorts::release(const FourTuple& tuple) {
-  Taken* const taken = find(tuple.local.address, tuple.remote);
+  const Key key{tuple.local.address, tuple.remote};
+  Taken* const taken = lately(key).taken;
   if (taken == nullptr || taken == idle_) return;
   taken->erase(tuple.local.port);
   if (!taken->empty()) return;
-  const Key key{tuple.local.address, tuple.remote};
   if (taken->has_bitmap()) {
     forget(key);
     return;
@@ -195,7 +192,7 @@ void EphemeralPorts::release(const FourTuple& tuple) {
 }
 
 void EphemeralPorts::set_reusable(const FourTuple& tuple, bool reusable) {
-  Taken* const taken = find(tuple.local.address, tuple.remote);
+  Taken* const taken = lately({tuple.local.address, tuple.remote}).taken;
   if (taken != nullptr) taken->set_reusable(tuple.local.port, reusable);
 }
 
@@ -203,81 +200,58 @@ void EphemeralPorts::set_reserved(const PortSet& reserved) {
   reserved_ = reserved;
   for (std::uint32_t i = 0; i <= 65535; ++i) {
     const Port port = static_cast<Port>(i);
-    reserved.contains(port) || bound_.count(port) != 0 ? excluded_.insert(port)
-                                                       : excluded_.erase(port);
+    reserved.contains(port) || bound_.count(port) != 0 ? excluded_.insert(place_of(port))
+                                                       : excluded_.erase(place_of(port));
   }
 }
 
 void EphemeralPorts::exclude(Port port) {
-  if (++bound_[port] == 1) excluded_.insert(port);
+  if (++bound_[port] == 1) excluded_.insert(place_of(port));
 }
 
 void EphemeralPorts::include(Port port) {
   const auto at = bound_.find(port);
   if (at == bound_.end() || --at->second > 0) return;
   bound_.erase(at);
-  if (!reserved_.contains(port)) excluded_.erase(port);
+  if (!reserved_.contains(port)) excluded_.erase(place_of(port));
 }
 
-// One of n candidates, of which some may be excluded. Those are few as a rule, and so a handful of draws
-// finds another.
-template <class Nth>
-std::optional<Port> EphemeralPorts::draw(PortRange range, std::uint32_t n, std::uint64_t& random,
-                                         Nth&& nth) const {
-  const bool some_excluded = excluded_.size() != 0 && excluded_.size_within(range) != 0;
-  constexpr int kDraws = 8;
-  for (int i = 0; i < (n == 0 ? 0 : kDraws); ++i) {
-    const Port port = nth(below(random, n));
-    if (!some_excluded || !is_excluded(port)) return port;
-  }
-  return std::nullopt;
+std::optional<Port> EphemeralPorts::next(const Taken& taken, std::uint32_t from, std::uint32_t last,
+                                         std::uint32_t step, bool reuse) const {
+  const auto of_parity = [&](std::uint32_t first) {
+    return first > last
+               ? std::nullopt
+               : taken.next(static_cast<Port>(first), static_cast<Port>(last), reuse, excluded_);
+  };
+  const auto port = of_parity(from);
+  if (step == 2) return port;
+  const auto other = of_parity(from + 1);
+  return port && other ? std::min(port, other) : std::max(port, other);
 }
 
-// When they are many, what is excluded is taken away from all the candidates first.
-std::optional<Port> EphemeralPorts::draw(PortRange range, PortBitmap::Words words,
-                                         std::uint64_t& random) const {
-  const std::uint32_t first = range.low / 64U;
-  const std::uint32_t last = range.high / 64U;
-  words[first] &= ~std::uint64_t{0} << (range.low % 64);
-  words[last] &= ~std::uint64_t{0} >> (63 - range.high % 64);
-  std::uint32_t n = 0;
-  for (std::uint32_t w = first; w <= last; ++w) {
-    words[w] &= ~excluded_.words()[w];
-    n += ones(words[w]);
-  }
-  if (n == 0) return std::nullopt;
-  std::uint32_t k = below(random, n);
-  for (std::uint32_t w = first;; ++w) {
-    const std::uint32_t here = ones(words[w]);
-    if (k < here) return static_cast<Port>(w * 64 + nth_one(words[w], k));
-    k -= here;
-  }
-}
-
-std::optional<Port> EphemeralPorts::draw_free(const Taken& taken, PortRange range,
-                                              std::uint64_t& random) const {
-  const std::uint32_t n = taken.absent_within(range);
-  const auto port = draw(range, n, random, [&](std::uint32_t k) { return taken.absent(range, k); });
-  return port || n == 0 ? port : draw(range, taken.absent_words(), random);
-}
-
-std::optional<Port> EphemeralPorts::draw_reusable(const Taken& taken, PortRange range,
-                                                  std::uint64_t& random) const {
-  const std::uint32_t n = taken.reusable_within(range);
-  const auto port =
-      draw(range, n, random, [&](std::uint32_t k) { return taken.reusable(range, k); });
-  return port || n == 0 ? port : draw(range, taken.reusable_words(), random);
-}
-
-auto EphemeralPorts::choose(const IpAddress& source, const Endpoint& destination, PortRange range,
-                            bool reuse_allowed, std::uint64_t random)
-    -> tl::expected<Choice, PortError> {
-  if (range.low > range.high) return tl::unexpected(PortError::InvalidRange);
-  const Taken* const found = find(source, destination);
-  const Taken& taken = found == nullptr ? none_ : *found;
-  if (const auto free = draw_free(taken, range, random)) return Choice{*free, false};
-  if (reuse_allowed) {
-    if (const auto rested = draw_reusable(taken, range, random)) return Choice{*rested, true};
+auto EphemeralPorts::choose(const IpAddress& source, const Endpoint& destination,
+                            const RangeToChooseFrom& range, bool reuse_allowed,
+                            std::uint64_t random) -> tl::expected<Choice, PortError> {
+  if (range.range.low > range.range.high) return tl::unexpected(PortError::InvalidRange);
+  const Lately& known = lately({source, destination});
+  const Taken& taken = known.taken == nullptr ? none_ : *known.taken;
+  const PortWalk walk(range);
+  const std::uint32_t offset = order_.offset(known.order, walk);
+  const std::uint32_t last = walk.high - 1;
+  for (std::uint32_t parity = 0; parity <= (walk.has_second_round() ? 1 : 0); ++parity) {
+    const std::uint32_t first = walk.low + parity;
+    const std::uint32_t start = first + offset;
+    std::uint32_t walked = 0;
+    auto port = next(taken, start, last, walk.step, reuse_allowed);
+    if (port) {
+      walked = *port - start;
+    } else if (offset > 0) {
+      port = next(taken, first, start - 1, walk.step, reuse_allowed);
+      if (port) walked = walk.places - (start - *port);
+    }
+    if (!port) continue;
+    order_.move_on(known.order, walk, walked, random);
+    return Choice{*port, taken.contains(*port)};
   }
   ++exhausted_;
   return tl::unexpected(PortError::AddressNotAvailable);
@@ -289,7 +263,7 @@ auto EphemeralPorts::counts(const IpAddress& source, const Endpoint& destination
   const auto at = destinations_.find({source, destination});
   for (std::uint32_t i = range.low; i <= range.high; ++i) {
     const Port port = static_cast<Port>(i);
-    if (is_excluded(port)) continue;
+    if (excluded_.contains(place_of(port))) continue;
     if (at == destinations_.end() || !at->second.contains(port)) {
       ++counts.free;
     } else {

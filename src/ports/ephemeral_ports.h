@@ -1,10 +1,14 @@
 // Which local ports are taken for each (source, destination, destination port), and the choice of one for
-// connect() (claim C2): uniform among those that are free, unpredictable (RFC 6056), and as quick for the
-// last port as for the first. Only when none is free, one whose TIME_WAIT record has rested (linux-facts 16).
+// connect() (claim C2): the first that may be had in the order in which Linux tries them (port_order.h), where Linux looks
+// at each, and so as quick for the last port as for the first. Like Linux it takes a free port as it comes, and one whose
+// TIME_WAIT record has rested where those may be reused (linux-facts 16). In one thing it does better: the last port of a
+// range of an odd size is found by everybody.
 //
-// A destination with a handful of connections costs two bytes for each; one with more a bitmap of 8 KiB, and
+// A destination with a handful of connections costs four bytes for each; one with more a bitmap of 8 KiB, and
 // another one once ports in TIME_WAIT have rested. Ports that nobody gets by connect(), since they are
 // reserved or a bind() holds them (linux-facts 19), are the same for all destinations and kept once.
+//
+// In the bitmaps a port is at its number turned right by one bit: those of one parity are neighbours.
 //
 // Randomness is an argument. Who holds a port says so with take() and release(): an open connection and a
 // TIME_WAIT record alike, once for a four-tuple.
@@ -23,6 +27,7 @@
 #include "lastack/port_set.h"
 #include "ports/port_bitmap.h"
 #include "ports/port_error.h"
+#include "ports/port_order.h"
 #include "timewait/siphash.h"
 
 namespace lastack {
@@ -48,10 +53,11 @@ class EphemeralPorts {
   void exclude(Port port);
   void include(Port port);
 
-  // Takes nothing yet. AddressNotAvailable, and one more exhausted(), when there is none; a wrong range is
-  // InvalidRange. `random`: 64 bits that nobody can foresee.
+  // Takes nothing yet, and the next one begins behind it. AddressNotAvailable, and one more exhausted(), when there is
+  // none; a wrong range is InvalidRange. `random`: 64 bits that nobody can foresee.
   tl::expected<Choice, PortError> choose(const IpAddress& source, const Endpoint& destination,
-                                         PortRange range, bool reuse_allowed, std::uint64_t random);
+                                         const RangeToChooseFrom& range, bool reuse_allowed,
+                                         std::uint64_t random);
 
   struct Counts {
     std::uint32_t free = 0;
@@ -87,52 +93,42 @@ class EphemeralPorts {
     void insert(Port port);
     void erase(Port port);
     void set_reusable(Port port, bool reusable);
-    std::uint32_t absent_within(PortRange range) const;
-    Port absent(PortRange range, std::uint32_t k) const;
-    std::uint32_t reusable_within(PortRange range) const;
-    Port reusable(PortRange range, std::uint32_t k) const;
-    // All of them, as bits.
-    PortBitmap::Words absent_words() const;
-    PortBitmap::Words reusable_words() const;
+    // The first of the ports from, from + 2, ... up to `last` that is not taken, or with `reuse` has rested, and that is
+    // not among the excluded.
+    std::optional<Port> next(Port from, Port last, bool reuse, const PortBitmap& excluded) const;
     std::size_t bytes() const;
 
    private:
     static constexpr std::size_t kFew = 48;
+    std::optional<Port> scan(Port from, Port last, bool reuse, const PortBitmap& excluded) const;
+
     // Sorted; a port and, above it, whether it is reusable.
     std::vector<std::uint32_t> few_;
     std::unique_ptr<PortBitmap> many_;
     std::unique_ptr<PortBitmap> reusable_;
   };
 
-  bool is_excluded(Port port) const { return excluded_.contains(port); }
-  // Null when nothing is taken there, or has been.
-  Taken* find(const IpAddress& source, const Endpoint& destination);
-  std::optional<Port> draw_free(const Taken& taken, PortRange range, std::uint64_t& random) const;
-  std::optional<Port> draw_reusable(const Taken& taken, PortRange range,
-                                    std::uint64_t& random) const;
-  template <class Nth>
-  std::optional<Port> draw(PortRange range, std::uint32_t n, std::uint64_t& random,
-                           Nth&& nth) const;
-  std::optional<Port> draw(PortRange range, PortBitmap::Words candidates,
-                           std::uint64_t& random) const;
+  // The destinations asked for lately, each in its place: connect() chooses, and then takes, and the next one goes to one of
+  // a few.
+  struct Lately {
+    bool filled = false;
+    Key key;
+    Taken* taken = nullptr;   // null when nothing is taken there, or has been
+    std::uint64_t order = 0;  // what PortOrder asks for
+  };
+  Lately& lately(const Key& key);
+  void forget(const Key& key);
+  // In steps of `step`.
+  std::optional<Port> next(const Taken& taken, std::uint32_t from, std::uint32_t last,
+                           std::uint32_t step, bool reuse) const;
 
   Hash hash_;
+  PortOrder order_;
   std::unordered_map<Key, Taken, Hash> destinations_;
   PortBitmap excluded_;  // reserved, or bound
   PortSet reserved_;
   std::unordered_map<Port, std::uint32_t> bound_;
-  // The destinations asked for lately, each in its place: connect() chooses, and then takes, and the next one goes to one of
-  // a few.
-  struct Lately {
-    Key key;
-    Taken* taken = nullptr;
-  };
   std::array<Lately, 32> lately_;
-  Lately& lately(const Key& key) {
-    const unsigned ends = key.source.bytes()[15] ^ key.destination.address.bytes()[15];
-    return lately_[(ends ^ key.destination.port) % lately_.size()];
-  }
-  void forget(const Key& key);
   // To which no port is taken any more, and which stays until there is another of its kind: where connections to one
   // destination come one after the other, each would make it anew.
   Key idle_key_;

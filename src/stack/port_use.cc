@@ -33,7 +33,7 @@ std::optional<EphemeralPorts::Choice> LocalPorts::choose(const Wanted& wanted,
                                                          std::uint64_t random) {
   const RangeToChooseFrom range = range_to_choose_from(rules_, wanted.own_range);
   const auto choice =
-      flat_.choose(wanted.source, wanted.destination, range.range, wanted.reuse_allowed, random);
+      flat_.choose(wanted.source, wanted.destination, range, wanted.reuse_allowed, random);
   if (!choice) {
     ++exhausted_;
     return std::nullopt;

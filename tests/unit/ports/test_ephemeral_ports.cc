@@ -1,11 +1,12 @@
-// The choice of a local port: what is free, uniform, unforeseen, to the last one (RFC 6056; linux-facts 16,
-// 19, 20).
+// The choice of a local port: the one that Linux's walk comes to, unforeseen, to the last one (RFC 6056; linux-facts 16,
+// 19, 20, 22).
 #include <gtest/gtest.h>
 
 #include <map>
 #include <set>
 
 #include "ports/ephemeral_ports.h"
+#include "ports/linux_walk.h"
 #include "unit/seeds.h"
 
 namespace lastack {
@@ -22,7 +23,7 @@ FourTuple tuple(Port port, const Endpoint& to = kThere) {
 class EphemeralPortsTest : public ::testing::Test {
  protected:
   auto choose(PortRange range = kRange, bool reuse = false, const Endpoint& to = kThere) {
-    return ports.choose(kHere, to, range, reuse, dice.bits());
+    return ports.choose(kHere, to, {range}, reuse, dice.bits());
   }
   Dice dice{1};
   EphemeralPorts ports{SipKey{1, 2}};
@@ -54,34 +55,48 @@ TEST_F(EphemeralPortsTest, ADestinationDoesNotTakeAnothersPorts) {
   EXPECT_FALSE(choose(one));
   EXPECT_TRUE(choose(one, false, {kThere.address, 3307}));
   EXPECT_TRUE(choose(one, false, {IpAddress::v4(0x0a000003), 3306}));
-  EXPECT_TRUE(ports.choose(IpAddress::v4(0x0a000009), kThere, one, false, 1));
+  EXPECT_TRUE(ports.choose(IpAddress::v4(0x0a000009), kThere, {one}, false, 1));
 }
 
-TEST_F(EphemeralPortsTest, IsUniformAmongTheFreeOnes) {
-  // With few taken, and with so many that there is a bitmap.
-  for (const std::uint32_t taken : {3U, 60U}) {
-    const PortRange range{40'000, static_cast<Port>(40'000 + 9 + taken)};
-    for (std::uint32_t i = 0; i < taken; ++i) ports.take(tuple(static_cast<Port>(40'003 + i)));
-    std::map<Port, int> chosen;
-    constexpr int kDraws = 100'000;
-    for (int i = 0; i < kDraws; ++i) ++chosen[choose(range)->port];
-    ASSERT_EQ(chosen.size(), 10u);
-    double chi = 0;
-    for (const auto& [port, n] : chosen)
-      chi += (n - kDraws / 10.0) * (n - kDraws / 10.0) / (kDraws / 10.0);
-    EXPECT_LT(chi, 27.9) << "9 degrees of freedom, one in a thousand";
-    for (std::uint32_t i = 0; i < taken; ++i) ports.release(tuple(static_cast<Port>(40'003 + i)));
+TEST_F(EphemeralPortsTest, F19_one_parity_first_that_of_the_low_end) {
+  for (const Port low : {Port{40'000}, Port{40'001}}) {
+    const PortRange range{low, static_cast<Port>(low + 39)};
+    for (int i = 0; i < 40; ++i) {
+      const auto choice = choose(range);
+      ASSERT_TRUE(choice) << i;
+      EXPECT_EQ(choice->port % 2 == low % 2, i < 20) << "connection " << i << " from " << low;
+      ports.take(tuple(choice->port));
+    }
+    EXPECT_FALSE(choose(range));
+    for (std::uint32_t p = range.low; p <= range.high; ++p) {
+      ports.release(tuple(static_cast<Port>(p)));
+    }
   }
 }
 
-TEST_F(EphemeralPortsTest, RFC6056_the_random_number_alone_decides) {
-  EXPECT_EQ(ports.choose(kHere, kThere, kRange, false, 7)->port,
-            ports.choose(kHere, kThere, kRange, false, 7)->port);
-  std::set<Port> seen;
-  for (std::uint64_t r = 0; r < 1000; ++r) {
-    seen.insert(ports.choose(kHere, kThere, kRange, false, r)->port);
+TEST_F(EphemeralPortsTest, TheLastPortOfAnOddRangeIsEverybodys) {
+  for (int i = 0; i < 100; ++i) {
+    const PortRange range{40'000, 40'004};
+    std::set<Port> chosen;
+    while (const auto choice = choose(range)) {
+      ports.take(tuple(choice->port));
+      chosen.insert(choice->port);
+    }
+    ASSERT_EQ(chosen.size(), 5u);
+    for (const Port p : chosen) ports.release(tuple(p));
   }
-  EXPECT_GT(seen.size(), 950u);
+}
+
+TEST_F(EphemeralPortsTest, RFC6056_another_key_and_another_destination_begin_elsewhere) {
+  std::set<Port> of_keys;
+  std::set<Port> of_destinations;
+  for (std::uint16_t i = 1; i <= 1000; ++i) {
+    EphemeralPorts other(SipKey{i, 2});
+    of_keys.insert(other.choose(kHere, kThere, {kRange}, false, 7)->port);
+    of_destinations.insert(choose(kRange, false, {kThere.address, i})->port);
+  }
+  EXPECT_GT(of_keys.size(), 900u);
+  EXPECT_GT(of_destinations.size(), 900u);
 }
 
 TEST_F(EphemeralPortsTest, F19_passes_over_reserved_and_bound_ports) {
@@ -111,7 +126,7 @@ TEST_F(EphemeralPortsTest, F19_passes_over_reserved_and_bound_ports) {
   EXPECT_TRUE(choose(range));
 }
 
-// One port in a thousand may be had: found at once, and each with the same chance.
+// One port in a thousand may be had: found all the same, with few taken and with many.
 TEST_F(EphemeralPortsTest, F19_however_many_of_them_there_are) {
   PortSet reserved;
   reserved.insert(PortRange{0, 65535});
@@ -119,23 +134,26 @@ TEST_F(EphemeralPortsTest, F19_however_many_of_them_there_are) {
   for (Port p = 33'000; p < 60'000; p = static_cast<Port>(p + 1000)) left.insert(p);
   for (const Port p : left) reserved.erase(p);
   ports.set_reserved(reserved);
-  std::map<Port, int> chosen;
-  for (int i = 0; i < 27'000; ++i) ++chosen[choose()->port];
-  ASSERT_EQ(chosen.size(), left.size());
-  for (const auto& [port, n] : chosen) {
-    EXPECT_TRUE(left.count(port));
-    EXPECT_NEAR(n, 1000, 160) << port;
+  for (const int taken : {0, 999}) {
+    for (int i = 0; i < taken; ++i) ports.take(tuple(static_cast<Port>(33'001 + i)));
+    std::map<Port, int> chosen;
+    for (int i = 0; i < 27'000; ++i) ++chosen[choose()->port];
+    ASSERT_EQ(chosen.size(), left.size());
+    for (const auto& [port, n] : chosen) EXPECT_TRUE(left.count(port)) << port;
   }
 }
 
-TEST_F(EphemeralPortsTest, F16_rested_ports_only_when_none_is_free) {
+TEST_F(EphemeralPortsTest, F16_rested_ports_only_where_they_may_be_reused) {
   const PortRange range{40'000, 40'003};
   for (Port p = 40'000; p < 40'003; ++p) ports.take(tuple(p));
   ports.set_reusable(tuple(40'001), true);
   ports.set_reusable(tuple(40'003), true);  // not taken: of no effect
-  auto choice = choose(range, true);
+  auto choice = choose(range);
   EXPECT_EQ(choice->port, 40'003);
   EXPECT_FALSE(choice->reuse);
+  std::set<Port> chosen;
+  for (int i = 0; i < 100; ++i) chosen.insert(choose(range, true)->port);
+  EXPECT_EQ(chosen, (std::set<Port>{40'001, 40'003})) << "whichever comes first";
   ports.take(tuple(40'003));
   EXPECT_FALSE(choose(range, false));
   choice = choose(range, true);
@@ -169,39 +187,41 @@ TEST_F(EphemeralPortsTest, MemoryIsThatOfWhatIsTaken) {
   EXPECT_EQ(ports.destinations(), 0u);
 }
 
-TEST_F(EphemeralPortsTest, AgreesWithSets) {
+// Linux's walk, with the same key and the same random numbers, comes to the same port.
+TEST_F(EphemeralPortsTest, AgreesWithTheWalk) {
   for (const std::uint64_t seed : seeds(10)) {
-    SCOPED_TRACE(replay(seed, "ports/test_ports", "EphemeralPortsTest.AgreesWithSets"));
+    SCOPED_TRACE(replay(seed, "ports/test_ports", "EphemeralPortsTest.AgreesWithTheWalk"));
     Dice own(seed);
     EphemeralPorts all(SipKey{seed, 1});
-    const PortRange range{static_cast<Port>(39'900 + own.below(200)),
-                          static_cast<Port>(40'100 + own.below(200))};
+    LinuxPortWalk walk(SipKey{seed, 1});
+    const Port low = static_cast<Port>(39'900 + own.below(200));
+    const std::uint64_t half = 1 + own.below(150);
+    const PortRange range{low, static_cast<Port>(low + 2 * half - 1)};
     std::set<FourTuple> taken;
     std::set<FourTuple> reusable;
     std::map<Port, int> bound;
-    for (int i = 0; i < 60'000; ++i) {
+    for (int i = 0; i < 30'000; ++i) {
       const Endpoint to{IpAddress::v4(static_cast<std::uint32_t>(own.below(3))), 80};
       const FourTuple t = tuple(static_cast<Port>(39'800 + own.below(600)), to);
-      switch (own.below(8)) {
+      switch (own.below(9)) {
         case 0:
         case 1:
-        case 2:
           all.take(t);
           taken.insert(t);
           break;
-        case 3:
+        case 2:
           all.release(t);
           taken.erase(t);
           reusable.erase(t);
           break;
-        case 4: {
+        case 3: {
           const bool can = own.one_in(2);
           all.set_reusable(t, can);
           if (taken.count(t) && can) reusable.insert(t);
           if (!can) reusable.erase(t);
           break;
         }
-        case 5:
+        case 4:
           if (own.one_in(4)) {
             all.exclude(t.local.port);
             ++bound[t.local.port];
@@ -211,8 +231,7 @@ TEST_F(EphemeralPortsTest, AgreesWithSets) {
             if (--at->second == 0) bound.erase(at);
           }
           break;
-        default: {
-          const bool reuse = own.one_in(2);
+        case 5: {
           EphemeralPorts::Counts naive;
           for (std::uint32_t p = range.low; p <= range.high; ++p) {
             const FourTuple c = tuple(static_cast<Port>(p), to);
@@ -220,24 +239,32 @@ TEST_F(EphemeralPortsTest, AgreesWithSets) {
             ++(taken.count(c) ? naive.taken : naive.free);
             if (reusable.count(c)) ++naive.reusable;
           }
-          if (i % 50 == 0) {
-            const auto counts = all.counts(kHere, to, range);
-            ASSERT_EQ(counts.free, naive.free);
-            ASSERT_EQ(counts.taken, naive.taken);
-            ASSERT_EQ(counts.reusable, naive.reusable);
-          }
-          const auto choice = all.choose(kHere, to, range, reuse, own.bits());
-          const bool none = naive.free == 0 && !(reuse && naive.reusable > 0);
-          ASSERT_EQ(choice.has_value(), !none);
-          if (none) break;
-          const FourTuple c = tuple(choice->port, to);
-          ASSERT_TRUE(range.contains(choice->port));
-          ASSERT_EQ(bound.count(choice->port), 0u);
-          ASSERT_EQ(choice->reuse, naive.free == 0);
-          ASSERT_EQ(taken.count(c) == 1, choice->reuse);
-          if (choice->reuse) {
-            ASSERT_EQ(reusable.count(c), 1u);
-          }
+          const auto counts = all.counts(kHere, to, range);
+          ASSERT_EQ(counts.free, naive.free);
+          ASSERT_EQ(counts.taken, naive.taken);
+          ASSERT_EQ(counts.reusable, naive.reusable);
+          break;
+        }
+        default: {
+          const bool reuse = own.one_in(2);
+          const RangeToChooseFrom from{range, own.one_in(4)};
+          const std::uint64_t random = own.bits();
+          const auto walked = walk.connect(kHere, to, from, {}, random, [&](Port p) {
+            const FourTuple c = tuple(p, to);
+            return !bound.count(p) && (!taken.count(c) || (reuse && reusable.count(c)));
+          });
+          const auto choice = all.choose(kHere, to, from, reuse, random);
+          ASSERT_EQ(choice.has_value(), walked.has_value());
+          if (!choice) break;
+          const FourTuple c = tuple(*walked, to);
+          ASSERT_EQ(choice->port, *walked);
+          ASSERT_EQ(choice->reuse, taken.count(c) == 1);
+          // As a user would, mostly.
+          if (own.one_in(3)) break;
+          all.take(c);
+          all.set_reusable(c, false);
+          taken.insert(c);
+          reusable.erase(c);
         }
       }
     }
