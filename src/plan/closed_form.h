@@ -17,7 +17,7 @@
 //   n-th of them, n = floor(rate of the pool x hold) + 1. That matters where ports are few.
 //
 //   Where a four-tuple is used again while its record lasts (tcp_tw_reuse; a record at the end that accepts), the new
-//   connection takes the record's place. connect() goes on 1 to 8 steps behind the port it took last (linux_walk.h), so
+//   connection takes the record's place. connect() goes on 1 to 8 steps behind the port it took last (port_order.h), so
 //   that it takes a port in one round of 4.5, and the time to a port's next use is so many rounds, geometrically.
 #pragma once
 

@@ -62,10 +62,7 @@ class Trial {
         room_(port_room(load)),
         net_(options.seed, {.delay = load.round_trip / 2}),
         server_(net_.add_node({.name = "server", .settings = server_settings(load)}, {})),
-        client_(net_.add_node({.name = "client",
-                               .settings = client_settings(load),
-                               .port_choice = PortChoice::LinuxWalk},
-                              {})) {
+        client_(net_.add_node({.name = "client", .settings = client_settings(load)}, {})) {
     for (std::uint32_t i = 0; i < load.sources; ++i) client_.host().add_address(source_address(i));
     for (std::uint32_t i = 0; i < load.destinations; ++i) {
       server_.host().add_address(service_address(i));
