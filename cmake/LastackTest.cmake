@@ -1,5 +1,5 @@
-# lastack_test(NAME <name> SOURCES <file>... [LABELS <label>...] [LIBRARIES <target>...] [TIMEOUT <seconds>]
-#              [SERIAL])
+# lastack_test(NAME <name> SOURCES <file>... [ALONE <file>...] [LABELS <label>...] [LIBRARIES <target>...]
+#              [TIMEOUT <seconds>] [SERIAL])
 #
 # One GoogleTest program, linked with the library, that may include the private headers of a room as "kernel/...", and
 # what tests share as "unit/..." or "kernel/...", from tests/.
@@ -7,7 +7,8 @@
 # says GTEST_SKIP() is reported as skipped. SERIAL is for tests that cannot share the machine with other tests.
 #
 # In the program: LASTACK_SOURCE_DIR is the root of the checkout, LASTACK_TEST_DIR the folder of the test.
-# GoogleTest's headers are compiled once for all tests (LASTACK_PCH).
+# GoogleTest's headers are compiled once for all tests (LASTACK_PCH), and files of one test together (LASTACK_UNITY), but
+# for those that are ALONE: they have a name that another one of them has for something else.
 # lastack_optimised_tests(<file>...): these are compiled with -O1, and so without the common headers.
 include(GoogleTest)
 
@@ -35,7 +36,7 @@ if(LASTACK_PCH AND NOT TARGET lastack_test_headers)
 endif()
 
 function(lastack_test)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "SERIAL" "NAME;TIMEOUT" "SOURCES;LABELS;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "SERIAL" "NAME;TIMEOUT" "SOURCES;ALONE;LABELS;LIBRARIES")
   if(NOT arg_NAME OR NOT arg_SOURCES)
     message(FATAL_ERROR "lastack_test needs NAME and SOURCES")
   endif()
@@ -49,8 +50,10 @@ function(lastack_test)
     set(arg_TIMEOUT 120)
   endif()
 
-  add_executable(${arg_NAME} ${arg_SOURCES})
+  add_executable(${arg_NAME} ${arg_SOURCES} ${arg_ALONE})
   lastack_test_settings(${arg_NAME})
+  set_target_properties(${arg_NAME} PROPERTIES UNITY_BUILD ${LASTACK_UNITY})
+  set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   if(LASTACK_PCH)
     target_precompile_headers(${arg_NAME} REUSE_FROM lastack_test_headers)
   endif()
