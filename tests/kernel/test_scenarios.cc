@@ -291,6 +291,55 @@ holds = "c.result == ok and f.struck == 1"
 }
 
 // A log that cannot be written is an error, and not half a run that looks like a whole one.
+constexpr std::string_view kAfterSilence = R"(
+scenario = "after-silence"
+title = "A segment is repeated after a time in which nothing happens"
+sample = "10 s"
+[host.client]
+[host.server]
+[wire]
+delay = "60 ms"
+[[fault]]
+name = "loss"
+do = "drop"
+segment = "data"
+from = "server"
+[script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80" },
+  { do = "accept", of = "l", socket = "s" },
+  { do = "write", socket = "s", bytes = 10 },
+  { name = "got", do = "read", socket = "c", bytes = 10 },
+  { do = "write", socket = "c", bytes = 10 },
+  { name = "heard", do = "read", socket = "s", bytes = 10 },
+  { do = "wait", time = "200 ms" },
+]
+[[check]]
+holds = "loss.struck == 1 and got.result == ok and heard.result == ok"
+)";
+
+// By the clock in its timestamps: no segment is faster than the wire, however long nobody had anything to do before.
+TEST(ScenariosOnAKernel, TheWireTakesItsTimeAfterSilence) {
+  const ScenarioFile file = *ScenarioFile::parse(std::string(kAfterSilence), "after-silence.toml");
+  for (const Where where : {Where::Endpoint, Where::Kernel}) {
+    SCOPED_TRACE(to_string(where));
+    const std::string log = log_of(file, where);
+    if (log.empty()) GTEST_SKIP() << "no kernel hosts here";
+    std::optional<std::uint32_t> repeated;
+    std::optional<std::uint32_t> acknowledged;
+    for (const LifecycleEvent& e : events_of(log)) {
+      if (e.what != Happening::SegmentSent || e.host != "server" || !e.segment ||
+          !e.segment->timestamps)
+        continue;
+      if (e.segment->length > 0) repeated = e.segment->timestamps->value;
+      if (repeated && e.segment->length == 0) acknowledged = e.segment->timestamps->value;
+    }
+    ASSERT_TRUE(repeated && acknowledged);
+    EXPECT_GE(*acknowledged - *repeated, 119u) << "milliseconds, to the client and back";
+  }
+}
+
 TEST(ScenariosOnAKernel, AFullDisk) {
   const ScenarioFile file = of_library("lost-last-ack");
   for (const Where where : {Where::Endpoint, Where::Kernel}) {

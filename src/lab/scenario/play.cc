@@ -394,6 +394,8 @@ class Play final : public Stage {
       const Instant due = std::min(agenda_.next(), net_.next_time());
       const Instant begun = base + (monotonic_now() - started);
       if (due < end) result_.late = std::max(result_.late, begun - due);
+      // What a kernel has sent while this slept is sent now, and not when it went to sleep.
+      net_.run_until(begun);
       for (KernelHost* kernel : kernels_) kernel->wake();
       if (real_) real_->wake();
       net_.run_until(base + (monotonic_now() - started));
