@@ -79,6 +79,7 @@ class HostObserver {
   virtual void received(Instant, const FourTuple&, const SeenSegment&) {}
   // An error of ICMP about a segment of this connection.
   virtual void received_icmp(Instant, const FourTuple&) {}
+  // Each segment of a super-segment by itself, before it is cut.
   virtual void sent(Instant, const FourTuple&, const SeenSegment&) {}
   virtual void called(Instant, const FourTuple&, SeenCall) {}
   virtual void timer_fired(Instant, const FourTuple&, SeenTimer) {}

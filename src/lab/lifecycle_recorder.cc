@@ -339,13 +339,17 @@ std::uint64_t LifecycleRecorder::take_number(const FourTuple& sender, std::uint3
                                              std::uint32_t length) {
   const auto found = waiting_.find(sender);
   if (found == waiting_.end()) return 0;
-  const Waiting& first = found->second.front();
-  const std::uint32_t into = seq - first.seq;
-  if (into > first.length || length > first.length - into) return 0;  // not from this host
-  const std::uint64_t id = first.id;
-  // A super-segment is on the wire with its last piece.
-  if (into + length == first.length) found->second.pop_front();
-  if (found->second.empty()) waiting_.erase(found);
+  auto& waiting = found->second;
+  if (seq != waiting.front().seq || length < waiting.front().length)
+    return 0;  // not from this host
+  const std::uint64_t id = waiting.front().id;
+  // A link that does not cut super-segments carries several in one packet.
+  std::uint32_t carried = 0;
+  do {
+    carried += waiting.front().length;
+    waiting.pop_front();
+  } while (carried < length && !waiting.empty());
+  if (waiting.empty()) waiting_.erase(found);
   return id;
 }
 

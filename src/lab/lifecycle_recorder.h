@@ -46,14 +46,14 @@ class LifecycleRecorder {
   std::uint64_t arriving() const { return arriving_; }
   // Told of each event as it is written.
   void read_by(std::function<void(const LifecycleEvent&)> reader) { reader_ = std::move(reader); }
-  // The number of the segment that a packet of the watched network is, or is a piece of; 0: not known.
+  // The number of the segment that a packet of the watched network is; 0: not known.
   std::uint64_t segment_of(std::uint64_t packet) const;
 
  private:
   class Witness;
   void write(LifecycleEvent event);
   std::uint64_t number_sent(const FourTuple& sender, const SeenSegment& segment);
-  // A packet begins its way: the number of the segment that it is, or is a piece of; 0 if nobody here has sent it.
+  // A packet begins its way: the number of the segment that it is; 0 if nobody here has sent it.
   std::uint64_t take_number(const FourTuple& sender, std::uint32_t seq, std::uint32_t length);
 
   Sink sink_;

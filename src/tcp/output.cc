@@ -73,6 +73,25 @@ template <class Write>
   return true;
 }
 
+// Each segment on its own, as it will be on the wire.
+[[gnu::noinline]] void tell_sent(const Connection& c, const TcpContext& x, const SeenSegment& whole,
+                                 std::uint16_t segment_size) {
+  if (segment_size == 0) {
+    x.observer->sent(x.now, c.tuple, whole);
+    return;
+  }
+  SeenSegment piece = whole;
+  for (std::uint32_t at = 0; at < whole.length; at += piece.length) {
+    piece.seq = whole.seq + at;
+    piece.length = std::min<std::uint32_t>(segment_size, whole.length - at);
+    piece.flags = whole.flags;
+    if (at > 0) piece.flags &= static_cast<std::uint16_t>(~tcp_flag::kCwr);
+    if (at + piece.length < whole.length)
+      piece.flags &= static_cast<std::uint16_t>(~(tcp_flag::kPsh | tcp_flag::kFin));
+    x.observer->sent(x.now, c.tuple, piece);
+  }
+}
+
 // Writes one packet of any kind.
 void emit(Connection& c, TcpContext& x, TcpSegment& segment, const Payload& payload) {
   segment.source = c.tuple.local.port;
@@ -90,7 +109,7 @@ void emit(Connection& c, TcpContext& x, TcpSegment& segment, const Payload& payl
               with_checksum);
   };
   if (!queue_packet(c, x, payload, segment.flags, ip_length + tcp_length, write)) return;
-  if (x.observer != nullptr) x.observer->sent(x.now, c.tuple, seen(segment, payload.length));
+  if (x.observer != nullptr) tell_sent(c, x, seen(segment, payload.length), payload.segment_size);
 }
 
 // What every segment with an ACK does to the connection: it announces a window, and no ACK is owed any more.
@@ -129,7 +148,8 @@ void emit_with_ack(Connection& c, TcpContext& x, const Outgoing& what) {
                   what.payload.length, with_checksum);
     };
     if (!queue_packet(c, x, what.payload, n.flags, kPlainHeaders, write)) return;
-    if (x.observer != nullptr) x.observer->sent(x.now, c.tuple, seen(n, what.payload.length));
+    if (x.observer != nullptr)
+      tell_sent(c, x, seen(n, what.payload.length), what.payload.segment_size);
     return;
   }
   TcpSegment segment;

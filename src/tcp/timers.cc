@@ -404,10 +404,13 @@ void arm_keepalive(Connection& c, TcpContext& x, Duration after) {
 
 void arm_delayed_ack(Connection& c, TcpContext& x) {
   Duration wait = std::min(c.ato, kMostDelayedAck);
-  if (c.ato > kLeastDelayedAck && c.rtt.smoothed != Duration::zero()) {
-    // Not longer than a round trip: the sender's time-out was made from that.
-    const Duration most = std::max(c.rtt.smoothed, kLeastDelayedAck);
-    wait = std::min(wait, c.pingpong >= 1 ? kMostDelayedAck : most);
+  // Not longer than a round trip: the sender's time-out was made from that.
+  if (c.rtt.smoothed != Duration::zero())
+    wait = std::min(wait, std::max(c.rtt.smoothed, kLeastDelayedAck));
+  // One that is nearly due does not wait for its time (Linux: tcp_send_delayed_ack).
+  if (c.ack_pending && c.ack_timer <= x.now + wait / 4) {
+    send_ack(c, x);
+    return;
   }
   // Before any data there is no measure of how long to wait, and a lone FIN is acknowledged at the next tick
   // (Linux: tcp_send_delayed_ack with an ato of 0).

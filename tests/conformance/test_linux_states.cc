@@ -103,5 +103,23 @@ TEST(LinuxStates, LingerZeroSendsNothingOnceBothFinsAreOut) {
   )");
 }
 
+TEST(LinuxStates, AnAckThatHasWaitedLongGoesWithTheNextSegment) {
+  linux_does(R"(
+    passive mss 1460
+    set quick_ack 0
+    < ACK,PSH 1+100 ack 1
+    wait 20ms
+    < ACK,PSH 101+100 ack 1
+    nothing
+    +20ms > ACK 1 ack 201
+    wait 50ms
+    set quick_ack 0
+    < ACK,PSH 201+100 ack 1
+    wait 32ms
+    < ACK,PSH 301+100 ack 1
+    > ACK 1 ack 401
+  )");
+}
+
 }  // namespace
 }  // namespace lastack::test

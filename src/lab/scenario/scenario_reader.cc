@@ -156,6 +156,8 @@ HostSpec read_host(TomlTable& t, const std::string& name, std::size_t number) {
     o.most_sockets = static_cast<std::uint32_t>(*v);
   }
   if (const auto v = t.whole("mtu", 68, 65535)) o.mtu = static_cast<std::uint16_t>(*v);
+  // As Linux does for every device: what is sent at once is cut on its way out.
+  if (o.profile == Profile::Linux) o.gso_max_size = 65536;
   if (const auto good = check(o, h.addresses); !good)
     t.wrong(static_cast<const toml::node*>(nullptr),
             fmt::format("host {}: {}", name, good.error().message));
