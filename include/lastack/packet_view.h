@@ -1,6 +1,7 @@
 // What a packet says, for those who watch a wire or lay traps on it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -9,6 +10,12 @@
 #include "lastack/four_tuple.h"
 
 namespace lastack {
+
+// From left up to, and without, right.
+struct SackRange {
+  std::uint32_t left = 0;
+  std::uint32_t right = 0;
+};
 
 // A TCP segment, from its sender's side: `tuple.local` is the source. Numbers are those of the wire.
 struct PacketView {
@@ -21,6 +28,8 @@ struct PacketView {
   std::span<const std::byte> payload;
   std::optional<std::uint32_t> ts_value;  // RFC 7323
   std::optional<std::uint32_t> ts_echo;
+  std::array<SackRange, 4> sack{};  // RFC 2018
+  std::uint8_t sack_count = 0;
 
   bool fin() const { return (flags & 1) != 0; }
   bool syn() const { return (flags & 2) != 0; }

@@ -17,10 +17,15 @@ std::optional<PacketView> PacketView::of(std::span<const std::byte> packet) {
                   .window = segment->window,
                   .payload = segment->payload,
                   .ts_value = {},
-                  .ts_echo = {}};
+                  .ts_echo = {},
+                  .sack = {}};
   if (segment->options.timestamps) {
     view.ts_value = segment->options.timestamps->value;
     view.ts_echo = segment->options.timestamps->echo;
+  }
+  for (const SackBlock& block : segment->options.sack_blocks()) {
+    if (view.sack_count == view.sack.size()) break;
+    view.sack[view.sack_count++] = {block.left.value(), block.right.value()};
   }
   return view;
 }

@@ -127,8 +127,7 @@ struct RoundTrip {
 
 // RFC 8985.
 struct Rack {
-  Instant sent_at{};  // of the segment sent last among those delivered
-  SeqNum end_seq;
+  Sending last;  // the one among those delivered that was sent last
   Duration rtt{};
   std::uint8_t window_steps = 1;  // quarters of the least round trip
   std::uint8_t window_persist = 16;
@@ -316,7 +315,8 @@ struct ControlBlock {
   std::uint8_t compressed_acks = 0;
   SeqNum told_at;
   bool nonagle_push = false;
-  Duration ato{};  // how long an ACK may wait
+  std::uint8_t last_place = 0;  // of what was sent at last_sent
+  Duration ato{};               // how long an ACK may wait
 
   // --- What the user may ask for (TCP_INFO)
   std::uint32_t segments_in = 0, segments_out = 0;

@@ -165,6 +165,11 @@ void emit_with_ack(Connection& c, TcpContext& x, const Outgoing& what) {
 
 }  // namespace
 
+std::uint8_t next_place(const Connection& c, const TcpContext& x) {
+  if (c.last_sent != x.now) return 0;
+  return static_cast<std::uint8_t>(std::min(c.last_place + 1, 255));
+}
+
 void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,
                std::uint32_t mss, bool fresh) {
   const bool fin = (flags & SentSegment::kFin) != 0;
@@ -202,6 +207,7 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
       one(seq + at, n, at + n == bytes, 0);
     }
   }
+  c.last_place = next_place(c, x);
   c.last_sent = x.now;
   // An answer within the delayed ACK's time makes this an interactive session (Linux: pingpong).
   if (bytes > 0 && x.now - c.last_received < c.ato && c.pingpong < 255) ++c.pingpong;
@@ -360,7 +366,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       c.unsent.front().seq += bytes;
       c.unsent.front().length -= bytes;
     }
-    if (c.sent.push_back({seq, length, x.now, packets, flags, c.delivered})) {
+    if (c.sent.push_back({seq, length, x.now, packets, flags, next_place(c, x), c.delivered})) {
       c.news |= news::kBuffers;
     }
     c.packets_out += packets;

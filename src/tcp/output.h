@@ -65,6 +65,8 @@ void retransmit_lost(Connection& c, TcpContext& x);
 void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes);
 
 // --- What output.cc and retransmit.cc share
+// Sending::place of what is sent next.
+std::uint8_t next_place(const Connection& c, const TcpContext& x);
 // Data (and the FIN) from `seq` on, `length` in sequence space.
 void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,
                std::uint32_t mss, bool fresh);

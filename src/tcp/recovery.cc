@@ -189,10 +189,6 @@ Duration reordering_window(const Connection& c, const TcpContext& x) {
   return std::min(least / 4 * steps, c.rtt.smoothed);
 }
 
-bool sent_after(Instant t1, SeqNum end1, Instant t2, SeqNum end2) {
-  return t1 > t2 || (t1 == t2 && end1 > end2);
-}
-
 // How long until this segment counts as lost; not positive when it does now.
 Duration time_left(const Connection& c, Instant now, const SentSegment& segment, Duration window) {
   return segment.sent_at + c.rack.rtt + window - now;
@@ -206,7 +202,7 @@ Duration detect_loss(Connection& c, TcpContext& x) {
     SentSegment& segment = c.sent[i];
     if (segment.sacked()) continue;
     if (segment.lost() && !segment.resent()) continue;
-    if (!sent_after(c.rack.sent_at, c.rack.end_seq, segment.sent_at, segment.end())) continue;
+    if (!c.rack.last.after(segment.sending())) continue;
     const Duration left = time_left(c, x.now, segment, window);
     if (left <= Duration::zero()) {
       mark_lost(c, segment);
@@ -335,20 +331,13 @@ void rack_advance(Connection& c, const TcpContext& x, const SentSegment& segment
   if (segment.ever_resent() && c.rtt.least != Duration::max() && rtt < c.rtt.least) return;
   c.rack.advanced = true;
   c.rack.rtt = std::min(rtt, kLongestRtt);
-  if (sent_after(segment.sent_at, segment.end(), c.rack.sent_at, c.rack.end_seq)) {
-    c.rack.sent_at = segment.sent_at;
-    c.rack.end_seq = segment.end();
-  }
+  if (segment.sending().after(c.rack.last)) c.rack.last = segment.sending();
 }
 
 void note_delivered(AckNews& news, const SentSegment& segment) {
-  if (news.prior_delivered != 0 &&
-      !sent_after(segment.sent_at, segment.end(), news.delivered_sent, news.delivered_end)) {
-    return;
-  }
+  if (news.prior_delivered != 0 && !segment.sending().after(news.delivered)) return;
   news.prior_delivered = segment.delivered;
-  news.delivered_sent = segment.sent_at;
-  news.delivered_end = segment.end();
+  news.delivered = segment.sending();
 }
 
 void update_reordering_window(Connection& c, const TcpContext& x, const AckNews& news) {

@@ -33,8 +33,7 @@ struct AckNews {
   std::uint32_t acked_packets = 0;
   // Of what has been delivered, that which was sent last (Linux: tcp_rate_skb_delivered).
   std::uint32_t prior_delivered = 0;
-  Instant delivered_sent{};
-  SeqNum delivered_end;
+  Sending delivered;
 
   bool acked() const { return data_acked || syn_acked; }
   bool dubious(CongestionState ca) const {

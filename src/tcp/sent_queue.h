@@ -9,12 +9,27 @@
 
 namespace lastack {
 
+// When a segment was sent last. Its place among those of the same instant: a clock that stands still while a host works,
+// as in virtual time, does not tell which went first.
+struct Sending {
+  Instant at{};
+  std::uint8_t place = 0;
+  SeqNum end;
+
+  bool after(const Sending& o) const {
+    if (at != o.at) return at > o.at;
+    if (place != o.place) return place > o.place;
+    return end > o.end;
+  }
+};
+
 struct SentSegment {
   SeqNum seq;
   std::uint32_t length = 0;    // in sequence space: SYN and FIN count
   Instant sent_at;             // the last time
   std::uint16_t segments = 1;  // packets of MSS that it makes
   std::uint8_t flags = 0;
+  std::uint8_t place = 0;       // Sending::place
   std::uint32_t delivered = 0;  // how many had arrived when it was sent last
 
   static constexpr std::uint8_t kSacked = 1;  // the peer has it (RFC 2018)
@@ -28,6 +43,7 @@ struct SentSegment {
 
   void clear(int which) { flags &= static_cast<std::uint8_t>(~which); }
   SeqNum end() const { return seq + length; }
+  Sending sending() const { return {sent_at, place, end()}; }
   bool sacked() const { return (flags & kSacked) != 0; }
   bool lost() const { return (flags & kLost) != 0; }
   bool resent() const { return (flags & kResent) != 0; }

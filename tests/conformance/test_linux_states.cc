@@ -121,5 +121,33 @@ TEST(LinuxStates, AnAckThatHasWaitedLongGoesWithTheNextSegment) {
   )");
 }
 
+// Where the clock stands still meanwhile, as it does here.
+TEST(LinuxStates, WhatWasRepeatedLastIsNotOlderThanWhatWasSentBefore) {
+  linux_does(R"(
+    listen 5
+    < SYN 0 mss 1000 sackok
+    > SYN,ACK 0 ack 1
+    wait 20ms
+    < ACK 1 ack 1
+    accept
+    write 30000
+    drain
+    wait 20ms
+    < ACK 1 ack 3001
+    drain
+    < ACK 1 ack 3001 sack 4001-5001
+    drain
+    < ACK 1 ack 3001 sack 4001-6001
+    drain
+    < ACK 1 ack 3001 sack 4001-7001
+    > ACK 3001+1000 ack 1
+    drain
+    wait 20ms
+    < ACK 1 ack 3001 sack 4001-17001
+    drain
+    counter RetransSegs 1
+  )");
+}
+
 }  // namespace
 }  // namespace lastack::test

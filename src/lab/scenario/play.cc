@@ -60,6 +60,8 @@ SeenSegment seen(const PacketView& view) {
                       .flags = view.flags,
                       .window = view.window};
   if (view.ts_value && view.ts_echo) segment.timestamps = {*view.ts_value, *view.ts_echo};
+  for (std::uint8_t i = 0; i < view.sack_count; ++i)
+    segment.sack[segment.sack_count++] = {view.sack[i].left, view.sack[i].right};
   return segment;
 }
 
@@ -394,7 +396,12 @@ class Play final : public Stage {
       const Instant due = std::min(agenda_.next(), net_.next_time());
       const Instant begun = base + (monotonic_now() - started);
       if (due < end) result_.late = std::max(result_.late, begun - due);
-      // What a kernel has sent while this slept is sent now, and not when it went to sleep.
+      // What a kernel has sent while this slept is sent now, and not when it went to sleep. What was due before comes
+      // first, and in its order, however late it is.
+      for (Instant next = agenda_.next(); next < begun; next = agenda_.next()) {
+        net_.run_until(next);
+        agenda_.advance(next);
+      }
       net_.run_until(begun);
       for (KernelHost* kernel : kernels_) kernel->wake();
       if (real_) real_->wake();
