@@ -87,6 +87,44 @@ TEST(ScenariosOnAKernel, BothWorldsSayTheSame) {
   EXPECT_EQ(told_by_then.front(), told.size() / 2);
 }
 
+constexpr std::string_view kUnread = R"(
+scenario = "unread"
+title = "A server closes with data that it has not read"
+[host.client]
+[host.server]
+[wire]
+delay = "5 ms"
+[script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80" },
+  { do = "accept", of = "l", socket = "s" },
+  { do = "write", socket = "c", bytes = 3000 },
+  { do = "wait", time = "100 ms" },
+  { do = "write", socket = "s", bytes = 3000 },
+  { do = "close", socket = "s" },
+  { do = "read", socket = "c" },
+  { do = "wait", time = "100 ms" },
+]
+)";
+
+// Whatever else is different: to the number and the flag.
+TEST(ScenariosOnAKernel, BothWorldsSendTheSameSegments) {
+  std::string folder = (std::filesystem::temp_directory_path() / "lastack-test-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const ScenarioFile file = *ScenarioFile::parse(std::string(kUnread), "unread.toml");
+  CompareRequest request;
+  request.folder = folder;
+  const auto comparison = compare(file, request);
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  if (!comparison->why_not.empty()) GTEST_SKIP() << comparison->why_not;
+  ASSERT_EQ(comparison->variants.size(), 1u);
+  const VariantComparison& only = comparison->variants.front();
+  EXPECT_TRUE(only.same_segments) << only.detail;
+  EXPECT_NE(only.likeness, Likeness::Bug) << only.reason;
+}
+
 // The log of a run in that world. Empty: it is not to be had here.
 std::string log_of(const ScenarioFile& file, Where where) {
   std::string folder = (std::filesystem::temp_directory_path() / "lastack-test-XXXXXX").string();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 
 #include "lab/scenario/log_trace_file.h"
 #include "model/printable.h"
@@ -84,6 +85,25 @@ std::string divergence_words(const LogDiff::First& first) {
                      side(at->b, "on the kernel"));
 }
 
+// What every host has sent on every connection, to the number and the flag, but for PSH, which tells how the program wrote.
+// Connections are in no order: many at a time overtake each other.
+std::vector<std::vector<std::string>> segments_sent(const LogTrace& trace) {
+  std::map<std::pair<std::uint16_t, std::uint32_t>, std::vector<std::string>> by_connection;
+  for (const TraceEvent& e : trace.events()) {
+    if (e.what != Happening::SegmentSent || e.connection == kNoConnection || e.host == kWireHost)
+      continue;
+    constexpr std::uint16_t kPsh = 8;
+    auto& all = by_connection[{e.host, e.connection}];
+    if (all.empty()) all.push_back(trace.hosts()[e.host]);
+    all.push_back(fmt::format("{} {}+{} {} {}", e.flags & ~kPsh, e.seq, e.length,
+                              e.ack_flag() ? e.ack : 0, trace.text(e.sack)));
+  }
+  std::vector<std::vector<std::string>> sorted;
+  for (auto& [connection, all] : by_connection) sorted.push_back(std::move(all));
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
+}
+
 // Both worlds with this seed. `why_not`: they were not.
 Result<std::vector<VariantComparison>> compare_one(const ScenarioFile& file,
                                                    const CompareRequest& request,
@@ -139,11 +159,15 @@ Result<std::vector<VariantComparison>> compare_one(const ScenarioFile& file,
     options.absolute = kBand;
     options.share = kShare;
     const LogDiff apart = diff(*a, *b, options);
+    one.same_segments = segments_sent(*a) == segments_sent(*b);
     if (!apart.equal) {
       one.detail = diff_text(apart, "endpoint", "kernel", 120);
       if (one.likeness == Likeness::Match) {
         one.likeness = Likeness::Permitted;
         if (apart.first) one.reason = divergence_words(*apart.first);
+        if (one.same_segments)
+          one.reason = "every host sends the same segments" +
+                       (one.reason.empty() ? "" : "; apart is " + one.reason);
         // A program that is still at work is cut off in the middle of something, here or there.
         const std::string ends =
             end_states_apart(*scenario, e.result->measures, k->result->measures);

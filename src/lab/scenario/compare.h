@@ -24,6 +24,9 @@ struct VariantComparison {
   std::uint64_t seed = 0;
   Likeness likeness = Likeness::Match;
   std::string reason;  // what differs first; empty: nothing
+  // Every host has sent the same segments, numbers and flags (but PSH); if they do not match, their times or the order of
+  // calls and arrivals differ.
+  bool same_segments = false;
   std::string detail;  // the logs side by side there
   Duration late{};     // of the kernel's run (PlayResult::late)
 };
