@@ -86,6 +86,11 @@ void EphemeralPorts::Taken::set_reusable(Port port, bool reusable) {
   few_[static_cast<std::size_t>(at - few_.begin())] = reusable ? port | kReusable : port;
 }
 
+bool EphemeralPorts::Taken::are_all_taken(Port from, Port last, bool reuse) const {
+  if (!many_ || (reuse && reusable_)) return false;
+  return many_->has_all(place_of(from), place_of(static_cast<Port>(last - ((last ^ from) & 1))));
+}
+
 // Whichever of taken and excluded stands in the way is passed over as a whole. Where they alternate too often to get
 // anywhere, both are looked through word by word.
 std::optional<Port> EphemeralPorts::Taken::next(Port from, Port last, bool reuse,
@@ -240,6 +245,11 @@ auto EphemeralPorts::choose(const IpAddress& source, const Endpoint& destination
   const std::uint32_t last = walk.high - 1;
   for (std::uint32_t parity = 0; parity <= (walk.has_second_round() ? 1 : 0); ++parity) {
     const std::uint32_t first = walk.low + parity;
+    // The parity that is tried first is full, or nearly so, wherever ports are scarce.
+    if (walk.step == 2 &&
+        taken.are_all_taken(static_cast<Port>(first), static_cast<Port>(last), reuse_allowed)) {
+      continue;
+    }
     const std::uint32_t start = first + offset;
     std::uint32_t walked = 0;
     auto port = next(taken, start, last, walk.step, reuse_allowed);

@@ -93,6 +93,8 @@ class EphemeralPorts {
     void insert(Port port);
     void erase(Port port);
     void set_reusable(Port port, bool reusable);
+    // Are all of the ports from, from + 2, ... up to `last` taken, and none has rested? False if that is not known at once.
+    bool are_all_taken(Port from, Port last, bool reuse) const;
     // The first of the ports from, from + 2, ... up to `last` that is not taken, or with `reuse` has rested, and that is
     // not among the excluded.
     std::optional<Port> next(Port from, Port last, bool reuse, const PortBitmap& excluded) const;
