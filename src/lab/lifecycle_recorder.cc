@@ -225,6 +225,18 @@ class LifecycleRecorder::Witness final : public HostObserver {
   std::unordered_map<FourTuple, Use, TupleHash> uses_;
 };
 
+SeenSegment seen(const PacketView& view) {
+  SeenSegment segment{.seq = view.seq,
+                      .ack = view.ack,
+                      .length = static_cast<std::uint32_t>(view.payload.size()),
+                      .flags = view.flags,
+                      .window = view.window};
+  if (view.ts_value && view.ts_echo) segment.timestamps = {*view.ts_value, *view.ts_echo};
+  for (std::uint8_t i = 0; i < view.sack_count; ++i)
+    segment.sack[segment.sack_count++] = {view.sack[i].left, view.sack[i].right};
+  return segment;
+}
+
 LifecycleRecorder::LifecycleRecorder(LifecycleHeader header, Sink sink)
     : sink_(std::move(sink)), on_wire_(kRemembered) {
   if (!sink_) return;
@@ -303,14 +315,7 @@ void LifecycleRecorder::watch(VirtualNetwork& network) {
     e.tuple = view->tuple;
     e.what = what;
     e.why = why;
-    e.segment = SeenSegment{.seq = view->seq,
-                            .ack = view->ack,
-                            .length = static_cast<std::uint32_t>(view->payload.size()),
-                            .flags = view->flags,
-                            .window = view->window};
-    if (view->ts_value && view->ts_echo) {
-      e.segment->timestamps = {*view->ts_value, *view->ts_echo};
-    }
+    e.segment = seen(*view);
     e.segment_id = segment_of(note.number);
     write(e);
   });

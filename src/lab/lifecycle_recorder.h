@@ -17,10 +17,14 @@
 #include <vector>
 
 #include "lastack/observer.h"
+#include "lastack/packet_view.h"
 #include "lastack/virtual_network.h"
 #include "model/lifecycle_event.h"
 
 namespace lastack {
+
+// What an observer on the wire is told of a packet.
+SeenSegment seen(const PacketView& view);
 
 class LifecycleRecorder {
  public:

@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
 #include <sstream>
 
+#include "lab/private_folder.h"
 #include "lab/scenario/compare.h"
 #include "lab/scenario/library.h"
 #include "lab/scenario/run.h"
@@ -63,11 +63,11 @@ TEST(ScenariosOnAKernel, EndpointsFacingNginx) {
 }
 
 TEST(ScenariosOnAKernel, BothWorldsSayTheSame) {
-  std::string folder = (std::filesystem::temp_directory_path() / "lastack-test-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const auto folder = PrivateFolder::make();
+  ASSERT_TRUE(folder);
   const ScenarioFile file = of_library("orderly-close");
   CompareRequest request;
-  request.folder = folder;
+  request.folder = folder->path();
   request.seeds = {1, 2};
   std::vector<std::uint64_t> told;  // before the whole is there
   request.compared = [&](const VariantComparison& one) { told.push_back(one.seed); };
@@ -76,7 +76,6 @@ TEST(ScenariosOnAKernel, BothWorldsSayTheSame) {
     if (share > 0.5) told_by_then.push_back(told.size());
   };
   const auto comparison = compare(file, request);
-  std::filesystem::remove_all(folder);
   ASSERT_TRUE(comparison) << comparison.error().message;
   if (!comparison->why_not.empty()) GTEST_SKIP() << comparison->why_not;
   EXPECT_TRUE(comparison->agrees()) << comparison_text(file, *comparison);
@@ -110,13 +109,12 @@ steps = [
 
 // Whatever else is different: to the number and the flag.
 TEST(ScenariosOnAKernel, BothWorldsSendTheSameSegments) {
-  std::string folder = (std::filesystem::temp_directory_path() / "lastack-test-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const auto folder = PrivateFolder::make();
+  ASSERT_TRUE(folder);
   const ScenarioFile file = *ScenarioFile::parse(std::string(kUnread), "unread.toml");
   CompareRequest request;
-  request.folder = folder;
+  request.folder = folder->path();
   const auto comparison = compare(file, request);
-  std::filesystem::remove_all(folder);
   ASSERT_TRUE(comparison) << comparison.error().message;
   if (!comparison->why_not.empty()) GTEST_SKIP() << comparison->why_not;
   ASSERT_EQ(comparison->variants.size(), 1u);
@@ -127,11 +125,12 @@ TEST(ScenariosOnAKernel, BothWorldsSendTheSameSegments) {
 
 // The log of a run in that world. Empty: it is not to be had here.
 std::string log_of(const ScenarioFile& file, Where where) {
-  std::string folder = (std::filesystem::temp_directory_path() / "lastack-test-XXXXXX").string();
-  EXPECT_NE(::mkdtemp(folder.data()), nullptr);
+  const auto folder = PrivateFolder::make();
+  EXPECT_TRUE(folder);
+  if (!folder) return "";
   RunRequest request;
   request.where = where;
-  request.log = folder + "/log";
+  request.log = folder->path() + "/log";
   const auto report = run(file, request);
   std::string text;
   if (report && report->why_not.empty()) {
@@ -142,7 +141,6 @@ std::string log_of(const ScenarioFile& file, Where where) {
     EXPECT_FALSE(text.empty());
   }
   EXPECT_TRUE(report);
-  std::filesystem::remove_all(folder);
   return text;
 }
 // What the log of a run on endpoints says, and that of one on kernel hosts where they are to be had. False: they are not.
@@ -328,7 +326,6 @@ holds = "c.result == ok and f.struck == 1"
   if (!both) GTEST_SKIP() << "no kernel hosts here";
 }
 
-// A log that cannot be written is an error, and not half a run that looks like a whole one.
 constexpr std::string_view kAfterSilence = R"(
 scenario = "after-silence"
 title = "A segment is repeated after a time in which nothing happens"
@@ -378,6 +375,7 @@ TEST(ScenariosOnAKernel, TheWireTakesItsTimeAfterSilence) {
   }
 }
 
+// A log that cannot be written is an error, and not half a run that looks like a whole one.
 TEST(ScenariosOnAKernel, AFullDisk) {
   const ScenarioFile file = of_library("lost-last-ack");
   for (const Where where : {Where::Endpoint, Where::Kernel}) {

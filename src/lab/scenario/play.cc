@@ -53,18 +53,6 @@ LifecycleHeader header_of(const Scenario& scenario, const PlayOptions& options) 
   return header;
 }
 
-SeenSegment seen(const PacketView& view) {
-  SeenSegment segment{.seq = view.seq,
-                      .ack = view.ack,
-                      .length = static_cast<std::uint32_t>(view.payload.size()),
-                      .flags = view.flags,
-                      .window = view.window};
-  if (view.ts_value && view.ts_echo) segment.timestamps = {*view.ts_value, *view.ts_echo};
-  for (std::uint8_t i = 0; i < view.sack_count; ++i)
-    segment.sack[segment.sack_count++] = {view.sack[i].left, view.sack[i].right};
-  return segment;
-}
-
 class Play final : public Stage {
  public:
   Play(const Scenario& scenario, const PlayOptions& options)

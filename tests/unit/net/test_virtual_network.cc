@@ -102,6 +102,22 @@ TEST(VirtualNetwork, ChancesComeAsOftenAsToldAndCountsAddUp) {
   EXPECT_EQ(w.net.under_way(), 0u);
 }
 
+TEST(VirtualNetwork, APacketViewHasTheSackBlocks) {
+  WirePair w(3, {.delay = 1ms, .loss = 0.05});
+  std::uint32_t blocks = 0;
+  w.net.add_tap([&](const WireNote& note) {
+    const auto segment = PacketView::of(note.bytes);
+    if (note.event != WireEvent::Sent || note.from != w.net.id(w.server)) return;
+    for (std::uint8_t i = 0; i < segment->sack_count; ++i, ++blocks) {
+      const SackRange& range = segment->sack[i];
+      EXPECT_GT(static_cast<std::int32_t>(range.right - range.left), 0);
+      EXPECT_LE(range.right - range.left, 100'000u);
+    }
+  });
+  w.transfer(100'000);
+  EXPECT_GT(blocks, 0u);
+}
+
 TEST(VirtualNetwork, JitterKeepsTheOrderAndReorderingDoesNot) {
   for (const bool reorder : {false, true}) {
     WirePair w(3, {.delay = 1ms, .jitter = 5ms, .reorder = reorder ? 0.1 : 0.0});

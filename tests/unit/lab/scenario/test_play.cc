@@ -5,7 +5,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <sstream>
+#include <vector>
+
 #include "lab/scenario/scenario_file.h"
+#include "report/lifecycle_log.h"
 
 namespace lastack::lab {
 namespace {
@@ -226,6 +231,48 @@ count = 200
   EXPECT_NE(first, other);
   EXPECT_EQ(number(a, "load.begun"), 200);
   EXPECT_GT(number(a, "wire.lost"), 10);
+}
+
+// As Linux does, which sends what the window allows in one piece, and cuts it on its way out (tcp_mss_split_point). The log
+// has what is on the wire.
+TEST(Play, AWindowIsUsedToItsEdge) {
+  std::string log;
+  (void)played(
+      "scenario = \"x\"\n[host.client]\nsettings = { tcp_rmem = \"4096 9000 9000\" }\n"
+      "[host.server]\n[wire]\ndelay = \"5 ms\"\n"
+      R"([script]
+steps = [
+  { do = "listen", host = "server", socket = "l", port = 80 },
+  { do = "connect", host = "client", socket = "c", to = "server:80" },
+  { do = "accept", of = "l", socket = "s" },
+  { do = "write", socket = "s", bytes = 40000, background = true },
+  { do = "wait", time = "2 s" },
+  { name = "read", do = "read", socket = "c", bytes = 3000 },
+  { do = "wait", time = "50 ms" },
+]
+)",
+      1, &log);
+  std::map<std::uint64_t, std::uint32_t> sent;
+  std::vector<std::uint32_t> after_read;
+  bool read = false;
+  LifecycleReader reader;
+  std::istringstream in(log);
+  for (std::string line; std::getline(in, line);) {
+    const auto event = reader.read(line);
+    ASSERT_TRUE(event) << line;
+    if (!*event) continue;
+    const LifecycleEvent& e = **event;
+    read = read || e.what == Happening::AppRead;
+    if (!e.segment) continue;
+    EXPECT_LE(e.segment->length, 1448u) << line;
+    if (e.what == Happening::SegmentSent) {
+      EXPECT_TRUE(sent.emplace(e.segment_id, e.segment->length).second) << line;
+      if (read && e.host == "server") after_read.push_back(e.segment->length);
+    } else if (e.what == Happening::SegmentReceived) {
+      EXPECT_EQ(sent[e.segment_id], e.segment->length) << line;
+    }
+  }
+  EXPECT_EQ(after_read, (std::vector<std::uint32_t>{1448, 1240}));  // a window of 2,688
 }
 
 TEST(Play, ProgramsCountWhatBecameOfTheirConnections) {
