@@ -71,6 +71,7 @@ class EphemeralPorts {
 
   // Those to which a port is taken.
   std::size_t destinations() const { return destinations_.size() - (idle_ == nullptr ? 0 : 1); }
+  // Of what is taken; the table of the order (port_order.h) is the same whatever that is.
   std::size_t bytes() const;
 
  private:
