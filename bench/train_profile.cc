@@ -1,12 +1,13 @@
 // What the compiler is shown of the endpoint at work before it builds for `./dev bench` (cmake/LastackProfile.cmake):
-// connections of many sizes and ends, some dozens at a time, on a wire that now and then loses a packet. It measures
-// nothing, and none of the benchmarks is among what it does.
+// connections of many sizes and ends, some dozens at a time, on a wire that now and then loses a packet, first between
+// two bare hosts, then in the lab. It measures nothing, and none of the benchmarks is among what it does.
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
 #include <unordered_map>
 
+#include "lab/scenario/run.h"
 #include "lastack/host.h"
 #include "measure.h"
 
@@ -165,6 +166,42 @@ class Training {
   std::array<std::byte, 4096> room_{};
 };
 
+constexpr std::string_view kScenario = R"(
+scenario = "training"
+title = "Clients and servers that close first, and ports that run out at times"
+duration = "100 s"
+[host.client]
+settings = { ip_local_port_range = "40000 52000" }
+[host.server]
+[wire]
+delay = "2 ms"
+loss = 0.002
+[[server]]
+name = "service"
+host = "server"
+[[server]]
+name = "hasty"
+host = "server"
+port = 81
+closes = "first"
+[[clients]]
+name = "first"
+host = "client"
+to = "server:80"
+rate = 260
+[[clients]]
+name = "second"
+host = "client"
+to = "server:81"
+rate = 130
+closes = "after"
+)";
+
+void play_in_the_lab() {
+  const auto file = lab::ScenarioFile::parse(kScenario, "training");
+  if (!file || !lab::run(*file, {})) std::abort();
+}
+
 }  // namespace
 }  // namespace lastack::bench
 
@@ -172,4 +209,5 @@ int main() {
   using lastack::Host;
   lastack::bench::Training(Host::Family::V4).run(60'000);
   lastack::bench::Training(Host::Family::V6).run(3'000);
+  lastack::bench::play_in_the_lab();
 }

@@ -65,8 +65,10 @@ void EphemeralPorts::Taken::insert(Port port) {
 // A bitmap stays one until the last port has gone.
 void EphemeralPorts::Taken::erase(Port port) {
   if (many_) {
-    many_->erase(place_of(port));
-    if (reusable_) reusable_->erase(place_of(port));
+    const Port place = place_of(port);
+    many_->erase(place);
+    if (reusable_) reusable_->erase(place);
+    if (place >= full_.first && place <= full_.last) full_ = {};
     return;
   }
   const auto at = first_from(few_, port);
@@ -86,9 +88,14 @@ void EphemeralPorts::Taken::set_reusable(Port port, bool reusable) {
   few_[static_cast<std::size_t>(at - few_.begin())] = reusable ? port | kReusable : port;
 }
 
-bool EphemeralPorts::Taken::are_all_taken(Port from, Port last, bool reuse) const {
+bool EphemeralPorts::Taken::are_all_taken(Port from, Port last, bool reuse) {
   if (!many_ || (reuse && reusable_)) return false;
-  return many_->has_all(place_of(from), place_of(static_cast<Port>(last - ((last ^ from) & 1))));
+  const Port first_place = place_of(from);
+  const Port last_place = place_of(static_cast<Port>(last - ((last ^ from) & 1)));
+  if (first_place >= full_.first && last_place <= full_.last) return true;
+  if (!many_->has_all(first_place, last_place)) return false;
+  full_ = {first_place, last_place};
+  return true;
 }
 
 // Whichever of taken and excluded stands in the way is passed over as a whole. Where they alternate too often to get
@@ -239,7 +246,7 @@ auto EphemeralPorts::choose(const IpAddress& source, const Endpoint& destination
                             std::uint64_t random) -> tl::expected<Choice, PortError> {
   if (range.range.low > range.range.high) return tl::unexpected(PortError::InvalidRange);
   const Lately& known = lately({source, destination});
-  const Taken& taken = known.taken == nullptr ? none_ : *known.taken;
+  Taken& taken = known.taken == nullptr ? none_ : *known.taken;
   const PortWalk walk(range);
   const std::uint32_t offset = order_.offset(known.order, walk);
   const std::uint32_t last = walk.high - 1;

@@ -95,7 +95,8 @@ class EphemeralPorts {
     void erase(Port port);
     void set_reusable(Port port, bool reusable);
     // Are all of the ports from, from + 2, ... up to `last` taken, and none has rested? False if that is not known at once.
-    bool are_all_taken(Port from, Port last, bool reuse) const;
+    // A yes is remembered until one of them goes.
+    bool are_all_taken(Port from, Port last, bool reuse);
     // The first of the ports from, from + 2, ... up to `last` that is not taken, or with `reuse` has rested, and that is
     // not among the excluded.
     std::optional<Port> next(Port from, Port last, bool reuse, const PortBitmap& excluded) const;
@@ -109,6 +110,9 @@ class EphemeralPorts {
     std::vector<std::uint32_t> few_;
     std::unique_ptr<PortBitmap> many_;
     std::unique_ptr<PortBitmap> reusable_;
+    struct {
+      Port first = 1, last = 0;  // places in many_, nothing when it ends before it begins
+    } full_;
   };
 
   // The destinations asked for lately, each in its place: connect() chooses, and then takes, and the next one goes to one of

@@ -287,7 +287,9 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
   }
   if (!c.has_unsent()) return false;
   const std::uint32_t mss = send_mss(c);
-  const std::uint32_t most_segments = super_segment(c, x, mss);
+  // Most pushes have one short segment to send, and none of these divisions to make.
+  const bool several = c.unsent.size() > 1 || (!c.unsent.empty() && c.unsent.front().length > mss);
+  const std::uint32_t most_segments = several ? super_segment(c, x, mss) : 1;
   std::uint32_t sent_packets = 0;
   bool cwnd_limited = false, window_limited = false;
   for (;;) {

@@ -64,10 +64,10 @@ void expect_silence(Connection& c, TcpContext& x) {
 // Data may go to and fro.
 void start_transfer(Connection& c, TcpContext& x) {
   c.congestion.cwnd = std::max<std::uint32_t>(x.settings.initial_cwnd, 1);
-  if (c.total_retrans > 0 && c.rtt.smoothed == Duration::zero()) {
-    // RFC 6298, 5.7; RFC 5681, 3.1: a SYN that had to be repeated says little good of the path.
-    c.congestion.cwnd = 1;
-  }
+  // RFC 6928, 2: one SYN may be lost by chance, or be late; a second says little good of the path. Where the echo is that of
+  // the first one none was lost (Linux: tcp_init_transfer, tcp_try_undo_spurious_syn).
+  const bool late = c.saw_tstamp && c.rcv_tsecr - c.ts_offset == c.syn_sent_clock;
+  if (c.retransmits > 1 && !late) c.congestion.cwnd = 1;
   c.rack.reordering = static_cast<std::uint32_t>(x.settings.reordering);
   grow_send_buffer(c, x);
   c.last_ack_received = x.now;
