@@ -17,7 +17,11 @@ bool PortBitmap::insert(Port port) {
   if ((words_[w] & bit(port)) != 0) return false;
   words_[w] |= bit(port);
   some_[w / 64] |= bit(w);
-  if (words_[w] == kOnes) all_[w / 64] |= bit(w);
+  some_of_some_ |= 1U << (w / 64);
+  if (words_[w] == kOnes) {
+    all_[w / 64] |= bit(w);
+    if (all_[w / 64] == kOnes) all_of_all_ |= 1U << (w / 64);
+  }
   ++size_;
   return true;
 }
@@ -27,7 +31,11 @@ bool PortBitmap::erase(Port port) {
   if ((words_[w] & bit(port)) == 0) return false;
   words_[w] &= ~bit(port);
   all_[w / 64] &= ~bit(w);
-  if (words_[w] == 0) some_[w / 64] &= ~bit(w);
+  all_of_all_ &= ~(1U << (w / 64));
+  if (words_[w] == 0) {
+    some_[w / 64] &= ~bit(w);
+    if (some_[w / 64] == 0) some_of_some_ &= ~(1U << (w / 64));
+  }
   --size_;
   return true;
 }
@@ -50,17 +58,18 @@ bool PortBitmap::has_all(Port from, Port last) const {
 
 template <bool kPresent>
 std::optional<Port> PortBitmap::next(Port from, Port last) const {
-  const auto wanted = [](std::uint64_t there, std::uint64_t not_there) {
-    return kPresent ? there : ~not_there;
-  };
+  const auto wanted = [](auto there, auto not_there) { return kPresent ? there : ~not_there; };
   std::uint32_t w = from / 64U;
   std::uint64_t word = wanted(words_[w], words_[w]) & kOnes << (from % 64);
   if (word == 0) {
     if (++w == kWords) return std::nullopt;
     std::uint32_t s = w / 64;
     std::uint64_t has_one = wanted(some_[s], all_[s]) & kOnes << (w % 64);
-    while (has_one == 0) {
-      if (++s == some_.size()) return std::nullopt;
+    if (has_one == 0) {
+      constexpr std::uint32_t kTop = (1U << (kWords / 64)) - 1;
+      const std::uint32_t beyond = wanted(some_of_some_, all_of_all_) & kTop & ~1U << s;
+      if (beyond == 0) return std::nullopt;
+      s = static_cast<std::uint32_t>(std::countr_zero(beyond));
       has_one = wanted(some_[s], all_[s]);
     }
     w = s * 64 + static_cast<std::uint32_t>(std::countr_zero(has_one));

@@ -1,5 +1,5 @@
 // A set of ports in which the next one that is there, or is not, is found in the same time whatever the set holds:
-// 65,536 bits, and above each word of them whether it has any, and whether it has all.
+// 65,536 bits, above each word of them whether it has any, and whether it has all, and the same once more above those.
 #pragma once
 
 #include <array>
@@ -37,6 +37,8 @@ class PortBitmap {
   alignas(64) std::array<std::uint64_t, kWords> words_{};
   std::array<std::uint64_t, kWords / 64> some_{};  // bit w: word w is not 0
   std::array<std::uint64_t, kWords / 64> all_{};   // bit w: it is all ones
+  std::uint32_t some_of_some_ = 0;                 // bit s: some_[s] is not 0
+  std::uint32_t all_of_all_ = 0;                   // bit s: all_[s] is all ones
   std::uint32_t size_ = 0;
 };
 

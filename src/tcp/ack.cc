@@ -212,6 +212,7 @@ void take_plain_ack(Connection& c, TcpContext& x, const TcpSegment& segment, std
   if (data || c.rack.reordering > static_cast<std::uint32_t>(x.settings.reordering)) {
     grow_window(c, x, packets);
   }
+  update_pacing_rate(c);
 }
 
 }  // namespace
@@ -310,6 +311,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   } else if (may_grow(c, x, news)) {
     grow_window(c, x, delivered);
   }
+  update_pacing_rate(c);
   if (resend == Resend::New) {
     push(c, x);
     if (!(c.snd_nxt > c.congestion.high_seq)) {

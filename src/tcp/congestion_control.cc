@@ -95,7 +95,7 @@ std::uint32_t cubic_count(Connection& c, const TcpContext& x, std::uint32_t acke
 // hystart_ack_delay).
 Duration burst_time(const Connection& c, const TcpContext& x) {
   if (c.rtt.smoothed == Duration::zero() || x.settings.gso_max_size == 0) return Duration::zero();
-  const auto rate = static_cast<double>(pacing_rate(c));
+  const auto rate = static_cast<double>(c.pacing_rate);
   const double time = 4.0 * x.settings.gso_max_size / rate;
   return time >= 0.001 ? Duration(1ms) : Duration(static_cast<Duration::rep>(time * 1e9));
 }

@@ -218,7 +218,7 @@ std::uint32_t super_segment(const Connection& c, const TcpContext& x, std::uint3
   const std::uint32_t most_bytes = std::min(kMostPayload, x.settings.gso_max_size);
   const std::uint32_t most = std::max<std::uint32_t>(1, most_bytes / mss);
   if (c.rtt.smoothed == Duration::zero()) return most;
-  double bytes = static_cast<double>(pacing_rate(c)) / 1024;
+  double bytes = static_cast<double>(c.pacing_rate) / 1024;
   const auto shift = c.rtt.least / std::chrono::microseconds(512);
   if (c.rtt.least != Duration::max() && shift < 17) bytes += most_bytes >> shift;
   const auto goal = static_cast<std::uint32_t>(std::min(bytes / mss, 65535.0));
@@ -427,12 +427,12 @@ void push_waiting(Connection& c, TcpContext& x) {
   if (c.send_timer_is == SendTimer::None) arm_window_probe(c, x);
 }
 
-std::uint64_t pacing_rate(const Connection& c) {
+void update_pacing_rate(Connection& c) {
   const std::uint32_t gain = c.congestion.cwnd < c.congestion.ssthresh / 2 ? 200 : 120;
   std::uint64_t rate = std::uint64_t{send_mss(c)} * (10'000 << 3) * gain;
   rate *= std::max(c.congestion.cwnd, c.packets_out);
   const auto rtt = static_cast<std::uint64_t>(8 * c.rtt.smoothed / 1us);
-  return rtt == 0 ? rate : rate / rtt;
+  c.pacing_rate = rtt == 0 ? rate : rate / rtt;
 }
 
 void push_one(Connection& c, TcpContext& x) {

@@ -31,9 +31,10 @@ void push_one(Connection& c, TcpContext& x);
 // How long a piece of the write queue may become: a super-segment, at most half of the largest window that the
 // peer had (Linux: tcp_xmit_size_goal).
 std::uint32_t piece_goal(const Connection& c, const TcpContext& x);
-// Bytes a second at which the window goes out in a round trip, and somewhat more, so that it can grow (Linux:
-// tcp_update_pacing_rate). Before there is a sample of the round trip it is what fits into an eighth of a microsecond.
-std::uint64_t pacing_rate(const Connection& c);
+// Bytes a second at which the window goes out in a round trip, and somewhat more, so that it can grow: as it is when an
+// ACK has been looked at, and until the next one (Linux: tcp_update_pacing_rate). Before there is a sample of the round trip
+// it is what fits into an eighth of a microsecond.
+void update_pacing_rate(Connection& c);
 // One segment beyond the congestion window, as a tail loss probe; whether it was sent.
 bool push_loss_probe(Connection& c, TcpContext& x);
 // What fits into the window, however little.

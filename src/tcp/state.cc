@@ -67,7 +67,7 @@ void start_transfer(Connection& c, TcpContext& x) {
   // RFC 6928, 2: one SYN may be lost by chance, or be late; a second says little good of the path. Where the echo is that of
   // the first one none was lost (Linux: tcp_init_transfer, tcp_try_undo_spurious_syn).
   const bool late = c.saw_tstamp && c.rcv_tsecr - c.ts_offset == c.syn_sent_clock;
-  if (c.retransmits > 1 && !late) c.congestion.cwnd = 1;
+  if (c.time_outs > 1 && !late) c.congestion.cwnd = 1;
   c.rack.reordering = static_cast<std::uint32_t>(x.settings.reordering);
   grow_send_buffer(c, x);
   c.last_ack_received = x.now;
@@ -79,6 +79,7 @@ void start_transfer(Connection& c, TcpContext& x) {
   start_receive_window(c, x);
   c.last_sent = x.now;
   if (c.origin != TcpState::SynSent) {
+    update_pacing_rate(c);
     c.segments_out = 0;  // those were the listener's
     ++c.segments_in;     // and the SYN counts
   }
@@ -112,6 +113,7 @@ void confirm_fast(Connection& c, TcpContext& x) {
     add_rtt_sample(c, x.now, x.now - c.syn_ack_sent);
     set_rto(c);
   }
+  update_pacing_rate(c);
   c.retransmits = 0;
   c.retrans_stamp = 0;
   rearm_retransmit(c, x);

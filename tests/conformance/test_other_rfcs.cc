@@ -219,6 +219,43 @@ CONFORMANCE(RFC_5681_after_idleness_it_begins_anew) {
   EXPECT_EQ(s.host.info(s.socket, s.now)->send_window, 10U);
 }
 
+CONFORMANCE(RFC_6928_two_lost_SYNs_begin_with_one_segment) {
+  const auto window_after = [&](int lost) {
+    Script s(profile);
+    s.run("connect\n> SYN 0");
+    for (int i = 0; i < lost; ++i) s.run("+1s > SYN 0");
+    s.run("wait 10ms\n< SYN,ACK 0 ack 1 mss 1000\n> ACK 1 ack 1\nconnected");
+    return s.host.info(s.socket, s.now)->send_window;
+  };
+  EXPECT_GT(window_after(0), 1U);
+  EXPECT_EQ(window_after(1), window_after(0));
+  EXPECT_EQ(window_after(2), 1U);
+  // And of the side that answered.
+  Script passive(profile);
+  passive.run(R"(
+    listen
+    < SYN 0 mss 1000
+    > SYN,ACK 0 ack 1
+    within 2s > SYN,ACK 0 ack 1
+    within 4s > SYN,ACK 0 ack 1
+    wait 10ms
+    < ACK 1 ack 1
+    accept
+  )");
+  EXPECT_EQ(passive.host.info(passive.socket, passive.now)->send_window, 1U);
+}
+
+CONFORMANCE(RFC_6928_but_not_when_the_first_was_only_late) {
+  Script s(profile);
+  s.run("connect\n> SYN 0");
+  ASSERT_TRUE(s.last().options.timestamps);
+  const std::uint32_t first = s.last().options.timestamps->value;
+  s.run("+1s > SYN 0\n+1s > SYN 0\nwait 10ms");
+  s.run("< SYN,ACK 0 ack 1 mss 1000 ts 5/" + std::to_string(first));
+  s.run("> ACK 1 ack 1\nconnected");
+  EXPECT_GT(s.host.info(s.socket, s.now)->send_window, 1U);
+}
+
 CONFORMANCE(RFC_6582_a_partial_ACK_sends_the_next_hole) {
   Script s(profile);
   s.run(R"(
