@@ -340,7 +340,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
         bytes = std::min(most, waiting);
       } else {
         bytes = needed;
-        if (needed % mss != 0 && nagle_holds(c)) bytes -= needed % mss;
+        if (needed % mss != 0 && how == Push::Usual && nagle_holds(c)) bytes -= needed % mss;
       }
     } else if (waiting < mss && last_piece && !fin_waits && how == Push::Usual && nagle_holds(c)) {
       break;

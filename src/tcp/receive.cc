@@ -193,7 +193,9 @@ void note_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   grow_receive_window(c, x, segment);
 }
 
-void receive_fin(Connection& c, TcpContext& x) {
+// `told`: the blocks that were told of before this segment came. The ACK of a FIN behind what was a gap goes out of the
+// middle of it all, and has them still (Linux: tcp_fin, which tcp_sack_remove follows).
+void receive_fin(Connection& c, TcpContext& x, const OutOfOrder& told) {
   c.fin_received = true;
   c.rcv_nxt += 1;
   ++c.bytes_received;
@@ -201,7 +203,8 @@ void receive_fin(Connection& c, TcpContext& x) {
   c.ack_wanted = true;
   c.gaps.reset();
   if (c.held_beyond) release_beyond(c);
-  c.out_of_order.recent_count = 0;
+  c.out_of_order.recent = told.recent;
+  c.out_of_order.recent_count = told.recent_count;
   switch (c.state) {
     case TcpState::SynReceived:
     case TcpState::Established:
@@ -227,6 +230,7 @@ void receive_fin(Connection& c, TcpContext& x) {
     case TcpState::Closed:
       break;
   }
+  c.out_of_order.recent_count = 0;
 }
 
 void out_of_window(Connection& c) {
@@ -338,6 +342,7 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     }
     return;
   }
+  const OutOfOrder told = c.out_of_order;
   if (!data.empty()) {
     hold_packet(c, segment, data_end);
     c.bytes_received += data.size();
@@ -356,7 +361,7 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   }
   if (c.fin_at && c.rcv_nxt == *c.fin_at && !c.fin_received) {
     c.fin_at.reset();
-    receive_fin(c, x);
+    receive_fin(c, x, told);
   }
 }
 

@@ -67,7 +67,7 @@ void start_transfer(Connection& c, TcpContext& x) {
   // RFC 6928, 2: one SYN may be lost by chance, or be late; a second says little good of the path. Where the echo is that of
   // the first one none was lost (Linux: tcp_init_transfer, tcp_try_undo_spurious_syn).
   const bool late = c.saw_tstamp && c.rcv_tsecr - c.ts_offset == c.syn_sent_clock;
-  if (c.time_outs > 1 && !late) c.congestion.cwnd = 1;
+  if (c.total_retrans > 1 && c.time_outs > 0 && !late) c.congestion.cwnd = 1;
   c.rack.reordering = static_cast<std::uint32_t>(x.settings.reordering);
   grow_send_buffer(c, x);
   c.last_ack_received = x.now;

@@ -10,6 +10,7 @@
 #include "wire/bytes.h"
 #include "wire/checksum.h"
 #include "wire/ip_packet.h"
+#include "wire/segmentation.h"
 
 namespace lastack::test {
 namespace {
@@ -266,7 +267,16 @@ Script& Script::run(std::string_view lines) {
 
 void Script::collect() {
   for (auto p = host.next_packet(); !p.empty(); p = host.next_packet()) {
-    sent_.push_back({{p.begin(), p.end()}, now});
+    const std::uint16_t segment_size = host.segment_size();
+    if (segment_size == 0) {
+      sent_.push_back({{p.begin(), p.end()}, now});
+      continue;
+    }
+    for (Segmentation pieces(p, segment_size); !pieces.done();) {
+      std::vector<std::byte> piece(pieces.length());
+      pieces.write(piece.data());
+      sent_.push_back({std::move(piece), now});
+    }
   }
 }
 

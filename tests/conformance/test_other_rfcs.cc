@@ -124,6 +124,29 @@ CONFORMANCE(RFC_2018_the_newest_block_comes_first) {
   )");
 }
 
+CONFORMANCE(RFC_2018_the_ACK_of_a_FIN_behind_a_gap_has_its_block_still) {
+  // As Linux sends it, where the FIN takes the state on: tests/packetdrill/fin-wait-2-fin-gap-filled.pkt.
+  Script(profile).run(R"(
+    passive mss 1000 sackok
+    shutdown write
+    > FIN,ACK 1 ack 1
+    < ACK 1 ack 2
+    < FIN,ACK 501 ack 2
+    > ACK 2 ack 1 sack 501-502
+    < ACK 1+500 ack 2
+    > ACK 2 ack 502 sack 501-502
+  )");
+  Script established(profile);
+  established.run(R"(
+    passive mss 1000 sackok
+    < FIN,ACK 501 ack 1
+    > ACK 1 ack 1 sack 501-502
+    < ACK 1+500 ack 1
+    > ACK 1 ack 502
+  )");
+  EXPECT_EQ(established.last().options.sack_count, 0);
+}
+
 CONFORMANCE(RFC_2018_nothing_is_told_that_was_not_agreed_upon) {
   Script s(profile);
   s.run("passive mss 1000\n< ACK 1001+100 ack 1\n> ACK 1 ack 1");
@@ -193,6 +216,29 @@ CONFORMANCE(RFC_5681_the_third_duplicate_ACK_sends_again) {
     counter RetransSegs 1
   )");
   EXPECT_EQ(s.host.info(s.socket, s.now)->send_threshold, 5U) << "half of what was in flight";
+}
+
+CONFORMANCE(RFC_896_a_full_piece_uses_the_window_to_its_end) {
+  // tests/packetdrill/push-one-rest-of-window.pkt
+  HostOptions options;
+  options.gso_max_size = 65535;
+  Script({.profile = profile, .v6 = false, .options = options}).run(R"(
+    listen
+    < SYN 0 mss 1000 win 5000
+    > SYN,ACK 0 ack 1
+    wait 100ms
+    < ACK 1 ack 1 win 5000
+    accept
+    write 200
+    > ACK,PSH 1+200
+    < ACK,PSH 1+10 ack 1 win 5000
+    drain
+    < ACK,PSH 11+10 ack 1 win 1900
+    drain
+    write 6000
+    > ACK 201+1000
+    > ACK,PSH 1201+700
+  )");
 }
 
 CONFORMANCE(RFC_5681_after_idleness_it_begins_anew) {
