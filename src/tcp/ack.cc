@@ -49,7 +49,7 @@ Cleaned clean(Connection& c, TcpContext& x, SeqNum ack, AckNews& news) {
       part.length = static_cast<std::uint32_t>(ack - s.seq);
       const std::uint32_t rest = s.length - part.length;
       const auto left =
-          static_cast<std::uint16_t>(packets_of(rest - (s.fin() ? 1U : 0U), send_mss(c)));
+          static_cast<std::uint16_t>(packets_of(rest - (s.fin() ? 1U : 0U), mss_of(c, s)));
       part.segments = static_cast<std::uint16_t>(s.segments > left ? s.segments - left : 0);
       s.seq = ack;
       s.length = rest;

@@ -63,7 +63,9 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
 void retransmit_lost(Connection& c, TcpContext& x);
 
 // Splits a segment of the scoreboard after `bytes`; the second part is at index + 1.
-void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes);
+void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes, std::uint32_t mss);
+// By what it was cut into packets when it was sent.
+std::uint32_t mss_of(const Connection& c, const SentSegment& segment);
 
 // --- What output.cc and retransmit.cc share
 // Sending::place of what is sent next.

@@ -118,6 +118,7 @@ bool undo_loss(Connection& c, bool frto) {
   return true;
 }
 
+// True: nothing more is to be done yet. What is undone may be followed by a recovery that there is a better reason for.
 bool undo_partial(Connection& c, const TcpContext& x, SeqNum prior_una) {
   if (!c.congestion.can_undo || !original_had_arrived(c)) return false;
   check_reordering(c, x, prior_una);
@@ -126,7 +127,7 @@ bool undo_partial(Connection& c, const TcpContext& x, SeqNum prior_una) {
   if (!any_resent(c)) c.retrans_stamp = 0;
   undo(c, true);
   keep_open(c);
-  return true;
+  return false;
 }
 
 // --- Windows
@@ -252,7 +253,7 @@ void newreno_mark_lost(Connection& c, bool una_advanced) {
   if ((c.ca < CongestionState::Recovery && c.sacked_out >= c.rack.reordering) ||
       (c.ca == CongestionState::Recovery && una_advanced)) {
     if (c.sent.empty() || c.sent.front().lost()) return;
-    if (c.sent.front().segments > 1) split_sent(c, 0, send_mss(c));
+    if (c.sent.front().segments > 1) split_sent(c, 0, send_mss(c), send_mss(c));
     mark_lost(c, c.sent.front());
     limit_reno_sacks(c);
   }

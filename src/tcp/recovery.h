@@ -46,7 +46,7 @@ enum class Resend : std::uint8_t { None, Lost, New };
 
 // The right end of what SACK has told of.
 inline SeqNum highest_sacked(const Connection& c) {
-  return c.sacked_out > 0 ? c.rack.fack : c.snd_una;
+  return c.sack && c.sacked_out > 0 ? c.rack.fack : c.snd_una;
 }
 // Marks what the SACK blocks of a segment tell.
 void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews& news);

@@ -6,27 +6,45 @@
 
 namespace lastack {
 
-void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes) {
+namespace {
+
+std::uint32_t data_of(const SentSegment& s) {
+  return s.length - (s.fin() || s.syn() ? 1U : 0U);
+}
+
+// The counts follow: it makes more packets than were counted, or fewer.
+void count_again(Connection& c, const SentSegment& like, std::uint32_t old, std::uint32_t now) {
+  const auto adjust = [&](std::uint32_t& count) { count = count + now - old; };
+  adjust(c.packets_out);
+  if (like.sacked()) adjust(c.sacked_out);
+  if (like.lost()) adjust(c.lost_out);
+  if (like.resent()) adjust(c.retrans_out);
+}
+
+}  // namespace
+
+std::uint32_t mss_of(const Connection& c, const SentSegment& s) {
+  constexpr std::uint32_t kMostSack = 36;  // what blocks in our own headers take away
+  const std::uint32_t usual = c.mss - (c.timestamps ? 12U : 0U);
+  const std::uint32_t data = data_of(s);
+  if (s.segments <= 1) return usual;
+  if (data % s.segments == 0 && data / s.segments + kMostSack >= usual) return data / s.segments;
+  return packets_of(data, usual) == s.segments ? usual : (data + s.segments - 1) / s.segments;
+}
+
+void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes, std::uint32_t mss) {
   SentSegment& first = c.sent[index];
   if (bytes == 0 || bytes >= first.length) return;
-  const std::uint32_t mss = send_mss(c);
   SentSegment second = first;
   second.seq = first.seq + bytes;
   second.length = first.length - bytes;
   const std::uint32_t old = first.segments;
-  const auto data = [](const SentSegment& s) { return s.length - (s.fin() || s.syn() ? 1U : 0U); };
-  second.segments = static_cast<std::uint16_t>(packets_of(data(second), mss));
+  second.segments = static_cast<std::uint16_t>(packets_of(data_of(second), mss));
   first.length = bytes;
   first.flags &= static_cast<std::uint8_t>(
       ~(SentSegment::kFin | SentSegment::kPush | SentSegment::kEndOfRecord));
   first.segments = static_cast<std::uint16_t>(packets_of(bytes, mss));
-  // The counts follow: a split may make more packets than were counted.
-  const std::uint32_t now = std::uint32_t{first.segments} + second.segments;
-  const auto adjust = [&](std::uint32_t& count) { count = count + now - old; };
-  adjust(c.packets_out);
-  if (first.sacked()) adjust(c.sacked_out);
-  if (first.lost()) adjust(c.lost_out);
-  if (first.resent()) adjust(c.retrans_out);
+  count_again(c, first, old, std::uint32_t{first.segments} + second.segments);
   c.sent.insert(index + 1, second);
   c.news |= news::kBuffers;
 }
@@ -88,8 +106,14 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   } else {
     bytes = std::min(bytes, mss);
   }
-  const std::uint32_t data = c.sent[index].length - (c.sent[index].fin() ? 1 : 0);
-  if (!fin_only && data > bytes) split_sent(c, index, bytes);
+  const std::uint32_t data = data_of(c.sent[index]);
+  if (!fin_only && data > bytes) {
+    split_sent(c, index, bytes, mss);
+  } else if (const std::uint32_t packets = packets_of(data, mss);
+             packets != c.sent[index].segments) {
+    count_again(c, c.sent[index], c.sent[index].segments, packets);
+    c.sent[index].segments = static_cast<std::uint16_t>(packets);
+  }
   if (x.settings.retrans_collapse) join_following(c, index, mss);
   SentSegment& segment = c.sent[index];
   if (why == Resending::Lost) {

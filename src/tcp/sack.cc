@@ -65,7 +65,6 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
   }
   std::sort(valid.begin(), valid.begin() + static_cast<std::ptrdiff_t>(count),
             [](const SackBlock& a, const SackBlock& b) { return a.left < b.left; });
-  const std::uint32_t mss = send_mss(c);
   const SackBlock first = blocks[0];
   for (std::size_t n = 0; n < count; ++n) {
     const SackBlock block = valid[n];
@@ -75,6 +74,7 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
       bool inside = c.sent[i].seq >= block.left && c.sent[i].end() <= block.right;
       if (!inside && c.sent[i].segments > 1) {
         // Part of it: split at a packet's boundary.
+        const std::uint32_t mss = mss_of(c, c.sent[i]);
         const bool head = c.sent[i].seq >= block.left;
         auto length = static_cast<std::uint32_t>(head ? block.right - c.sent[i].seq
                                                       : block.left - c.sent[i].seq);
@@ -87,7 +87,7 @@ void tag_sacks(Connection& c, TcpContext& x, const TcpSegment& segment, AckNews&
           continue;
         }
         if (length < c.sent[i].length) {
-          split_sent(c, i, length);
+          split_sent(c, i, length, mss);
           if (!head) continue;  // the second part is looked at next
         }
         inside = c.sent[i].seq >= block.left && c.sent[i].end() <= block.right;

@@ -220,7 +220,7 @@ void on_loss_probe_timer(Connection& c, TcpContext& x) {
     const std::uint32_t mss = send_mss(c);
     std::uint32_t last = c.sent.size() - 1;
     if (c.sent[last].segments > 1) {
-      split_sent(c, last, (c.sent[last].segments - 1U) * mss);
+      split_sent(c, last, (c.sent[last].segments - 1U) * mss, mss);
       last = c.sent.size() - 1;
     }
     sent = retransmit(c, x, last, 1, Resending::Probe);

@@ -488,6 +488,9 @@ Result<std::unique_ptr<KernelHost>> KernelHost::make(const HostSpec& spec, Virtu
   // As the endpoint, whatever this machine has. A machine may not let namespaces choose it
   // (tcp_allowed_congestion_control): then it is each socket that does.
   (void)write_sysctl({path_of(kCongestionControl), "cubic"});
+  // A namespace inherits those of the machine, which has them by its memory, and with them how windows are scaled.
+  (void)write_sysctl({"net.ipv4.tcp_rmem", "4096 131072 6291456"});
+  (void)write_sysctl({"net.ipv4.tcp_wmem", "4096 16384 4194304"});
   for (const auto& [name, value] : spec.settings) {
     if (auto set = set_here(name, value); !set) return unexpected(set.error());
   }
