@@ -232,7 +232,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
   const SeqNum ack = segment.ack;
   const std::uint32_t prior_packets = c.packets_out;
   const std::uint32_t prior_delivered = c.delivered;
-  const std::uint32_t prior_lost = c.lost_out;
+  const std::uint32_t prior_lost = c.ever_lost;
 
   if (ack < c.snd_una) {
     // RFC 5961, 5.2; and no older than the first byte, as Linux has it.
@@ -305,7 +305,7 @@ AckVerdict process_ack(Connection& c, TcpContext& x, const TcpSegment& segment) 
 
   const std::uint32_t delivered = c.delivered - prior_delivered;
   if (news.congestion_echo) c.delivered_marked += delivered;
-  const std::uint32_t newly_lost = c.lost_out > prior_lost ? c.lost_out - prior_lost : 0;
+  const std::uint32_t newly_lost = c.ever_lost - prior_lost;
   if (in_reduction(c)) {
     reduce_window(c, delivered, newly_lost, news.una_advanced);
   } else if (may_grow(c, x, news)) {

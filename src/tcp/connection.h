@@ -278,6 +278,7 @@ struct ControlBlock {
   std::uint32_t sacked_out = 0;
   std::uint32_t lost_out = 0;
   std::uint32_t retrans_out = 0;
+  std::uint32_t ever_lost = 0;  // what was marked as lost, each time
   std::uint32_t delivered = 0;
   std::uint32_t total_retrans = 0;
   std::uint64_t pacing_rate = ~std::uint64_t{0};  // bytes a second; none before the first ACK

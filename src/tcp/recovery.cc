@@ -23,11 +23,13 @@ void mark_lost(Connection& c, SentSegment& segment) {
     if (segment.resent()) {  // lost once more
       segment.clear(SentSegment::kResent);
       c.retrans_out -= segment.segments;
+      c.ever_lost += segment.segments;
     }
     return;
   }
   segment.flags |= SentSegment::kLost;
   c.lost_out += segment.segments;
+  c.ever_lost += segment.segments;
 }
 
 void set_state(Connection& c, CongestionState state) {

