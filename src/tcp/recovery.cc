@@ -42,8 +42,8 @@ void set_state(Connection& c, CongestionState state) {
 // The ACK's timestamp is older than the first retransmission: the original had arrived (RFC 3522).
 bool original_had_arrived(const Connection& c) {
   if (c.retrans_stamp != 0) return echo_is_before(c, c.retrans_stamp);
-  // Nothing was sent again; or that has been forgotten, as it is without SACK.
-  return c.sack || c.snd_una < c.congestion.high_seq;
+  // Nothing was sent again; or that has been forgotten, as it is when a SYN is acknowledged, and without SACK.
+  return c.state != TcpState::SynSent && (c.sack || c.snd_una < c.congestion.high_seq);
 }
 bool may_undo(const Connection& c) {
   return c.congestion.can_undo && (c.congestion.undo_retrans == 0 || original_had_arrived(c));

@@ -63,6 +63,15 @@ void expect_silence(Connection& c, TcpContext& x) {
 
 // Data may go to and fro.
 void start_transfer(Connection& c, TcpContext& x) {
+  // What a lost SYN has taken from the threshold is given back (Linux: tcp_init_metrics). Of a SYN,ACK nothing is left at all:
+  // it is the request's and not the connection's.
+  c.congestion.ssthresh = kUnlimited;
+  c.congestion.cubic = {};
+  if (c.origin != TcpState::SynSent) {
+    c.congestion.can_undo = false;
+    c.ca = CongestionState::Open;
+    c.rack.frto = false;
+  }
   c.congestion.cwnd = std::max<std::uint32_t>(x.settings.initial_cwnd, 1);
   // RFC 6928, 2: one SYN may be lost by chance, or be late; a second says little good of the path. Where the echo is that of
   // the first one none was lost (Linux: tcp_init_transfer, tcp_try_undo_spurious_syn).
