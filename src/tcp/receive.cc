@@ -231,6 +231,7 @@ void receive_fin(Connection& c, TcpContext& x, const OutOfOrder& told) {
       break;
   }
   c.out_of_order.recent_count = 0;
+  c.out_of_order.has_duplicate = false;
 }
 
 void out_of_window(Connection& c) {

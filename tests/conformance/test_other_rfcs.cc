@@ -145,6 +145,16 @@ CONFORMANCE(RFC_2018_the_ACK_of_a_FIN_behind_a_gap_has_its_block_still) {
     > ACK 1 ack 502
   )");
   EXPECT_EQ(established.last().options.sack_count, 0);
+  // Nor of data that has come twice, when the FIN comes with it.
+  Script twice(profile);
+  twice.run(R"(
+    passive mss 1000 sackok
+    < ACK,PSH 1+100 ack 1
+    > ACK 1 ack 101
+    < FIN,ACK 1+100 ack 1
+    within 50ms > ACK 1 ack 102
+  )");
+  EXPECT_EQ(twice.last().options.sack_count, 0);
 }
 
 CONFORMANCE(RFC_2018_nothing_is_told_that_was_not_agreed_upon) {
