@@ -188,7 +188,7 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   i.receive_rtt = microseconds(c.rcv_rtt);
   i.receive_space = c.rcv_space;
   i.receive_window = c.receive_window();
-  i.pacing_rate = c.pacing_rate;
+  i.pacing_rate = c.pacing_rate == 0 ? ~std::uint64_t{0} : c.pacing_rate;
   i.bytes_received = c.bytes_received;
   i.bytes_sent = c.bytes_sent;
   i.bytes_resent = c.bytes_resent;

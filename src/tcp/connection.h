@@ -281,8 +281,8 @@ struct ControlBlock {
   std::uint32_t ever_lost = 0;  // what was marked as lost, each time
   std::uint32_t delivered = 0;
   std::uint32_t total_retrans = 0;
-  std::uint64_t pacing_rate = ~std::uint64_t{0};  // bytes a second; none before the first ACK
-  std::uint8_t retransmits = 0;                   // time-outs in a row
+  std::uint64_t pacing_rate = 0;  // bytes a second; 0 before the first ACK
+  std::uint8_t retransmits = 0;   // time-outs in a row
   std::uint8_t backoff = 0;
   std::uint8_t probes_out = 0;  // window probes or keep-alives without an answer
 
