@@ -28,8 +28,9 @@ std::uint32_t mss_of(const Connection& c, const SentSegment& s) {
   const std::uint32_t usual = c.mss - (c.timestamps ? 12U : 0U);
   const std::uint32_t data = data_of(s);
   if (s.segments <= 1) return usual;
-  if (data % s.segments == 0 && data / s.segments + kMostSack >= usual) return data / s.segments;
-  return packets_of(data, usual) == s.segments ? usual : (data + s.segments - 1) / s.segments;
+  const std::uint32_t each = std::max((data + s.segments - 1) / s.segments, 1U);
+  if (data == each * s.segments && each + kMostSack >= usual) return each;
+  return packets_of(data, usual) == s.segments ? usual : each;
 }
 
 void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes, std::uint32_t mss) {

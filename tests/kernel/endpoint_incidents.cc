@@ -208,7 +208,7 @@ std::unique_ptr<Place> last_ack(const Making& m) {
   for (const SocketId s : keeps.open()) {
     EXPECT_TRUE(place->here().host->close(s, place->now()));
   }
-  place->run_for(5ms);
+  place->run_for(700ms);
   return place;
 }
 

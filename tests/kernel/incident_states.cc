@@ -136,7 +136,8 @@ Result<Json> last_ack(Options& options, Stage& stage) {
     if (!counts) return tl::unexpected(std::move(counts.error()));
     held->run_for(200ms);  // the peer's FINs arrive
     if (auto deaf = stage.set_second_host_deaf(true); !deaf) return tl::unexpected(deaf.error());
-  }  // closed here
+  }                                    // closed here
+  std::this_thread::sleep_for(700ms);  // and every FIN goes again, however soon one looks
   Json truth;
   truth["destination"] = arrow(kHereOnWire, remote);
   truth["last_ack"] = state("LAST_ACK");
