@@ -93,7 +93,7 @@ bool EphemeralPorts::Taken::are_all_taken(Port from, Port last, bool reuse) {
   const Port first_place = place_of(from);
   const Port last_place = place_of(static_cast<Port>(last - ((last ^ from) & 1)));
   if (first_place >= full_.first && last_place <= full_.last) return true;
-  if (!many_->has_all(first_place, last_place)) return false;
+  if (many_->next_absent(first_place, last_place)) return false;
   full_ = {first_place, last_place};
   return true;
 }

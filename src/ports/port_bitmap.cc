@@ -40,22 +40,6 @@ bool PortBitmap::erase(Port port) {
   return true;
 }
 
-bool PortBitmap::has_all(Port from, Port last) const {
-  const std::uint32_t first_word = from / 64U;
-  const std::uint32_t last_word = last / 64U;
-  const std::uint64_t from_on = kOnes << (from % 64);
-  const std::uint64_t up_to_last = kOnes >> (63 - last % 64);
-  if (first_word == last_word) return (words_[first_word] | ~(from_on & up_to_last)) == kOnes;
-  if ((words_[first_word] | ~from_on) != kOnes) return false;
-  if ((words_[last_word] | ~up_to_last) != kOnes) return false;
-  for (std::uint32_t w = first_word + 1; w < last_word; w = (w / 64 + 1) * 64) {
-    std::uint64_t looked_at = kOnes << (w % 64);
-    if (last_word / 64 == w / 64) looked_at &= ~(kOnes << (last_word % 64));
-    if ((all_[w / 64] | ~looked_at) != kOnes) return false;
-  }
-  return true;
-}
-
 template <bool kPresent>
 std::optional<Port> PortBitmap::next(Port from, Port last) const {
   const auto wanted = [](auto there, auto not_there) { return kPresent ? there : ~not_there; };

@@ -24,8 +24,6 @@ class PortBitmap {
     return words_[i];
   }  // port p is bit p % 64 of word p / 64
 
-  // Are all there from `from` up to `last`?
-  bool has_all(Port from, Port last) const;
   // The first from `from` on that is there, or is not; none if it is above `last`.
   std::optional<Port> next_present(Port from, Port last) const { return next<true>(from, last); }
   std::optional<Port> next_absent(Port from, Port last) const { return next<false>(from, last); }

@@ -14,7 +14,6 @@
 namespace lastack {
 namespace {
 
-constexpr std::uint32_t kTimestampOption = 12;
 constexpr std::uint32_t kMostPayload = 65535 - 60 - 60;
 
 bool tells_by_sack(const Connection& c) {
@@ -399,7 +398,7 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
 }  // namespace
 
 std::uint32_t send_mss(const Connection& c) {
-  std::uint32_t mss = c.mss - (c.timestamps ? kTimestampOption : 0);
+  std::uint32_t mss = usual_mss(c);
   const OutOfOrder& o = c.out_of_order;
   if (c.sack && (o.recent_count > 0 || o.has_duplicate)) {
     const std::uint32_t blocks =

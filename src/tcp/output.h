@@ -64,6 +64,11 @@ void retransmit_lost(Connection& c, TcpContext& x);
 
 // Splits a segment of the scoreboard after `bytes`; the second part is at index + 1.
 void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes, std::uint32_t mss);
+constexpr std::uint32_t kTimestampOption = 12;
+// Of segments without SACK blocks; send_mss() is that of the next one.
+inline std::uint32_t usual_mss(const Connection& c) {
+  return c.mss - (c.timestamps ? kTimestampOption : 0);
+}
 // By what it was cut into packets when it was sent.
 std::uint32_t mss_of(const Connection& c, const SentSegment& segment);
 

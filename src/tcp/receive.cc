@@ -105,6 +105,9 @@ void close_gaps(Connection& c) {
   while (n < gaps.size() && gaps[n].left <= c.rcv_nxt) ++n;
   gaps.erase(gaps.begin(), gaps.begin() + static_cast<std::ptrdiff_t>(n));
   if (gaps.empty()) c.gaps.reset();
+}
+// And what SACK tells of them is known.
+void forget_known_blocks(Connection& c) {
   OutOfOrder& o = c.out_of_order;
   std::uint8_t kept = 0;
   for (std::uint8_t i = 0; i < o.recent_count; ++i) {
@@ -193,9 +196,9 @@ void note_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   grow_receive_window(c, x, segment);
 }
 
-// `told`: the blocks that were told of before this segment came. The ACK of a FIN behind what was a gap goes out of the
-// middle of it all, and has them still (Linux: tcp_fin, which tcp_sack_remove follows).
-void receive_fin(Connection& c, TcpContext& x, const OutOfOrder& told) {
+// The ACK of a FIN behind what was a gap goes out of the middle of it all, and has the blocks of before (Linux: tcp_fin, which
+// tcp_sack_remove follows).
+void receive_fin(Connection& c, TcpContext& x) {
   c.fin_received = true;
   c.rcv_nxt += 1;
   ++c.bytes_received;
@@ -203,8 +206,6 @@ void receive_fin(Connection& c, TcpContext& x, const OutOfOrder& told) {
   c.ack_wanted = true;
   c.gaps.reset();
   if (c.held_beyond) release_beyond(c);
-  c.out_of_order.recent = told.recent;
-  c.out_of_order.recent_count = told.recent_count;
   switch (c.state) {
     case TcpState::SynReceived:
     case TcpState::Established:
@@ -343,7 +344,6 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
     }
     return;
   }
-  const OutOfOrder told = c.out_of_order;
   if (!data.empty()) {
     hold_packet(c, segment, data_end);
     c.bytes_received += data.size();
@@ -362,8 +362,9 @@ void receive_data(Connection& c, TcpContext& x, const TcpSegment& segment) {
   }
   if (c.fin_at && c.rcv_nxt == *c.fin_at && !c.fin_received) {
     c.fin_at.reset();
-    receive_fin(c, x, told);
+    receive_fin(c, x);
   }
+  forget_known_blocks(c);
 }
 
 // Linux: tcp_fastopen_add_skb. It is no measure of how the peer sends.

@@ -25,7 +25,7 @@ void count_again(Connection& c, const SentSegment& like, std::uint32_t old, std:
 
 std::uint32_t mss_of(const Connection& c, const SentSegment& s) {
   constexpr std::uint32_t kMostSack = 36;  // what blocks in our own headers take away
-  const std::uint32_t usual = c.mss - (c.timestamps ? 12U : 0U);
+  const std::uint32_t usual = usual_mss(c);
   const std::uint32_t data = data_of(s);
   if (s.segments <= 1) return usual;
   const std::uint32_t each = std::max((data + s.segments - 1) / s.segments, 1U);

@@ -14,7 +14,7 @@ bool believe_duplicate(Connection& c, AckNews& news, SackBlock range) {
   if (bytes > c.max_window) return false;
   std::uint32_t segments = 1;
   bool probe = false;
-  const std::uint32_t mss = c.mss - (c.timestamps ? 12U : 0U);
+  const std::uint32_t mss = usual_mss(c);
   if (bytes > mss) {
     segments = packets_of(bytes, mss);
   } else {
