@@ -21,6 +21,7 @@ constexpr double kOfferedWithin = 100.3;
 constexpr double kNearlyAll = 0.99;
 constexpr std::int64_t kPlenty = 0x7fffffff;
 constexpr double kEnoughMeasured = 1000;  // connections
+constexpr double kManyBursts = 20;        // in a TIME_WAIT: as good as evenly
 
 Duration from_seconds(double s) {
   return std::chrono::round<Duration>(std::chrono::duration<double>(s));
@@ -106,6 +107,21 @@ void lift_records(Load& load, double carried) {
   if (!refused) load.settings.tcp_max_tw_buckets = kPlenty;
 }
 
+// Why there is no mean of how many records there are, as words for the page; empty: there is one.
+std::string_view why_uneven(const Load& load, const Demand& d, bool out_of_descriptors) {
+  if (takes_again(load) && d.dear_share > 0) {
+    return "past half the range the walk begins wherever the other parity had its last free port, and evenly coming "
+           "connections find the same few again";
+  }
+  const bool depends = takes_again(load) || d.overflow_per_second > 0;
+  if (out_of_descriptors && depends &&
+      kManyBursts * seconds(load.lifetime + load.round_trip) > time_wait_s(load)) {
+    return "out of descriptors connections come in bursts, each as long as one of them is open, and what one burst "
+           "leaves the next one finds";
+  }
+  return {};
+}
+
 Arranged arrange_as_asked(Scaled s) {
   if (s.load.rate > carried_by_ports(s.load))
     lift_records(s.load, carried_by_ports(s.load) * (1 - 1e-9));
@@ -136,9 +152,14 @@ Arranged arrange_as_asked(Scaled s) {
     // Until there are as many as there may be.
     settle = 2 * a.cycle + most_records(load) / (by_ports ? load.rate : carried);
   } else if (d.overflow_per_second > 0) {
-    measured = lasts;  // a record's place is had by one connection in so long
+    measured = lasts;
   }
   measured = std::max(measured, kEnoughMeasured / load.rate);
+  // A record's place is had by one connection in so long: until they are all had every connection has one, and then none,
+  // until the first is free again. So it goes on, and only whole turns have a mean.
+  const bool turns = !takes_again(load) && d.overflow_per_second > 0 &&
+                     d.overflow_per_second <= kNearlyAll * carried;
+  if (turns) measured = std::ceil(measured / lasts - 1e-9) * lasts;
   // Overloaded, what comes repeats itself: whole cycles.
   a.options.rate = load.rate;
   a.options.warm = from_seconds(std::ceil(settle / a.cycle) * a.cycle);
@@ -147,7 +168,9 @@ Arranged arrange_as_asked(Scaled s) {
     // The records that came first end together, and until as many have come again there are more ports than later.
     cycles = std::min(cycles, std::floor((hold - seconds(a.options.warm)) / a.cycle));
   }
-  a.options.measured = from_seconds(std::max(1.0, cycles) * a.cycle);
+  a.options.measured = turns && load.rate <= carried
+                           ? from_seconds(measured)
+                           : from_seconds(std::max(1.0, cycles) * a.cycle);
   // One limit at a time: where ports are the first, what they let through may still come in bursts that need more
   // descriptors.
   a.options.limit_descriptors = !by_ports || load.rate <= carried_by_descriptors(load);
@@ -180,12 +203,17 @@ Arranged arrange_way_out(Scaled s) {
   return a;
 }
 
-// Where most connections skip TIME_WAIT and each lasts nearly as long as that, a burst of them is still one when its
-// records end: there is no steady state for as long as anybody would wait.
+// Where connections skip TIME_WAIT there is no steady state for as long as anybody would wait: if each lasts nearly as long as
+// that, a burst of them is still one when its records end; and if the others are many, their records end together, and the
+// ports are had by whoever comes next.
 bool is_steady(const Load& load) {
   const double ports = port_room(load).open * port_pools(load);
-  const bool overflowing = carried_by_ports(load) > ports / port_hold_s(load) * (1 + 1e-9);
-  return !overflowing || 5 * seconds(load.lifetime + load.round_trip) < port_rest_s(load);
+  const double carried = carried_by_ports(load);
+  const bool overflowing = carried > ports / port_hold_s(load) * (1 + 1e-9);
+  if (!overflowing) return true;
+  const bool short_ones = 5 * seconds(load.lifetime + load.round_trip) < port_rest_s(load);
+  const bool most_skip = carried * port_rest_s(load) > 3 * most_records(load);
+  return short_ones && most_skip;
 }
 
 bool is_tried(const WayOut& way) {
@@ -257,15 +285,18 @@ class Check {
               m.first_failure_s.value_or(0), 1 / load.rate);
     }
     compare(subject, "open", d.open * all, m.open * all, all);
-    // Past half the range the walk begins wherever the other parity had its last free port, and evenly coming connections
-    // find the same few again: how many have a record then is no mean of anything.
-    if (!takes_again(load) || d.dear_share == 0) {
-      compare(subject, "time_wait_here", d.time_waits_here * all, m.time_waits_here * all, all);
-      compare(subject, "time_wait_there", d.time_waits_there * all, m.time_waits_there * all, all);
-    }
-    if (!load.peer_closes_first && !(takes_again(load) && d.dear_share > 0)) {
-      compare(subject, "overflow_per_second", d.overflow_per_second * all,
-              m.overflow_per_second * all, one_a_second);
+    const std::string_view uneven = why_uneven(load, d, !by_ports && failing > 0);
+    const auto records = [&](const char* what, double predicted, double measured, double unit) {
+      if (uneven.empty()) {
+        compare(subject, what, predicted * all, measured * all, unit);
+      } else {
+        report_.not_compared.push_back({what, std::string(uneven)});
+      }
+    };
+    records("time_wait_here", d.time_waits_here, m.time_waits_here, all);
+    records("time_wait_there", d.time_waits_there, m.time_waits_there, all);
+    if (!load.peer_closes_first) {
+      records("overflow_per_second", d.overflow_per_second, m.overflow_per_second, one_a_second);
     }
     // Which parity has the records that are not refused is history, and out of descriptors connections come in bursts.
     if (first_parity_ports(load) < port_room(load).open && by_ports &&

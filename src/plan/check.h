@@ -28,8 +28,15 @@ struct Comparison {
   bool agrees = false;
 };
 
+// Of the load as asked, what has no mean to compare with.
+struct NotCompared {
+  std::string what;  // as above
+  std::string why;
+};
+
 struct CheckReport {
   std::vector<Comparison> comparisons;
+  std::vector<NotCompared> not_compared;
   double fraction = 1;  // of the full size, for the load as asked
   std::uint64_t connections = 0;
   double virtual_s = 0;

@@ -112,9 +112,16 @@ Json of(const CheckReport& check) {
                            {"deviation", c.deviation},
                            {"agrees", c.agrees}});
   }
-  return {{"agrees", check.agrees()},     {"bound", kAgreement},
-          {"fraction", check.fraction},   {"attempts", check.connections},
-          {"virtual_s", check.virtual_s}, {"comparisons", std::move(comparisons)}};
+  Json not_compared = Json::array();
+  for (const NotCompared& n : check.not_compared)
+    not_compared.push_back({{"what", n.what}, {"why", n.why}});
+  return {{"agrees", check.agrees()},
+          {"bound", kAgreement},
+          {"fraction", check.fraction},
+          {"attempts", check.connections},
+          {"virtual_s", check.virtual_s},
+          {"comparisons", std::move(comparisons)},
+          {"not_compared", std::move(not_compared)}};
 }
 
 std::string_view to_string(Fit fit) {

@@ -260,26 +260,33 @@ std::string quantity(const Comparison& c, double n) {
                           : grouped(static_cast<std::uint64_t>(std::llround(n)));
 }
 
-std::string words(const Comparison& c) {
-  if (c.what == "opened_per_second") return "opened";
-  if (c.what == "failed_per_second") return "failed for want of a port";
-  if (c.what == "without_descriptor_per_second") return "failed for want of a descriptor";
-  if (c.what == "first_failure_s") return "first failure";
-  if (c.what == "open") return "open at a time";
-  if (c.what == "time_wait_here") return "TIME_WAIT here";
-  if (c.what == "time_wait_there") return "TIME_WAIT at the other end";
-  if (c.what == "overflow_per_second") return "skip TIME_WAIT";
-  if (c.what == "dear_share") return "walk past half the range";
-  return c.what == "carries_per_second" ? "carries" : c.what;
+std::string words(const std::string& what) {
+  if (what == "opened_per_second") return "opened";
+  if (what == "failed_per_second") return "failed for want of a port";
+  if (what == "without_descriptor_per_second") return "failed for want of a descriptor";
+  if (what == "first_failure_s") return "first failure";
+  if (what == "open") return "open at a time";
+  if (what == "time_wait_here") return "TIME_WAIT here";
+  if (what == "time_wait_there") return "TIME_WAIT at the other end";
+  if (what == "overflow_per_second") return "skip TIME_WAIT";
+  if (what == "dear_share") return "walk past half the range";
+  return what == "carries_per_second" ? "carries" : what;
 }
 
 void checked(const CheckReport& check, Page& page) {
   page.line(fmt::format("{:<16}{:<34}{:>14}{:>14}{:>12}", "Check", "", "closed form", "endpoint",
                         "deviation"));
   for (const Comparison& c : check.comparisons) {
-    page.line(fmt::format("{:<16}{:<34}{:>14}{:>14}{:>10.2f} %{}", c.subject, words(c),
+    page.line(fmt::format("{:<16}{:<34}{:>14}{:>14}{:>10.2f} %{}", c.subject, words(c.what),
                           quantity(c, c.predicted), quantity(c, c.measured), c.deviation * 100,
                           c.agrees ? "" : "  DISAGREES"));
+  }
+  // One reason, and all that it is the reason for.
+  for (auto n = check.not_compared.begin(); n != check.not_compared.end();) {
+    std::string what = words(n->what);
+    const std::string& why = n->why;
+    while (++n != check.not_compared.end() && n->why == why) what += ", " + words(n->what);
+    page.wrapped("", fmt::format("not compared: {}: {}", what, why), 2);
   }
   page.wrapped(
       "",
