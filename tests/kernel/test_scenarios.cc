@@ -403,15 +403,18 @@ holds = "got.result == ok"
 
 // docs/differential.md, Deviations. Fails too where a kernel has learnt it: the row is to go then.
 TEST(ScenariosOnAKernel, ALossAmongLateSegmentsIsFoundAtOnceByAnEndpointOnly) {
-  const ScenarioFile file = *ScenarioFile::parse(std::string(kLossAmongLate), "loss-among-late.toml");
+  const ScenarioFile file =
+      *ScenarioFile::parse(std::string(kLossAmongLate), "loss-among-late.toml");
   for (const Where where : {Where::Endpoint, Where::Kernel}) {
     SCOPED_TRACE(to_string(where));
     const std::string log = log_of(file, where);
     if (log.empty()) GTEST_SKIP() << "no kernel hosts here";
     std::optional<std::uint32_t> first;
-    std::map<std::uint32_t, std::vector<Instant>> sent;  // by the server: when, of each sequence number
+    std::map<std::uint32_t, std::vector<Instant>>
+        sent;  // by the server: when, of each sequence number
     for (const LifecycleEvent& e : events_of(log)) {
-      if (e.what != Happening::SegmentSent || e.host != "server" || !e.segment || e.segment->length == 0)
+      if (e.what != Happening::SegmentSent || e.host != "server" || !e.segment ||
+          e.segment->length == 0)
         continue;
       if (!first) first = e.segment->seq;
       sent[e.segment->seq - *first].push_back(e.at);

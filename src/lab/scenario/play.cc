@@ -398,6 +398,8 @@ class Play final : public Stage {
       if (steps_) steps_->happened();  // a kernel does not say what it does
       const Instant next = std::min({agenda_.next(), net_.next_time(), end});
       const Instant here = base + (monotonic_now() - started);
+      // What came while this was busy has waited, and so has what a step looks for.
+      result_.late = std::max(result_.late, here - begun);
       const Duration sleep = std::clamp<Duration>(next - here, Duration::zero(), kLongestSleep);
       const timespec time{sleep.count() / 1'000'000'000, sleep.count() % 1'000'000'000};
       if (::ppoll(waits.data(), waits.size(), &time, nullptr) < 0 && errno != EINTR) {
