@@ -113,9 +113,13 @@ std::string_view why_uneven(const Load& load, const Demand& d, bool out_of_descr
     return "past half the range the walk begins wherever the other parity had its last free port, and evenly coming "
            "connections find the same few again";
   }
-  const bool depends = takes_again(load) || d.overflow_per_second > 0;
-  if (out_of_descriptors && depends &&
-      kManyBursts * seconds(load.lifetime + load.round_trip) > time_wait_s(load)) {
+  const bool overflowing = d.overflow_per_second > 0;
+  if (kManyBursts * seconds(load.lifetime + load.round_trip) < time_wait_s(load)) return {};
+  if (takes_again(load) && overflowing) {
+    return "every connection has a record until there are as many as there may be, and then none, and when that is over "
+           "depends on which ports are had again";
+  }
+  if (out_of_descriptors && (takes_again(load) || overflowing)) {
     return "out of descriptors connections come in bursts, each as long as one of them is open, and what one burst "
            "leaves the next one finds";
   }
