@@ -123,6 +123,15 @@ TEST(Transitions, Out_of_SYN_RECEIVED_back_to_TIME_WAIT) {
        "peer 9002\n< ACK 1 ack 1\nstate ESTABLISHED\npeer 9003\n< " +
        std::string(last) + " ack 1\n> RST 1\nstate TIME_WAIT\ntime_waits 1");
   }
+  // Nothing is left of 2 MSL by then.
+  for (const char* last : {"ACK 100001", "ACK,PSH 100001+10", "FIN,ACK 100001"}) {
+    go("sysctl tcp_abort_on_overflow 1\nlisten 2\npeer 9003\n" + kTimeWait +
+       "wait 59500ms\n"
+       "peer 9000\n< SYN 0\n> SYN,ACK 0\n< ACK 1 ack 1\npeer 9001\n< SYN 0\n> SYN,ACK 0\n< ACK 1 ack 1\n"
+       "peer 9002\n< SYN 0\n> SYN,ACK 0\npeer 9003\n< SYN 100000\n> SYN,ACK 65539\n"
+       "peer 9002\n< ACK 1 ack 1\nstate ESTABLISHED\npeer 9003\nwait 700ms\n< " +
+       std::string(last) + " ack 1\n> RST 1\nstate CLOSED\ntime_waits 0");
+  }
   // Nobody answers the SYN,ACK: what is left of 2 MSL goes on, if anything is.
   HostOptions longer;
   longer.msl = 120s;
