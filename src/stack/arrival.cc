@@ -151,6 +151,8 @@ void Host::Impl::on_connection(ConnectionIndex index, const TcpSegment& segment,
 }
 
 void Host::Impl::saw_segment(const FourTuple& tuple, const TcpSegment& segment) {
+  // What was over before it came is told before it, and not as something that it brought about.
+  waits.advance(now);
   options.observer->received(now, tuple,
                              seen(segment, static_cast<std::uint32_t>(segment.payload.size())));
 }

@@ -228,5 +228,38 @@ TEST(Closing, PortsThatHaveRestedAreToBeHadOnceReuseIsAllowed) {
   EXPECT_EQ(one_more(), Err::address_not_available);
 }
 
+// A record is over, and before anybody has told the host of the time a SYN comes: what the SYN brings about is not told as
+// something that the end of that record did.
+TEST(Closing, WhatIsOverIsToldBeforeTheSegmentThatComesLater) {
+  struct Told : HostObserver {
+    std::vector<std::string> events;
+    void received(Instant, const FourTuple&, const SeenSegment& s) override {
+      events.emplace_back(s.syn() ? "SYN" : "another segment");
+    }
+    void timer_fired(Instant, const FourTuple&, SeenTimer timer) override {
+      events.emplace_back(to_string(timer));
+    }
+    void state_changed(Instant, const FourTuple&, TcpState from, TcpState to, SeenEnd) override {
+      events.push_back(std::string(to_string(from)) + " to " + std::string(to_string(to)));
+    }
+  } told;
+  World w({.name = "client", .seed = 1}, {.name = "server", .seed = 2, .observer = &told});
+  const SocketId at = w.listen(80);
+  const World::Pair pair = w.connect(at, 80);
+  ASSERT_TRUE(w.server.close(pair.server, w.now));
+  w.run_for(10ms);
+  ASSERT_TRUE(w.client.close(pair.client, w.now));
+  w.run_for(10ms);
+  ASSERT_EQ(w.server.time_waits(), 1u);
+
+  told.events.clear();
+  w.now += 61s;
+  w.dial(80);
+  w.server.receive(w.client.next_packet(), w.now);
+  EXPECT_EQ(told.events,
+            (std::vector<std::string>{std::string(to_string(SeenTimer::TimeWait)),
+                                      "TIME_WAIT to CLOSED", "SYN", "LISTEN to SYN_RECEIVED"}));
+}
+
 }  // namespace
 }  // namespace lastack::test
