@@ -80,7 +80,8 @@ struct PlayResult {
   std::vector<ProgramOutcome> programs;
   Duration took{};  // of the scenario's time
   Duration cost{};  // of real time
-  // In real time: by how much what was due was done too late, at most. On a busy machine a delay of the wire is longer.
+  // In real time: by how much what was due was done too late, or how long nothing else could be seen to, at most. On a busy
+  // machine a delay of the wire is longer.
   Duration late{};
 };
 
