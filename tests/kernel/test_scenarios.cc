@@ -398,7 +398,7 @@ steps = [
   { name = "got", do = "read", socket = "c", bytes = 15000 },
 ]
 [[check]]
-holds = "got.result == ok"
+holds = "got.result == ok and server.counters.RetransSegs == 2"
 )";
 
 // docs/differential.md, Deviations. Fails too where a kernel has learnt it: the row is to go then.
