@@ -122,6 +122,9 @@ struct HostOptions {
   bool checksum_offload = false;
   // Bytes of the longest packet that the device takes and cuts itself (TSO), up to 65536; 0: none.
   std::uint32_t gso_max_size = 0;
+  // The device gives a packet back only with the next one. Linux joins nothing that it sends again with a packet that
+  // is still in use, which shows where a device is like that: the one of packetdrill is.
+  bool device_holds_last_packet = false;
   std::uint16_t mtu =
       1500;  // bytes, 68 and up (RFC 791); with IPv6 addresses 1280 and up (RFC 8200)
   // Is told what happens, as it happens; not owned, and lives longer than the host.

@@ -25,6 +25,7 @@ Host::Impl::Impl(HostOptions chosen)
       ports{random.key(), random.key()},  // braces: from left to right, whatever the compiler
       address_set(8, AddressHash{random.key()}) {
   tcp.gso_max_size = options.gso_max_size;
+  tcp.device_holds_last_packet = options.device_holds_last_packet;
   const ProfileRules profile = profile_rules(options.profile);
   isn_tick = profile.isn_tick;
   tcp.window_scaling = profile.window_scaling;

@@ -159,7 +159,7 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   i.receive_scale = c.rcv_wscale;
   i.rto = microseconds(c.rtt.rto);
   i.ato = microseconds(c.ato);
-  i.send_mss = send_mss(c);
+  i.send_mss = usual_mss(c);
   i.receive_mss = c.rcv_mss;
   i.unacknowledged = c.packets_out;
   i.sacked = c.sacked_out;

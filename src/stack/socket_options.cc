@@ -239,7 +239,7 @@ Outcome<int> Host::option(SocketId id, Option option) const {
       if (c.state == TcpState::SynSent) {  // the peer has not said yet what it takes
         return 536 - (c.timestamps_offered ? 12 : 0);
       }
-      return static_cast<int>(send_mss(c));
+      return static_cast<int>(usual_mss(c));  // SACK blocks do not count
     case Option::keep_idle:
       return o.keep_idle.value_or(h.tcp.keepalive_time);
     case Option::keep_interval:

@@ -514,6 +514,9 @@ Reply on_segment(Connection& c, TcpContext& x, const TcpSegment& segment) {
   }
   // Fifth: without an ACK there is nothing to do.
   if (!segment.ack_flag()) return Reply::None;
+  // Without ECN a mark is seen only here, on whatever comes (Linux 6.18: tcp_rcv_established).
+  if (!c.ecn && segment.ecn != ecn::kNotCapable && c.state == TcpState::Established)
+    c.peer_marks = true;
   switch (on_ack(c, x, segment)) {
     case AckStep::Done:
       return Reply::None;

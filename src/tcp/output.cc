@@ -208,6 +208,7 @@ void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, s
   }
   c.last_place = next_place(c, x);
   c.last_sent = x.now;
+  x.out.say_last_of(&c);
   // An answer within the delayed ACK's time makes this an interactive session (Linux: pingpong).
   if (bytes > 0 && x.now - c.last_received < c.ato && c.pingpong < 255) ++c.pingpong;
 }

@@ -148,12 +148,8 @@ void measure(Connection& c, const TcpSegment& segment) {
 // tcp_ecn_check_ce, tcp_ecn_accept_cwr).
 void note_marks(Connection& c, const TcpSegment& segment) {
   if (!c.ecn) {
-    // Nobody is told of a mark, but what is not marked among what is looks as odd as below.
-    if (segment.ecn != ecn::kNotCapable) {
-      c.peer_marks = true;
-    } else if (c.peer_marks) {
-      quick_acks(c, 2);
-    }
+    // Nobody is told of a mark (input.cc notes it), but what is not marked among what is looks as odd as below.
+    if (segment.ecn == ecn::kNotCapable && c.peer_marks) quick_acks(c, 2);
     return;
   }
   if (segment.has(tcp_flag::kCwr)) {

@@ -52,9 +52,15 @@ void split_sent(Connection& c, std::uint32_t index, std::uint32_t bytes, std::ui
 
 namespace {
 
+// Whether the packet that the host sent last, and that the device still has, is this one.
+bool is_held(const Connection& c, const TcpContext& x, const SentSegment& segment) {
+  return x.settings.device_holds_last_packet && x.out.last_of() == &c &&
+         segment.sent_at == c.last_sent && segment.place == c.last_place;
+}
+
 // What goes again takes along what follows it, as far as both fit one segment: the FIN above all (Linux:
 // tcp_retrans_try_collapse).
-void join_following(Connection& c, std::uint32_t index, std::uint32_t mss) {
+void join_following(Connection& c, const TcpContext& x, std::uint32_t index, std::uint32_t mss) {
   while (index + 1 < c.sent.size()) {
     SentSegment& segment = c.sent[index];
     const SentSegment& next = c.sent[index + 1];
@@ -63,6 +69,7 @@ void join_following(Connection& c, std::uint32_t index, std::uint32_t mss) {
       return;
     if ((segment.flags & SentSegment::kEndOfRecord) != 0 || next.end() > c.send_limit()) return;
     if (segment.length + next.length - (next.fin() ? 1U : 0U) > mss) return;
+    if (is_held(c, x, next)) return;
     constexpr std::uint8_t kTaken = SentSegment::kFin | SentSegment::kPush |
                                     SentSegment::kEndOfRecord | SentSegment::kEverResent;
     if (next.lost()) --c.lost_out;
@@ -115,7 +122,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
     count_again(c, c.sent[index], c.sent[index].segments, packets);
     c.sent[index].segments = static_cast<std::uint16_t>(packets);
   }
-  if (x.settings.retrans_collapse) join_following(c, index, mss);
+  if (x.settings.retrans_collapse) join_following(c, x, index, mss);
   SentSegment& segment = c.sent[index];
   if (why == Resending::Lost) {
     if (c.retrans_stamp == 0) c.retrans_stamp = stamp_of(x.now);

@@ -41,7 +41,8 @@ void finish(Connection& c, TcpContext& x, TcpError error, By by) {
   c.gaps.reset();
   c.held_beyond.reset();
   c.packets_out = c.sacked_out = c.lost_out = c.retrans_out = 0;
-  c.backoff = 0;  // with what waited (Linux: tcp_write_queue_purge)
+  if (error != TcpError::None)
+    c.backoff = 0;  // with what waited (Linux: tcp_write_queue_purge, but not tcp_done)
   c.snd_nxt = c.write_seq;
   c.news |= news::kClosed | news::kReadable | news::kWritable;
 }

@@ -41,7 +41,11 @@ class PacketQueue {
     std::memcpy(block_.get() + tail_, &header, sizeof header);
     tail_ += footprint(reserved_);
     ++packets_;
+    last_of_ = nullptr;
   }
+  // Who sent the packet that was committed last: known only where it was said since. To be compared, not used.
+  void say_last_of(const void* sender) { last_of_ = sender; }
+  const void* last_of() const { return last_of_; }
 
   OutPacket front() const {
     const Header header = header_at(head_);
@@ -83,6 +87,7 @@ class PacketQueue {
   std::size_t reserved_ = 0;
   std::size_t most_;
   std::uint64_t dropped_ = 0;
+  const void* last_of_ = nullptr;
 };
 
 }  // namespace lastack

@@ -120,6 +120,7 @@ constexpr Row kRows[] = {
     {"RFC 5681", kOthers, "fast retransmit, fast recovery, the restart after idleness"},
     {"RFC 6928", kOthers, "the window to begin with, and what lost SYNs make of it"},
     {"RFC 896", kOthers, "short segments wait, but not behind a whole piece that is being written"},
+    {"RFC 3168", kOthers, "ECN: a mark is told until CWR comes, ECE reduces once a window"},
     {"RFC 6582", kOthers, "NewReno: a partial ACK sends the next hole"},
     {"RFC 9438", kOthers, "CUBIC: less is given up, and it comes back along a cubic"},
     {"RFC 6298", kOthers, "the time-out follows the round trip; a second before there is one"},

@@ -139,6 +139,9 @@ struct Script::Words {
 
 namespace {
 
+// By the two bits of the IP header.
+constexpr std::string_view kEcn[] = {"none", "ect1", "ect0", "ce"};
+
 // A segment as a line describes it, numbers still relative.
 struct Described {
   std::uint16_t flags = 0;
@@ -151,6 +154,7 @@ struct Described {
   std::optional<std::uint32_t> ts{}, echo{};
   std::vector<std::pair<std::uint32_t, std::uint32_t>> sack{};
   std::optional<IpAddress> from{}, to{};
+  std::optional<std::uint8_t> ecn{};
 };
 
 template <class Words>
@@ -206,6 +210,11 @@ Described describe(Words& w) {
       d.from = IpAddress::parse(w.take());
     } else if (w.skip("to")) {
       d.to = IpAddress::parse(w.take());
+    } else if (w.skip("ecn")) {
+      const std::string text = w.take();
+      const auto found = std::find(std::begin(kEcn), std::end(kEcn), text);
+      w.bad = w.bad || found == std::end(kEcn);
+      d.ecn = static_cast<std::uint8_t>(found - std::begin(kEcn));
     } else {
       w.bad = true;
       break;
@@ -377,7 +386,9 @@ void Script::segment_in(Words& words) {
   const IpAddress from = d.from.value_or(address(false)), to = d.to.value_or(address(true));
   const std::size_t ip = ip_header_length(from), tcp = header_length(s.options);
   std::vector<std::byte> packet(ip + tcp + data.size());
-  write_ip(packet.data(), {.source = from, .destination = to}, tcp + data.size());
+  write_ip(packet.data(),
+           {.source = from, .destination = to, .traffic_class = d.ecn.value_or(ecn::kNotCapable)},
+           tcp + data.size());
   write_tcp_header(packet.data() + ip, s);
   std::copy(data.begin(), data.end(), packet.begin() + static_cast<std::ptrdiff_t>(ip + tcp));
   write_tcp_checksum(std::span(packet).subspan(ip), from, to);
@@ -443,6 +454,7 @@ void Script::segment_out(Words& words) {
   }
   if (d.from) check(ip->header.source == *d.from, "from");
   if (d.to) check(ip->header.destination == *d.to, "to");
+  if (d.ecn) check((ip->header.traffic_class & ecn::kMask) == *d.ecn, "ecn");
   const std::uint32_t first = d.seq + (s.syn() ? 1 : 0);
   for (std::uint32_t i = 0; i < s.payload.size() && wrong.empty(); ++i) {
     check(s.payload[i] == byte_at(first + i), "data");

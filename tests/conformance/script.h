@@ -27,7 +27,7 @@
 //   isn N                         the peer's next SYN counts from there
 //
 // FIELDS: win N · mss N · wscale N · sackok · ts VALUE[/ECHO] · sack A-B[,C-D] · urg N · from ADDRESS ·
-// to ADDRESS. In `<` the echo is the host's last timestamp unless given. In `>` only what is named is looked
+// to ADDRESS · ecn none|ect0|ect1|ce. In `<` the echo is the host's last timestamp unless given. In `>` only what is named is looked
 // at (`ts */5` names the echo only); flags (but for PSH), numbers and lengths always are. Data must be what was written, at its place.
 #pragma once
 

@@ -124,6 +124,22 @@ CONFORMANCE(RFC_2018_the_newest_block_comes_first) {
   )");
 }
 
+CONFORMANCE(RFC_2018_blocks_do_not_count_in_the_segment_size_that_is_told) {
+  Script s(profile);
+  s.run(R"(
+    passive mss 1000 sackok
+    < ACK,PSH 501+200 ack 1
+    > ACK 1 ack 1 sack 501-701
+  )");
+  EXPECT_EQ(s.host.info(s.socket, s.now)->send_mss, 1000U);
+  EXPECT_EQ(s.host.option(s.socket, Option::max_segment), 1000);
+  s.run(R"(
+    write 1000 -> 1000
+    > ACK 1+988 ack 1 sack 501-701
+    > ACK 989+12 ack 1 sack 501-701
+  )");
+}
+
 CONFORMANCE(RFC_2018_the_ACK_of_a_FIN_behind_a_gap_has_its_block_still) {
   // As Linux sends it, where the FIN takes the state on: tests/packetdrill/fin-wait-2-fin-gap-filled.pkt.
   Script(profile).run(R"(
@@ -482,6 +498,101 @@ CONFORMANCE(RFC_1122_data_and_FIN_in_one_segment) {
     read 200 -> 100
     read 200 -> 0
   )");
+}
+
+// --- RFC 3168
+
+CONFORMANCE(RFC_3168_a_mark_is_told_until_the_peer_says_that_it_has_heard) {
+  Script(profile).run(R"(
+    sysctl tcp_ecn 1
+    listen
+    < SYN,ECE,CWR 0 mss 1000 win 10000
+    > SYN,ACK,ECE 0 ack 1 ecn none
+    < ACK 1 ack 1
+    accept
+    < ACK,PSH 1+500 ack 1 ecn ect0
+    within 1s > ACK 1 ack 501
+    < ACK,PSH 501+500 ack 1 ecn ce
+    > ACK,ECE 1 ack 1001
+    < ACK,PSH 1001+500 ack 1 ecn ect0
+    within 1s > ACK,ECE 1 ack 1501
+    < ACK,PSH,CWR 1501+500 ack 1 ecn ect0
+    > ACK 1 ack 2001
+  )");
+}
+
+CONFORMANCE(RFC_3168_one_reduction_for_a_window_and_CWR_once) {
+  Script s(profile);
+  s.run(R"(
+    sysctl tcp_ecn 1
+    listen
+    < SYN,ECE,CWR 0 mss 1000 win 20000
+    > SYN,ACK,ECE 0 ack 1
+    < ACK 1 ack 1
+    accept
+    write 4000 -> 4000
+    > ACK 1+1000 ack 1 ecn ect0
+    > ACK 1001+1000 ack 1 ecn ect0
+    > ACK 2001+1000 ack 1 ecn ect0
+    > ACK 3001+1000 ack 1 ecn ect0
+    +50ms < ACK,ECE 1 ack 1001
+  )");
+  const std::uint32_t reduced = s.host.info(s.socket, s.now)->send_threshold;
+  EXPECT_LT(reduced, 10U);
+  s.run(R"(
+    < ACK,ECE 1 ack 4001
+    write 1000 -> 1000
+    > ACK,PSH,CWR 4001+1000 ack 1 ecn ect0
+    write 1000 -> 1000
+    > ACK 5001+1000 ack 1 ecn ect0
+  )");
+  EXPECT_EQ(s.host.info(s.socket, s.now)->send_threshold, reduced);
+}
+
+CONFORMANCE(RFC_3168_what_is_sent_again_and_pure_ACKs_are_not_capable) {
+  Script(profile).run(R"(
+    sysctl tcp_ecn 1
+    listen
+    < SYN,ECE,CWR 0 mss 1000 win 10000 sackok
+    > SYN,ACK,ECE 0 ack 1
+    < ACK 1 ack 1
+    accept
+    write 1000 -> 1000
+    > ACK 1+1000 ack 1 ecn ect0
+    within 2s > ACK 1+1000 ack 1 ecn none
+    < ACK 1 ack 1001
+    < ACK,PSH 1+500 ack 1001
+    within 1s > ACK 1001 ack 501 ecn none
+  )");
+}
+
+CONFORMANCE(RFC_3168_without_ECN_a_mark_is_told_to_the_user_only) {
+  Script s(profile);
+  const auto seen = [&s] { return s.host.info(s.socket, s.now)->ecn_seen; };
+  s.run(R"(
+    passive mss 1000
+    < ACK 1 ack 1
+  )");
+  EXPECT_FALSE(seen());
+  s.run("< ACK 1 ack 1 ecn ect0");
+  EXPECT_TRUE(seen());
+  s.run(R"(
+    < ACK,PSH 1+500 ack 1 ecn ce
+    within 1s > ACK 1 ack 501
+  )");
+}
+
+// Linux, asked: where there is no ECN it looks in ESTABLISHED only.
+CONFORMANCE(RFC_3168_nor_is_it_after_the_end_has_begun) {
+  Script s(profile);
+  s.run(R"(
+    passive mss 1000
+    shutdown write
+    > FIN,ACK 1 ack 1
+    < ACK,PSH 1+500 ack 2 ecn ce
+    > ACK 2 ack 501
+  )");
+  EXPECT_FALSE(s.host.info(s.socket, s.now)->ecn_seen);
 }
 
 // --- RFC 8200, 4443
