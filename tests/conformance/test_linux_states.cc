@@ -149,5 +149,55 @@ TEST(LinuxStates, WhatWasRepeatedLastIsNotOlderThanWhatWasSentBefore) {
   )");
 }
 
+TEST(LinuxStates, WithoutEcnAMarkIsSeenInEstablishedOnly) {
+  Script s(Profile::Linux);
+  s.run(R"(
+    passive mss 1000
+    shutdown write
+    > FIN,ACK 1 ack 1
+    < ACK,PSH 1+500 ack 2 ecn ce
+    > ACK 2 ack 501
+  )");
+  EXPECT_FALSE(s.host.info(s.socket, s.now)->ecn_seen);
+}
+
+TEST(LinuxStates, ABackOffOutlivesTheLastAck) {
+  Script s(Profile::Linux);
+  s.run(R"(
+    passive mss 1000
+    < FIN,ACK 1 ack 1
+    within 1s > ACK 1 ack 2
+    shutdown write
+    > FIN,ACK 1 ack 2
+    within 1s > FIN,ACK 1 ack 2
+    within 2s > FIN,ACK 1 ack 2
+    < ACK 2 ack 2
+    state CLOSED
+  )");
+  EXPECT_EQ(s.host.info(s.socket, s.now)->backoff, 2U);
+}
+
+// Three short segments, and only their first number comes again: what the device still has is not taken along.
+TEST(LinuxStates, WhatGoesAgainTakesAlongWhatFollowsButNotWhatTheDeviceHolds) {
+  for (const bool holds : {false, true}) {
+    HostOptions options;
+    options.device_holds_last_packet = holds;
+    Script s({.profile = Profile::Linux, .v6 = false, .options = options});
+    s.run(R"(
+      sysctl tcp_early_retrans 0
+      passive mss 1000
+      set no_delay 1
+      write 500 -> 500
+      > ACK,PSH 1+500 ack 1
+      write 100 -> 100
+      > ACK,PSH 501+100 ack 1
+      write 100 -> 100
+      > ACK,PSH 601+100 ack 1
+    )");
+    s.run(holds ? "within 1s > ACK,PSH 1+600 ack 1" : "within 1s > ACK,PSH 1+700 ack 1");
+    s.run("within 1s > ACK,PSH 1+700 ack 1");
+  }
+}
+
 }  // namespace
 }  // namespace lastack::test

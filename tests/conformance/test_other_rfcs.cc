@@ -582,19 +582,6 @@ CONFORMANCE(RFC_3168_without_ECN_a_mark_is_told_to_the_user_only) {
   )");
 }
 
-// Linux, asked: where there is no ECN it looks in ESTABLISHED only.
-CONFORMANCE(RFC_3168_nor_is_it_after_the_end_has_begun) {
-  Script s(profile);
-  s.run(R"(
-    passive mss 1000
-    shutdown write
-    > FIN,ACK 1 ack 1
-    < ACK,PSH 1+500 ack 2 ecn ce
-    > ACK 2 ack 501
-  )");
-  EXPECT_FALSE(s.host.info(s.socket, s.now)->ecn_seen);
-}
-
 // --- RFC 8200, 4443
 
 CONFORMANCE(RFC_8200_a_connection_over_IPv6) {
