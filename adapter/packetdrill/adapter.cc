@@ -42,6 +42,7 @@ HostOptions host_options(const Flags& flags) {
   // As Linux hands packets to a packet socket: cut later, by the device or just before it.
   options.gso_max_size = 65535;
   options.keep_time_wait_windows = true;
+  options.rack_forgets_undone = true;
   // packetdrill reads its TUN device a packet behind.
   options.device_holds_last_packet = true;
   return options;

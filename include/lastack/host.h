@@ -122,6 +122,9 @@ struct HostOptions {
   bool checksum_offload = false;
   // Bytes of the longest packet that the device takes and cuts itself (TSO), up to 65536; 0: none.
   std::uint32_t gso_max_size = 0;
+  // Segments that RACK had taken for lost, and that an undone recovery has then not sent again, are not looked at again,
+  // as on Linux: one that is lost after all waits for a time-out. The endpoint does better (docs/differential.md).
+  bool rack_forgets_undone = false;
   // The device gives a packet back only with the next one. Linux joins nothing that it sends again with a packet that
   // is still in use, which shows where a device is like that: the one of packetdrill is.
   bool device_holds_last_packet = false;

@@ -26,6 +26,7 @@ Host::Impl::Impl(HostOptions chosen)
       address_set(8, AddressHash{random.key()}) {
   tcp.gso_max_size = options.gso_max_size;
   tcp.device_holds_last_packet = options.device_holds_last_packet;
+  tcp.rack_forgets_undone = options.rack_forgets_undone;
   const ProfileRules profile = profile_rules(options.profile);
   isn_tick = profile.isn_tick;
   tcp.window_scaling = profile.window_scaling;

@@ -170,7 +170,9 @@ Outcome<ConnectionInfo> Host::info(SocketId id, Instant at) const {
   i.least_rtt = c.rtt.least == Duration::max() ? 0xffffffff : microseconds(c.rtt.least);
   i.send_threshold = c.congestion.ssthresh;
   i.send_window = c.congestion.cwnd;
-  i.advertised_mss = c.announced - (c.timestamps ? 12U : 0U);
+  // Where two SYNs have crossed the option comes off when the connection is there (Linux: tcp_rcv_state_process).
+  const bool crossed = c.state == TcpState::SynReceived && c.origin == TcpState::SynSent;
+  i.advertised_mss = c.announced - (c.timestamps && !crossed ? 12U : 0U);
   i.reordering = c.rack.reordering;
   i.total_retransmitted = c.total_retrans;
   i.delivered = c.delivered;

@@ -166,7 +166,7 @@ void emit_with_ack(Connection& c, TcpContext& x, const Outgoing& what) {
 
 std::uint8_t next_place(const Connection& c, const TcpContext& x) {
   if (c.last_sent != x.now) return 0;
-  return static_cast<std::uint8_t>(std::min(c.last_place + 1, 255));
+  return static_cast<std::uint8_t>(std::min(c.last_place + 1, SentSegment::kForgotten - 1));
 }
 
 void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,

@@ -29,8 +29,11 @@ struct SentSegment {
   Instant sent_at;             // the last time
   std::uint16_t segments = 1;  // packets of MSS that it makes
   std::uint8_t flags = 0;
-  std::uint8_t place = 0;       // Sending::place
+  std::uint8_t place = 0;       // Sending::place, or kForgotten until it is sent again
   std::uint32_t delivered = 0;  // how many had arrived when it was sent last
+
+  // RACK has taken it for lost and does not look at it any more (HostOptions::rack_forgets_undone).
+  static constexpr std::uint8_t kForgotten = 255;
 
   static constexpr std::uint8_t kSacked = 1;  // the peer has it (RFC 2018)
   static constexpr std::uint8_t kLost = 2;    // given up on, to be sent again

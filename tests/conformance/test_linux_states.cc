@@ -177,6 +177,19 @@ TEST(LinuxStates, ABackOffOutlivesTheLastAck) {
   EXPECT_EQ(s.host.info(s.socket, s.now)->backoff, 2U);
 }
 
+TEST(LinuxStates, WhereTwoSynsHaveCrossedTimestampsTakeTheirPartOnceTheConnectionIsThere) {
+  Script s(Profile::Linux);
+  s.run(R"(
+    connect
+    > SYN 0
+    < SYN 0 mss 1000 ts 100
+    > SYN,ACK 0 ack 1
+  )");
+  EXPECT_EQ(s.host.info(s.socket, s.now)->advertised_mss, 1460U);
+  s.run("< ACK 1 ack 1 ts 110");
+  EXPECT_EQ(s.host.info(s.socket, s.now)->advertised_mss, 1448U);
+}
+
 // Three short segments, and only their first number comes again: what the device still has is not taken along.
 TEST(LinuxStates, WhatGoesAgainTakesAlongWhatFollowsButNotWhatTheDeviceHolds) {
   for (const bool holds : {false, true}) {
