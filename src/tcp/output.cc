@@ -253,8 +253,10 @@ Defer defer_super_segment(const Connection& c, const TcpContext& x, std::uint32_
   if (!last_piece && limit >= waiting) return Defer::No;
   const std::uint32_t chunk = std::min(c.snd_wnd, c.congestion.cwnd * mss) / 3;
   if (limit >= chunk) return Defer::No;
-  // What was sent last half a round trip ago is not acknowledged soon.
-  if (c.sent.empty() || x.now - c.sent.front().sent_at < c.rtt.smoothed / 2) return Defer::No;
+  // The next ACK has to be near (Linux 6.18; before it was enough that half a round trip had gone by).
+  if (c.sent.empty()) return Defer::No;
+  const Duration until_ack = c.sent.front().sent_at + c.rtt.smoothed - x.now;
+  if (until_ack > std::min<Duration>(c.rtt.smoothed / 2, 1ms)) return Defer::No;
   if (allowed < window) {
     if (allowed <= waiting) return Defer::ForCwnd;
   } else if (window <= waiting) {
