@@ -166,7 +166,7 @@ void emit_with_ack(Connection& c, TcpContext& x, const Outgoing& what) {
 
 std::uint8_t next_place(const Connection& c, const TcpContext& x) {
   if (c.last_sent != x.now) return 0;
-  return static_cast<std::uint8_t>(std::min(c.last_place + 1, SentSegment::kForgotten - 1));
+  return static_cast<std::uint8_t>(std::min<int>(c.last_place + 1, SentSegment::kMostPlaces));
 }
 
 void emit_data(Connection& c, TcpContext& x, SeqNum seq, std::uint32_t length, std::uint8_t flags,
@@ -370,7 +370,14 @@ bool push_data(Connection& c, TcpContext& x, Push how) {
       c.unsent.front().seq += bytes;
       c.unsent.front().length -= bytes;
     }
-    if (c.sent.push_back({seq, length, x.now, packets, flags, next_place(c, x), c.delivered})) {
+    SentSegment going{.seq = seq,
+                      .length = length,
+                      .sent_at = x.now,
+                      .segments = packets,
+                      .flags = flags,
+                      .delivered = c.delivered};
+    going.set_place(next_place(c, x));
+    if (c.sent.push_back(going)) {
       c.news |= news::kBuffers;
     }
     c.packets_out += packets;

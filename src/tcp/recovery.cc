@@ -205,12 +205,12 @@ Duration detect_loss(Connection& c, TcpContext& x) {
     SentSegment& segment = c.sent[i];
     if (segment.sacked()) continue;
     if (segment.lost() && !segment.resent()) continue;
-    if (x.settings.rack_forgets_undone && segment.place == SentSegment::kForgotten) continue;
+    if (segment.forgotten != 0) continue;
     if (!c.rack.last.after(segment.sending())) continue;
     const Duration left = time_left(c, x.now, segment, window);
     if (left <= Duration::zero()) {
       mark_lost(c, segment);
-      if (x.settings.rack_forgets_undone) segment.place = SentSegment::kForgotten;
+      if (x.settings.rack_forgets_undone) segment.forgotten = 1;
     } else {
       wait = std::max(wait, left);
     }

@@ -133,7 +133,7 @@ bool retransmit(Connection& c, TcpContext& x, std::uint32_t index, std::uint32_t
   }
   segment.flags |= SentSegment::kEverResent;
   segment.sent_at = x.now;
-  segment.place = next_place(c, x);
+  segment.set_place(next_place(c, x));
   segment.delivered = c.delivered;
   c.total_retrans += segment.segments;
   c.bytes_resent += segment.length - (segment.fin() ? 1U : 0U);

@@ -29,11 +29,12 @@ struct SentSegment {
   Instant sent_at;             // the last time
   std::uint16_t segments = 1;  // packets of MSS that it makes
   std::uint8_t flags = 0;
-  std::uint8_t place = 0;       // Sending::place, or kForgotten until it is sent again
+  std::uint8_t place : 7 = 0;  // Sending::place
+  // RACK has taken it for lost and does not look at it until it is sent again (HostOptions::rack_forgets_undone).
+  std::uint8_t forgotten : 1 = 0;
   std::uint32_t delivered = 0;  // how many had arrived when it was sent last
 
-  // RACK has taken it for lost and does not look at it any more (HostOptions::rack_forgets_undone).
-  static constexpr std::uint8_t kForgotten = 255;
+  static constexpr std::uint8_t kMostPlaces = 127;
 
   static constexpr std::uint8_t kSacked = 1;  // the peer has it (RFC 2018)
   static constexpr std::uint8_t kLost = 2;    // given up on, to be sent again
@@ -44,6 +45,10 @@ struct SentSegment {
   static constexpr std::uint8_t kSyn = 64;
   static constexpr std::uint8_t kEndOfRecord = 128;  // nothing is appended to it (MSG_EOR)
 
+  void set_place(std::uint8_t at) {
+    place = at & kMostPlaces;
+    forgotten = 0;
+  }
   void clear(int which) { flags &= static_cast<std::uint8_t>(~which); }
   SeqNum end() const { return seq + length; }
   Sending sending() const { return {sent_at, place, end()}; }
