@@ -212,5 +212,36 @@ TEST(LinuxStates, WhatGoesAgainTakesAlongWhatFollowsButNotWhatTheDeviceHolds) {
   }
 }
 
+// Five segments are taken for lost, one goes again, and its ACK tells that it was only late: all is undone. The second was
+// lost after all, which Linux's RACK does not see any more.
+TEST(LinuxStates, WhatAnUndoneRecoveryDidNotSendAgainIsForgottenWhenAskedTo) {
+  for (const bool forgets : {false, true}) {
+    HostOptions options;
+    options.rack_forgets_undone = forgets;
+    Script s({.profile = Profile::Linux, .v6 = false, .options = options});
+    s.run(R"(
+      sysctl tcp_early_retrans 0
+      listen
+      < SYN 0 mss 1000 sackok ts 100
+      > SYN,ACK 0 ack 1
+      +40ms < ACK 1 ack 1 ts 110
+      accept
+      write 5000 -> 5000
+      > ACK 1+988 ack 1
+      > ACK 989+988 ack 1
+      > ACK 1977+988 ack 1
+      > ACK 2965+988 ack 1
+      > ACK 3953+988 ack 1
+      > ACK,PSH 4941+60 ack 1
+    )");
+    const std::string late = "/" + std::to_string(s.last().options.timestamps->value);
+    s.run("+45ms < ACK 1 ack 1 ts 120" + late + " sack 4941-5001");
+    s.run("within 20ms > ACK 1+988 ack 1");
+    s.run("+1ms < ACK 1 ack 989 ts 130" + late + " sack 4941-5001");
+    s.run(forgets ? "wait 100ms\nnothing" : "> ACK 989+988 ack 1\ndrain");
+    if (forgets) s.run("within 1s > ACK 989+988 ack 1\ndrain");
+  }
+}
+
 }  // namespace
 }  // namespace lastack::test
