@@ -212,6 +212,38 @@ TEST(LinuxStates, WhatGoesAgainTakesAlongWhatFollowsButNotWhatTheDeviceHolds) {
   }
 }
 
+// The congestion window cuts the last super-segment (of two here; the script sees them cut) short. It waits for the rest of the window where an ACK is about to come.
+TEST(LinuxStates, AShortSuperSegmentWaitsOnlyForAnAckThatIsNear) {
+  for (const bool near : {false, true}) {
+    HostOptions options;
+    options.gso_max_size = 65535;
+    Script s({.profile = Profile::Linux, .v6 = false, .options = options});
+    s.run(R"(
+      listen
+      < SYN 0 mss 1000 win 30000
+      > SYN,ACK 0 ack 1
+      +60ms < ACK 1 ack 1
+      accept
+      set no_delay 1
+      write 1000 -> 1000
+      > ACK 1+1000 ack 1
+    )");
+    s.run(near ? "wait 59500us" : "wait 50ms");
+    s.run(R"(
+      write 20000 -> 20000
+      > ACK 1001+1000 ack 1
+      > ACK 2001+1000 ack 1
+      > ACK 3001+1000 ack 1
+      > ACK 4001+1000 ack 1
+      > ACK 5001+1000 ack 1
+      > ACK 6001+1000 ack 1
+      > ACK 7001+1000 ack 1
+      > ACK 8001+1000 ack 1
+    )");
+    s.run(near ? "nothing" : "> ACK 9001+1000 ack 1");
+  }
+}
+
 // Five segments are taken for lost, one goes again, and its ACK tells that it was only late: all is undone. The second was
 // lost after all, which Linux's RACK does not see any more.
 TEST(LinuxStates, WhatAnUndoneRecoveryDidNotSendAgainIsForgottenWhenAskedTo) {
