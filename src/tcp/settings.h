@@ -89,6 +89,7 @@ struct TcpSettings {
 
   // The longest super-segment that the device takes, bytes with headers; 0: none longer than the MSS.
   std::uint32_t gso_max_size = 0;
+  // Two oddities of Linux, as HostOptions tells them.
   bool device_holds_last_packet = false;
   bool rack_forgets_undone = false;
 };
